@@ -1,0 +1,169 @@
+"""Finding the two sides of a pair in a record or a table, whatever the columns are called."""
+
+import difflib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from corpora.languages import Language
+
+TRANSLATION = "translation"
+
+
+@dataclass(frozen=True)
+class PairRequest:
+    """
+    What the user asked for.
+
+    Args:
+        source_language (`Language`): language of the source side.
+        target_language (`Language`): language of the target side.
+        source_column (`str`, *optional*): column of the source side; found by the language's codes if not given.
+        target_column (`str`, *optional*): the same for the target side.
+    """
+
+    source_language: Language
+    target_language: Language
+    source_column: str | None = None
+    target_column: str | None = None
+
+
+@dataclass(frozen=True)
+class PairFields:
+    """
+    Where the sides of a pair are.
+
+    Args:
+        nested (`bool`): whether the sides are inside the column `translation`.
+        source (`str`): key of the source side.
+        target (`str`): key of the target side.
+        origin (`str` or `None`): column that names the corpus of the pair, if there is one.
+        doc (`str` or `None`): column that names the document of the pair, if there is one.
+    """
+
+    nested: bool
+    source: str
+    target: str
+    origin: str | None
+    doc: str | None
+
+    @property
+    def extras(self) -> list[str]:
+        """Names under which the extra columns are kept."""
+        return [name for name, column in (("origin", self.origin), ("doc", self.doc)) if column is not None]
+
+
+def pick_column(available: Collection[str], wanted: Sequence[str], place: str, prefix: str = "") -> str:
+    """
+    The first wanted column that is there.
+
+    Args:
+        available (`Collection[str]`): columns that there are.
+        wanted (`Sequence[str]`): names that would do, best first.
+        place (`str`): file and line, or data set, for the error message.
+        prefix (`str`, *optional*, defaults to `""`): what the message writes before each name.
+
+    Returns:
+        `str`: the column.
+
+    Raises:
+        `ValueError`: if none is there; the message lists the columns that are, and the nearest one.
+    """
+    for name in wanted:
+        if name in available:
+            return name
+    near = [close for name in wanted for close in difflib.get_close_matches(name, available, n=1)]
+    hint = f"; did you mean {prefix + near[0]!r}?" if near else ""
+    expected = " or ".join(repr(prefix + name) for name in wanted)
+    there = ", ".join(repr(prefix + name) for name in available) or "nothing"
+    raise ValueError(f"{place}: no field {expected}; there is {there}{hint}")
+
+
+def choose_fields(columns: Mapping[str, Any], request: PairRequest, place: str) -> PairFields:
+    """
+    Decide from a first record, or from the columns of a table, where the pair is.
+
+    Args:
+        columns (`Mapping[str, Any]`): a record, or the features of a table, by column; `translation` maps languages.
+        request (`PairRequest`): what the user asked for.
+        place (`str`): file and line, or data set, for error messages.
+
+    Returns:
+        `PairFields`: the fields to read from every row.
+
+    Raises:
+        `ValueError`: if a side cannot be found, or both sides are the same column.
+    """
+    nested = TRANSLATION in columns and request.source_column is None and request.target_column is None
+    sides = columns[TRANSLATION] if nested else columns
+    if not isinstance(sides, Mapping):
+        raise ValueError(f"{place}: field 'translation' must map language codes to texts, got {type(sides).__name__}")
+    prefix = f"{TRANSLATION}." if nested else ""
+    source_names = [request.source_column] if request.source_column else request.source_language.codes
+    target_names = [request.target_column] if request.target_column else request.target_language.codes
+    source = pick_column(sides, source_names, place, prefix)
+    target = pick_column(sides, target_names, place, prefix)
+    if source == target:
+        raise ValueError(f"{place}: both sides would be read from {prefix + source!r}; name two different columns")
+    # In translation-type files the corpus stands in `source`; elsewhere a column of that name is a side of the pair.
+    origins = ["origin", "source"] if nested else ["origin"]
+    origin = next((name for name in origins if name in columns and name not in (source, target)), None)
+    return PairFields(nested, source, target, origin, "doc" if "doc" in columns else None)
+
+
+def text_or_none(value: Any) -> str | None:
+    """
+    Text of a cell: null is empty text, anything else that is not text is None, which cleaning counts as `not_text`.
+
+    Args:
+        value (`Any`): the cell.
+
+    Returns:
+        `str` or `None`: its text.
+    """
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else None
+
+
+def label_or_none(value: Any) -> str | None:
+    """
+    Label of an `origin` or `doc` cell, numbers written out.
+
+    Args:
+        value (`Any`): the cell.
+
+    Returns:
+        `str` or `None`: the label; None for null.
+    """
+    return None if value is None else str(value)
+
+
+def take_pair(record: Mapping[str, Any], fields: PairFields, place: str) -> dict[str, str | None]:
+    """
+    The pair in one record.
+
+    Args:
+        record (`Mapping[str, Any]`): a row.
+        fields (`PairFields`): where the pair is.
+        place (`str`): file and line for error messages.
+
+    Returns:
+        `dict[str, str | None]`: `source`, `target`, `origin` and `doc`.
+
+    Raises:
+        `ValueError`: if a side is missing from the record.
+    """
+    prefix = f"{TRANSLATION}." if fields.nested else ""
+    if fields.nested and not isinstance(record.get(TRANSLATION), Mapping):
+        raise ValueError(f"{place}: no field 'translation' that maps language codes to texts")
+    sides = record[TRANSLATION] if fields.nested else record
+    for side in (fields.source, fields.target):
+        if side not in sides:
+            pick_column(sides, [side], place, prefix)
+    return {
+        "source": text_or_none(sides[fields.source]),
+        "target": text_or_none(sides[fields.target]),
+        "origin": label_or_none(record.get(fields.origin)) if fields.origin else None,
+        "doc": label_or_none(record.get(fields.doc)) if fields.doc else None,
+    }

@@ -1,0 +1,133 @@
+"""Where data comes from: local files and folders, or the Hub."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import datasets
+from datasets.exceptions import DatasetGenerationError, DatasetNotFoundError
+
+KINDS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".tsv": "tsv", ".txt": "txt", ".parquet": "parquet"}
+SPLIT_WORDS = frozenset({"train", "training", "dev", "valid", "validation", "test"})
+_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_NO_SCRIPTS = "data set scripts are Python code and are not run; convert the data to Parquet or JSON lines"
+
+
+def file_kind(path: Path) -> str | None:
+    """
+    Kind of a data file, told by its name.
+
+    Args:
+        path (`Path`): file name; `.gz` after a text format is looked through.
+
+    Returns:
+        `str` or `None`: `json`, `csv`, `tsv`, `txt` or `parquet`; None for anything else.
+    """
+    name = path.name.lower()
+    if name.endswith(".gz"):
+        kind = KINDS.get(Path(name[:-3]).suffix)
+        return None if kind == "parquet" else kind
+    return KINDS.get(Path(name).suffix)
+
+
+def is_local(source: str) -> bool:
+    """
+    Whether a source names something on this machine rather than a Hub data set.
+
+    Args:
+        source (`str`): path or Hub id, as given by the user.
+
+    Returns:
+        `bool`: True for a path that exists and for one that can only be a path.
+    """
+    return Path(source).expanduser().exists() or file_kind(Path(source)) is not None or not _HUB_ID.fullmatch(source)
+
+
+def _name_words(path: Path) -> set[str]:
+    return set(re.split(r"[^a-z0-9]+", path.name.lower()))
+
+
+def _folder_files(folder: Path, split: str | None, kinds: tuple[str, ...]) -> list[Path]:
+    inside = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = [path for path in inside if file_kind(path) in kinds]
+    if not files and any(path.suffix == ".py" for path in inside):
+        raise ValueError(f"{folder} holds a script and no data files: {_NO_SCRIPTS}")
+    if split is not None:
+        chosen = [path for path in files if split.lower() in _name_words(path)]
+        if not chosen:
+            names = [path.name for path in files]
+            raise ValueError(f"{folder}: no data file for split {split!r}; the word must be part of its name: {names}")
+        return chosen
+    splits = sorted(set().union(*map(_name_words, files)) & SPLIT_WORDS)
+    if len(splits) > 1:
+        raise ValueError(f"{folder} holds several splits ({', '.join(splits)}): choose one, or name a file")
+    return files
+
+
+def local_files(source: str, split: str | None, kinds: tuple[str, ...]) -> tuple[list[Path], str]:
+    """
+    The data files that a local source stands for.
+
+    Args:
+        source (`str`): path of a file or folder.
+        split (`str` or `None`): for a folder, take the files with this word in their names (`en-id.train.parquet`).
+        kinds (`tuple[str, ...]`): kinds of file that the caller can read.
+
+    Returns:
+        `tuple[list[Path], str]`: the files in the order of their names, and their one kind.
+
+    Raises:
+        `FileNotFoundError`: if there is no such file or folder.
+        `ValueError`: for a script, a kind that is not read, a folder without data or with several kinds or splits.
+    """
+    path = Path(source).expanduser()
+    if not path.exists():
+        raise FileNotFoundError(f"no such file or folder: {source}")
+    if path.suffix == ".py":
+        raise ValueError(f"{source}: {_NO_SCRIPTS}")
+    if path.is_file() and split is not None:
+        raise ValueError(
+            f"split {split!r} was given with the single file {source}: name the file of that split instead"
+        )
+    files = _folder_files(path, split, kinds) if path.is_dir() else [path]
+    found = sorted({file_kind(file) or file.suffix for file in files})
+    if len(found) != 1 or found[0] not in kinds:
+        raise ValueError(f"{source}: expected files of one of the kinds {', '.join(kinds)}, found {found or 'none'}")
+    return files, found[0]
+
+
+def load_hub(source: str, **options: Any) -> datasets.Dataset | datasets.IterableDataset:
+    """
+    Load a data set from the Hub, with errors that say what to do.
+
+    Args:
+        source (`str`): Hub data set id (`org/name`).
+        options: passed on to `datasets.load_dataset` (`name`, `split`, `revision`, `streaming`).
+
+    Returns:
+        `datasets.Dataset` or `datasets.IterableDataset`: the split asked for.
+
+    Raises:
+        `ValueError`: if the data set is a script, is damaged, or has no such split or configuration.
+        `OSError`: if it does not exist, is gated or private, or the Hub cannot be reached.
+    """
+    try:
+        return datasets.load_dataset(source, **options)
+    except DatasetNotFoundError as error:
+        raise OSError(
+            f"cannot open data set {source!r}: {error} Check the name; if it is gated or private, ask for access on "
+            "its page and log in with `hf auth login`, or give a local file instead."
+        ) from error
+    except ConnectionError as error:
+        raise OSError(
+            f"cannot reach the Hub for data set {source!r}: {error}. A local file needs no network."
+        ) from error
+    except RuntimeError as error:
+        if "scripts are no longer supported" not in str(error):
+            raise
+        raise ValueError(f"data set {source!r} is a script: {_NO_SCRIPTS}") from error
+    except DatasetGenerationError as error:
+        raise ValueError(f"data set {source!r} has a damaged file: {error.__cause__}") from error
+    except ValueError as error:
+        given = ", ".join(f"{name}={value!r}" for name, value in options.items() if value is not None)
+        raise ValueError(f"data set {source!r} with {given}: {error}") from error

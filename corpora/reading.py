@@ -1,0 +1,242 @@
+"""Reading sentence pairs and plain text from local files, folders and the Hub."""
+
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import datasets
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from corpora.fields import (
+    TRANSLATION,
+    PairFields,
+    PairRequest,
+    choose_fields,
+    label_or_none,
+    pick_column,
+    take_pair,
+    text_or_none,
+)
+from corpora.languages import find_language
+from corpora.locations import is_local, load_hub, local_files
+from corpora.text_files import read_records
+
+AnyDataset: TypeAlias = datasets.Dataset | datasets.IterableDataset
+ROWS_PER_CHUNK = 10_000
+
+
+def read_pairs(
+    source: str,
+    *,
+    source_language: str,
+    target_language: str,
+    source_column: str | None = None,
+    target_column: str | None = None,
+    split: str | None = None,
+    streaming: bool = False,
+    config_name: str | None = None,
+    revision: str | None = None,
+) -> AnyDataset:
+    """
+    Read sentence pairs.
+
+    Args:
+        source (`str`): Hub data set id, or a local file or folder: `.jsonl`, `.json` (one object a line), `.csv`,
+            `.tsv` (each also with `.gz`) or `.parquet`. The pair is in a column `translation`
+            (`{"en": ..., "id": ...}`) or in two columns.
+        source_language (`str`): code of the source language, any that `find_language` knows.
+        target_language (`str`): code of the target language.
+        source_column (`str`, *optional*): column of the source side; by default one named by a code of its language.
+        target_column (`str`, *optional*): column of the target side, likewise.
+        split (`str`, *optional*): for the Hub, the split (`train` if not given; slices such as `train[:1000]` work);
+            for a folder, a word in the names of the files to take; not for a single file.
+        streaming (`bool`, *optional*, defaults to `False`): read while iterating instead of loading everything.
+        config_name (`str`, *optional*): configuration of a Hub data set.
+        revision (`str`, *optional*): branch, tag or commit of a Hub data set.
+
+    Returns:
+        `datasets.Dataset` or `datasets.IterableDataset`: text columns `source` and `target`, and `origin` (the corpus;
+        the column `source` of a translation-type file counts as it) and `doc` where the data has them. A null cell is
+        read as empty text and a cell that is not text as None; `clean_pairs` counts and drops both.
+
+    Raises:
+        `ValueError`: for unknown languages, missing columns and damaged data, naming file, line and field.
+        `OSError`: if the file or data set is missing or cannot be reached. When streaming, defects in the data are
+            found, and raised, where the iteration meets them.
+    """
+    languages = find_language(source_language), find_language(target_language)
+    if languages[0] == languages[1]:
+        raise ValueError(f"source and target language are the same: {source_language!r} and {target_language!r}")
+    request = PairRequest(*languages, source_column, target_column)
+    if not is_local(source):
+        loaded = load_hub(source, name=config_name, split=split or "train", revision=revision, streaming=streaming)
+        return _pairs_of_table(loaded, request, source)
+    _refuse_hub_options(source, config_name=config_name, revision=revision)
+    files, kind = local_files(source, split, ("json", "csv", "tsv", "parquet"))
+    if kind == "parquet":
+        return _pairs_of_table(_load_parquet(files, streaming), request, source)
+    names = ("source", "target", *_first_fields(files, kind, request).extras)
+    return _dataset_of_rows(_pairs_of_files, {"files": files, "kind": kind, "request": request}, names, streaming)
+
+
+def read_texts(source: str, *, column: str = "text", split: str | None = None, streaming: bool = False) -> AnyDataset:
+    """
+    Read text of one language.
+
+    Args:
+        source (`str`): Hub data set id, or a local file or folder: `.jsonl`, `.json` (one object a line), `.txt` (one
+            sentence or paragraph a line, each also with `.gz`) or `.parquet`.
+        column (`str`, *optional*, defaults to `"text"`): column that holds the text; plain text files have none.
+        split (`str`, *optional*): as in `read_pairs`.
+        streaming (`bool`, *optional*, defaults to `False`): read while iterating instead of loading everything.
+
+    Returns:
+        `datasets.Dataset` or `datasets.IterableDataset`: the column `text`; a null cell is read as empty text.
+
+    Raises:
+        `ValueError`: for a missing column, a value that is not text and damaged data, naming file, line and field.
+        `OSError`: if the file or data set is missing or cannot be reached.
+    """
+    if not is_local(source):
+        return _texts_of_table(load_hub(source, split=split or "train", streaming=streaming), column, source)
+    files, kind = local_files(source, split, ("json", "txt", "parquet"))
+    if kind == "parquet":
+        return _texts_of_table(_load_parquet(files, streaming), column, source)
+    options = {"files": files, "kind": kind, "column": "text" if kind == "txt" else column}
+    return _dataset_of_rows(_texts_of_files, options, ("text",), streaming)
+
+
+def _refuse_hub_options(source: str, **options: str | None) -> None:
+    given = [f"{name}={value!r}" for name, value in options.items() if value is not None]
+    if given:
+        raise ValueError(f"{', '.join(given)} is for Hub data sets, but {source} is a local path")
+
+
+def _first_fields(files: list[Path], kind: str, request: PairRequest) -> PairFields:
+    for path in files:
+        for place, record in read_records(path, kind):
+            return choose_fields(record, request, place)
+    raise ValueError(f"no rows in {', '.join(str(path) for path in files)}")
+
+
+def _pairs_of_files(files: list[Path], kind: str, request: PairRequest) -> Iterator[dict[str, str | None]]:
+    for path in files:
+        fields: PairFields | None = None
+        for place, record in read_records(path, kind):
+            fields = fields or choose_fields(record, request, place)
+            yield take_pair(record, fields, place)
+
+
+def _texts_of_files(files: list[Path], kind: str, column: str) -> Iterator[dict[str, str | None]]:
+    for path in files:
+        for place, record in read_records(path, kind):
+            text = text_or_none(record[pick_column(record, [column], place)])
+            if text is None:
+                raise ValueError(f"{place}: field {column!r} must be text, got {type(record[column]).__name__}")
+            yield {"text": text}
+
+
+def _text_features(names: tuple[str, ...]) -> datasets.Features:
+    return datasets.Features({name: datasets.Value("string") for name in names})
+
+
+def _dataset_of_rows(
+    rows: Callable[..., Iterator[dict[str, Any]]], options: dict[str, Any], names: tuple[str, ...], streaming: bool
+) -> AnyDataset:
+    features = _text_features(names)
+    if streaming:
+        return datasets.IterableDataset.from_generator(_only, features, {**options, "rows": rows, "names": names})
+    stream = _only(rows=rows, names=names, **options)
+    chunks = iter(lambda: list(islice(stream, ROWS_PER_CHUNK)), [])
+    schema = features.arrow_schema
+    table = pa.Table.from_batches([pa.RecordBatch.from_pylist(chunk, schema) for chunk in chunks], schema)
+    if len(table) == 0:
+        raise ValueError(f"no rows in {', '.join(str(path) for path in options['files'])}")
+    return datasets.Dataset(table)
+
+
+def _only(
+    rows: Callable[..., Iterator[dict[str, Any]]], names: tuple[str, ...], **options: Any
+) -> Iterator[dict[str, Any]]:
+    return ({name: row[name] for name in names} for row in rows(**options))
+
+
+def _load_parquet(files: list[Path], streaming: bool) -> AnyDataset:
+    for path in files:
+        try:
+            pq.read_schema(path)
+        except pa.ArrowInvalid as error:
+            raise ValueError(f"{path}: not a readable Parquet file ({error})") from error
+    return datasets.load_dataset(
+        "parquet", data_files=[str(path) for path in files], split="train", streaming=streaming
+    )
+
+
+def _columns(table: AnyDataset) -> dict[str, Any]:
+    # A streamed data set may not know its columns before its first row.
+    if table.features is None:
+        return next(iter(table), {})
+    columns = dict(table.features)
+    if isinstance(columns.get(TRANSLATION), datasets.Translation):
+        columns[TRANSLATION] = {code: datasets.Value("string") for code in columns[TRANSLATION].languages}
+    return columns
+
+
+def _check_text_column(feature: Any, column: str, place: str) -> None:
+    # Without features a column is known by the value of its first row, and any later one may differ: cleaning counts.
+    if isinstance(feature, datasets.Value) and feature.dtype in ("string", "large_string", "null"):
+        return
+    if feature is None or isinstance(feature, str):
+        return
+    raise ValueError(f"{place}: column {column!r} must hold text, got {feature}")
+
+
+def _pairs_of_table(table: AnyDataset, request: PairRequest, place: str) -> AnyDataset:
+    columns = _columns(table)
+    fields = choose_fields(columns, request, place)
+    sides: Mapping[str, Any] = columns[TRANSLATION] if fields.nested else columns
+    for side in (fields.source, fields.target):
+        _check_text_column(sides[side], f"{TRANSLATION}.{side}" if fields.nested else side, place)
+    features = _text_features(("source", "target", *fields.extras))
+    return _map_table(table, _take_pairs, {"fields": fields}, list(columns), features)
+
+
+def _take_pairs(batch: dict[str, list[Any]], fields: PairFields) -> dict[str, list[str | None]]:
+    if fields.nested:
+        pairs = [row or {} for row in batch[TRANSLATION]]
+        sides = {key: [pair.get(key) for pair in pairs] for key in (fields.source, fields.target)}
+    else:
+        sides = {key: batch[key] for key in (fields.source, fields.target)}
+    columns = {"source": sides[fields.source], "target": sides[fields.target]}
+    taken = {name: [text_or_none(value) for value in values] for name, values in columns.items()}
+    labels = {"origin": fields.origin, "doc": fields.doc}
+    taken |= {name: [label_or_none(value) for value in batch[column]] for name, column in labels.items() if column}
+    return taken
+
+
+def _texts_of_table(table: AnyDataset, column: str, place: str) -> AnyDataset:
+    columns = _columns(table)
+    pick_column(columns, [column], place)
+    _check_text_column(columns[column], column, place)
+    return _map_table(table, _take_texts, {"column": column}, list(columns), _text_features(("text",)))
+
+
+def _take_texts(batch: dict[str, list[Any]], column: str) -> dict[str, list[str | None]]:
+    texts = [text_or_none(value) for value in batch[column]]
+    if None in texts:
+        value = batch[column][texts.index(None)]
+        raise ValueError(f"column {column!r} must hold text, got {type(value).__name__} {value!r}")
+    return {"text": texts}
+
+
+def _map_table(
+    table: AnyDataset,
+    function: Callable[..., Any],
+    options: dict[str, Any],
+    old: list[str],
+    features: datasets.Features,
+) -> AnyDataset:
+    progress = {"desc": "Reading"} if isinstance(table, datasets.Dataset) else {}
+    return table.map(function, batched=True, fn_kwargs=options, remove_columns=old, features=features, **progress)

@@ -1,0 +1,77 @@
+"""Runs in a process of its own: fills a local Hub with data sets, reads them, prints what came of it as JSON."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from hubserver import HubServer, User
+from hubserver.testing import client_environment
+
+FILES = {
+    "acme/nested": {
+        "train.jsonl": '{"translation": {"en": "Yes", "id": "Ya"}, "source": "tico19"}\n',
+        "test.jsonl": "",
+    },
+    "acme/flat": {"data.csv": "eng_Latn,ind_Latn\nYes,Ya\n,Tidak\n"},
+    "acme/script": {"script.py": "print('never run')\n"},
+    "acme/damaged": {"train.jsonl": '{"translation": {"en"\n'},
+    "acme/gated": {"train.jsonl": '{"en": "Yes", "id": "Ya"}\n'},
+    "acme/text": {"train.jsonl": '{"text": "Satu."}\n{"text": null}\n'},
+}
+FILES["acme/nested"]["test.jsonl"] = FILES["acme/nested"]["train.jsonl"].replace("Yes", "No")
+
+
+def main(folder: Path) -> None:
+    hub = HubServer(str(folder / "hub"), users=[User("alice", "hf_alice", orgs=("acme",))]).start()
+    os.environ.update(client_environment(hub.endpoint, str(folder / "home"), "hf_alice"))
+    fill()
+    hub.faults.add("status", path="acme/gated", status=403, message="gated", code="GatedRepo", times=100)
+    results = {name: outcome(**request) for name, request in REQUESTS.items()}
+    results["texts"] = [row["text"] for row in texts()]
+    hub.stop()
+    print("RESULTS", json.dumps(results))
+
+
+REQUESTS = {
+    "nested": {"source": "acme/nested"},
+    "streamed": {"source": "acme/nested", "streaming": True},
+    "test split": {"source": "acme/nested", "split": "test"},
+    "flat": {"source": "acme/flat"},
+    "no split": {"source": "acme/nested", "split": "dev"},
+    "no configuration": {"source": "acme/nested", "config_name": "none"},
+    "no revision": {"source": "acme/nested", "revision": "none"},
+    "script": {"source": "acme/script"},
+    "damaged": {"source": "acme/damaged"},
+    "gated": {"source": "acme/gated"},
+    "missing": {"source": "acme/none"},
+}
+
+
+def fill() -> None:
+    from huggingface_hub import HfApi
+
+    api = HfApi()
+    for repository, files in FILES.items():
+        api.create_repo(repository, repo_type="dataset")
+        for name, text in files.items():
+            api.upload_file(path_or_fileobj=text.encode(), path_in_repo=name, repo_id=repository, repo_type="dataset")
+
+
+def outcome(**request: object) -> object:
+    from corpora import read_pairs
+
+    try:
+        return list(read_pairs(source_language="en", target_language="id", **request))
+    except (ValueError, OSError) as error:
+        return [type(error).__name__, str(error)]
+
+
+def texts() -> object:
+    from corpora import read_texts
+
+    return read_texts("acme/text")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
