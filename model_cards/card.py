@@ -1,0 +1,235 @@
+"""The model card: a run's results told to the people who find the model on the Hub."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import ModelCard
+
+from model_cards.comparison import comparison_rows, format_change, format_value, metric_notes
+from model_cards.files import write_whole
+from model_cards.limits import limit_sentences
+from model_cards.metadata import card_metadata, eval_results_yaml
+from model_cards.plots import plot_bits_per_byte, plot_entropy, plot_losses, plot_recall
+from model_cards.results import check_results
+
+TEMPLATE = Path(__file__).with_name("template.md")
+
+# One file, so that a later run replaces or removes exactly what an earlier one wrote.
+EVAL_RESULTS = Path(".eval_results", "sensia.yaml")
+
+#: The plots that a card may show: file name -> what is to be seen there.
+CAPTIONS = {
+    "losses.png": "The loss terms without their weights, by phase. Thin: as logged, thick: running mean.",
+    "recall.png": "Translation retrieval on held-out sentence pairs.",
+    "bits_per_byte.png": "Bits per byte of held-out text.",
+    "entropy.png": "Entropy of the mixture of senses; 0 is a single sense. Thin: as logged, thick: running mean.",
+}
+
+_ABSOLUTE = re.compile(
+    r"""(?<![\w./~\\])/(?!/)(?:[^\s/'"]+/)*(?=[^\s/])|(?<!\w)[A-Za-z]:\\(?:[^\s\\'"]+\\)*(?=[^\s\\])"""
+)
+
+_ARROWS = {"higher": " ↑", "lower": " ↓", None: ""}
+
+
+def without_folders(text: str) -> str:
+    """
+    Cut the folders off every absolute path in a text: they mean nothing on another machine.
+
+    Args:
+        text (`str`): a command line or a setting.
+
+    Returns:
+        `str`: the text, `--data /home/me/pairs.jsonl` as `--data pairs.jsonl`; addresses and relative paths stay.
+    """
+    return _ABSOLUTE.sub("", text)
+
+
+def _setting(value: Any) -> str:
+    if value is None:
+        return "not set"
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+    return f"`{without_folders(text)}`" if text else "empty"
+
+
+def _settings(knobs: Mapping[str, Any]) -> list[list[str]]:
+    return [[f"`{name}`", _setting(knobs[name])] for name in sorted(knobs)]
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if minutes < 2:
+        return f"{seconds:.0f} s"
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
+
+
+def _with_licence(text: str, license_id: str | None) -> str:
+    return f"{text}, licence {license_id}" if license_id else text
+
+
+def _comparison(entry: Mapping[str, Any]) -> dict[str, Any]:
+    described = f"{entry['rows']:,} rows of `{entry['file']}`"
+    rows = [
+        [
+            f"{label}{_ARROWS[better]}",
+            format_value(label, before),
+            format_value(label, after),
+            format_change(label, before, after),
+        ]
+        for label, before, after, better in comparison_rows(entry)
+    ]
+    return {
+        "title": entry["dataset"],
+        "hub_id": entry.get("hub_id"),
+        "about": _with_licence(described, entry.get("license")),
+        "rows": rows,
+    }
+
+
+def _sample(sample: Mapping[str, str]) -> dict[str, str]:
+    """A fence longer than any run of backticks inside lets the text stand exactly as it came."""
+    runs = re.findall("`+", sample["prompt"] + "\n" + sample["continuation"])
+    return {**sample, "fence": "`" * max([3, *(len(run) + 1 for run in runs)])}
+
+
+def _dropped(dropped: Mapping[str, int]) -> str:
+    counts = [f"{reason.replace('_', ' ')} {dropped[reason]:,}" for reason in sorted(dropped) if dropped[reason]]
+    return ", ".join(counts) or "none"
+
+
+def _dataset(data: Mapping[str, Any]) -> list[str]:
+    hub_id = data.get("hub_id")
+    return [
+        f"[{hub_id}](https://huggingface.co/datasets/{hub_id}), `{data['name']}`" if hub_id else f"`{data['name']}`",
+        data["role"],
+        data.get("license") or "not stated",
+        f"{data['rows_read']:,}",
+        f"{data['rows_kept']:,}",
+        _dropped(data["dropped"]),
+    ]
+
+
+def _sources(data: Mapping[str, Any]) -> list[list[str]]:
+    return [[part["name"], part.get("license") or "not stated", f"{part['rows']:,}"] for part in data["sources"]]
+
+
+def _hashes(results: Mapping[str, Any]) -> list[str]:
+    files = {data["name"]: data.get("sha256") for data in results["datasets"]}
+    files |= {entry["file"]: entry.get("sha256") for entry in results["evaluation"]}
+    return [f"{digest}  {name}" for name, digest in files.items() if digest]
+
+
+def _architecture(model: Mapping[str, Any]) -> list[list[str]]:
+    counts = {
+        "Parameters": "parameters",
+        "Senses per token": "num_senses",
+        "Hidden size": "hidden_size",
+        "Layers of the trunk": "layers",
+        "Vocabulary": "vocab_size",
+        "Positions": "max_positions",
+    }
+    return [["Trunk", model["trunk"]], *([label, f"{model[key]:,}"] for label, key in counts.items())]
+
+
+def _prompt(results: Mapping[str, Any]) -> str:
+    """A Python literal for the examples: the first prompt that was tried, else a place to fill."""
+    prompts = [sample["prompt"] for sample in results["samples"] if sample["prompt"].strip()]
+    return repr(prompts[0] if prompts else f"<{results['languages']['target']['name']} text>")
+
+
+def _context(results: Mapping[str, Any], plots: Mapping[str, str]) -> dict[str, Any]:
+    training = results["training"]
+    return {
+        "results": results,
+        "model_id": results.get("repo_id") or results["model_name"],
+        "prompt": _prompt(results),
+        "architecture": _architecture(results["model"]),
+        "comparisons": [_comparison(entry) for entry in results["evaluation"]],
+        "notes": metric_notes(results["evaluation"]),
+        "samples": [_sample(sample) for sample in results["samples"]],
+        "duration": _duration(training["seconds"]),
+        "schedule": _settings({name: knob for name, knob in training["schedule"].items() if name != "name"}),
+        "hyperparameters": _settings(training["hyperparameters"]),
+        "data_rows": [_dataset(data) for data in results["datasets"]],
+        "sources": {data["name"]: _sources(data) for data in results["datasets"] if data["sources"]},
+        "hashes": _hashes(results),
+        "limit_sentences": limit_sentences(results),
+        "plots": plots,
+        "command": without_folders(results["command"]),
+        "versions": sorted(results["versions"].items()),
+    }
+
+
+def render_card(results: Mapping[str, Any], plots: Mapping[str, str] | None = None) -> str:
+    """
+    The text of the card: a function of the results alone.
+
+    Args:
+        results (`Mapping[str, Any]`): the results of a run.
+        plots (`Mapping[str, str]`, *optional*, defaults to none): relative path of each plot -> its caption.
+
+    Returns:
+        `str`: the whole README.md, metadata first.
+
+    Raises:
+        `ValueError`: if a field of the results is missing or wrong.
+    """
+    check_results(results)
+    context = _context(results, plots or {})
+    card = ModelCard.from_template(card_metadata(results), template_path=str(TEMPLATE), **context)
+    return str(card).rstrip("\n") + "\n"
+
+
+def _draw_plots(results: Mapping[str, Any], folder: Path) -> list[str]:
+    training = results["training"]
+    history, evaluations, senses = training["history"], training["evaluations"], results["model"]["num_senses"]
+    draw: dict[str, Callable[[Path], bool]] = {
+        "losses.png": lambda path: plot_losses(history, path),
+        "recall.png": lambda path: plot_recall(evaluations, path),
+        "bits_per_byte.png": lambda path: plot_bits_per_byte(evaluations, path),
+        "entropy.png": lambda path: plot_entropy(history, path, evaluations, senses),
+    }
+    drawn = [name for name in CAPTIONS if draw[name](folder / name)]
+    for name in CAPTIONS.keys() - set(drawn):
+        (folder / name).unlink(missing_ok=True)
+    return drawn
+
+
+def _write_eval_results(results: Mapping[str, Any], path: Path) -> list[Path]:
+    text = eval_results_yaml(results)
+    if text is None:
+        path.unlink(missing_ok=True)
+        return []
+    write_whole(path, text.encode())
+    return [path]
+
+
+def write_card(results: Mapping[str, Any], folder: str | Path) -> list[Path]:
+    """
+    Write the model card, its plots and the Hub's evaluation file into the folder of a model.
+
+    Each file appears whole, the card last. A plot or evaluation file of an earlier run that these results have no data
+    for is removed, so that the folder never tells of two runs.
+
+    Args:
+        results (`Mapping[str, Any]`): the results of a run, in the form that `model_cards.results.RESULTS` describes.
+        folder (`str` or `Path`): where to write; made where it does not exist.
+
+    Returns:
+        `list[Path]`: the files written: `plots/*.png`, `.eval_results/sensia.yaml` (where an evaluation set has a Hub
+        id) and `README.md`.
+
+    Raises:
+        `ValueError`: if a field of the results is missing or wrong; nothing is written then.
+    """
+    check_results(results)
+    folder = Path(folder)
+    drawn = _draw_plots(results, folder / "plots")
+    written = [folder / "plots" / name for name in drawn]
+    written += _write_eval_results(results, folder / EVAL_RESULTS)
+    readme = folder / "README.md"
+    write_whole(readme, render_card(results, {f"plots/{name}": CAPTIONS[name] for name in drawn}).encode())
+    return [*written, readme]
