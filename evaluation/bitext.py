@@ -1,0 +1,136 @@
+"""What a Backpack makes of a bitext: retrieval, perplexity of the target side, and the mixture's entropy."""
+
+import torch
+from accelerate.state import PartialState
+from accelerate.utils import gather
+from datasets import Dataset
+from tqdm.auto import tqdm
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from corpora.batching import pad_rows
+
+from .perplexity import perplexity_from_sums
+from .retrieval import retrieval_recall
+
+
+@torch.inference_mode()
+def evaluate_bitext(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    pairs: Dataset,
+    *,
+    pooling_temperature: float,
+    batch_size: int = 64,
+    progress: bool = False,
+) -> dict[str, float]:
+    """
+    Measures a Backpack on aligned sentences. Processes started by a launcher share the rows and get the same result.
+
+    Args:
+        model ([`BackpackForCausalLM`]): the model; evaluated without dropout.
+        tokenizer (`PreTrainedTokenizerBase`): its tokenizer.
+        pairs (`datasets.Dataset`): columns `source_ids`, `target_ids` and `target_bytes` of
+            [`corpora.clean_pairs`]; both sides close with the end-of-text token.
+        pooling_temperature (`float`): temperature of the mixture in the sense vector.
+        batch_size (`int`, *optional*, defaults to 64): pairs that go through the model at once.
+        progress (`bool`, *optional*, defaults to `False`): show a progress bar.
+
+    Returns:
+        `dict`: `perplexity` and `bits_per_byte` of the target side as [`perplexity`] defines them;
+        `context_recall@1` and `sense_recall@1`, each with `_source_to_target` and `_target_to_source`;
+        `entropy_source` and `entropy_target`, the mixture's mean entropy in nats.
+
+    Raises:
+        ValueError: if there is no pair.
+    """
+    if len(pairs) == 0:
+        raise ValueError("There is no pair to evaluate on.")
+    was_training = model.training
+    model.eval()
+    vectors, sums = _encode(model, tokenizer, pairs, pooling_temperature, batch_size, progress)
+    model.train(was_training)
+    return {**_language_model_metrics(sums), **_sense_metrics(vectors)}
+
+
+def _encode(model, tokenizer, pairs, pooling_temperature, batch_size, progress):
+    """The rows' vectors and entropies in order, and the sums of the language model, over all processes."""
+    state = PartialState()
+    lengths = [len(row) for row in pairs["target_ids"]]
+    order = sorted(range(len(pairs)), key=lengths.__getitem__, reverse=True)
+    mine = _share(order, state.process_index, state.num_processes)
+    parts, sums = [], torch.zeros(3, dtype=torch.float64)
+    with tqdm(
+        total=len(mine), desc="Evaluating", unit="pair", disable=not (progress and state.is_main_process)
+    ) as bar:
+        for start in range(0, len(mine), batch_size):
+            chosen = mine[start : start + batch_size]
+            batch = pairs[[row for row, _ in chosen]]
+            parts.append(_vectors(model, tokenizer, batch, pooling_temperature))
+            sums += _language_model_sums(model, tokenizer, batch, torch.tensor([counts for _, counts in chosen]))
+            bar.update(len(chosen))
+    places = [row for rank in range(state.num_processes) for row, _ in _share(order, rank, state.num_processes)]
+    vectors = {name: _gather_in_order([part[name] for part in parts], places) for name in parts[0]}
+    return vectors, gather(sums[None].to(model.device)).sum(0).cpu()
+
+
+def _gather_in_order(parts: list[torch.Tensor], places: list[int]) -> torch.Tensor:
+    gathered = gather(torch.cat(parts)).cpu()
+    ordered = gathered.new_empty((max(places) + 1, *gathered.shape[1:]))
+    ordered[torch.tensor(places)] = gathered
+    return ordered
+
+
+def _share(order: list[int], rank: int, world: int) -> list[tuple[int, bool]]:
+    """This rank's rows and whether they count: the last may repeat one, so that all ranks have equally many."""
+    rows = [(row, True) for row in order[rank::world]]
+    missing = -(-len(order) // world) - len(rows)
+    return rows + [(order[-1], False)] * missing
+
+
+def _vectors(model, tokenizer, batch, pooling_temperature) -> dict[str, torch.Tensor]:
+    ids, mask = pad_rows(batch["source_ids"] + batch["target_ids"], tokenizer.eos_token_id)  # [2 B, L]
+    outputs = model(
+        input_ids=ids.to(model.device),
+        attention_mask=mask.to(model.device),
+        pooling_temperature=pooling_temperature,
+        return_logits=False,
+        use_cache=False,
+    )
+    sides = {}
+    for name in ("context_vectors", "sense_vectors", "mixture_entropy"):
+        sides[f"{name}_source"], sides[f"{name}_target"] = outputs[name].float().chunk(2)
+    return sides
+
+
+def _language_model_sums(model, tokenizer, batch, real: torch.Tensor) -> torch.Tensor:
+    """Negative log-likelihood in nats, tokens and bytes of the target side, as a [3] tensor."""
+    # The closing end-of-text token is the context of the first token instead of the last thing predicted.
+    ids, mask = pad_rows([[row[-1], *row[:-1]] for row in batch["target_ids"]], tokenizer.eos_token_id)  # [B, L]
+    labels = ids.masked_fill((mask == 0) | ~real[:, None], -100)
+    outputs = model(
+        input_ids=ids.to(model.device),
+        attention_mask=mask.to(model.device),
+        labels=labels.to(model.device),
+        return_logits=False,
+        use_cache=False,
+    )
+    tokens = (labels[:, 1:] != -100).sum()
+    size = (torch.tensor(batch["target_bytes"]) * real).sum()
+    return torch.stack([outputs.plain_loss.double().cpu() * tokens, tokens.double(), size.double()])
+
+
+def _language_model_metrics(sums: torch.Tensor) -> dict[str, float]:
+    nll, tokens, size = sums.tolist()
+    metrics = perplexity_from_sums(nll, int(tokens), int(size))
+    return {name: metrics[name] for name in ("perplexity", "bits_per_byte")}
+
+
+def _sense_metrics(vectors: dict[str, torch.Tensor]) -> dict[str, float]:
+    metrics = {}
+    for name in ("context", "sense"):
+        recall = retrieval_recall(vectors[f"{name}_vectors_source"], vectors[f"{name}_vectors_target"])
+        metrics[f"{name}_recall@1"] = recall.pop("mean")
+        metrics |= {f"{name}_recall@1_{direction}": value for direction, value in recall.items()}
+    for side in ("source", "target"):
+        metrics[f"entropy_{side}"] = vectors[f"mixture_entropy_{side}"].mean().item()
+    return metrics
