@@ -1,0 +1,71 @@
+import pytest
+import torch
+
+from corpora import clean_pairs, read_pairs
+from modeling_sensia import BackpackConfig, BackpackForCausalLM
+from trainers import SensiaConfig, SensiaTrainer
+from trainers.pretraining import train_tokenizer
+
+BITEXT = "examples/assets/bitext/en-id.dev-indomain.parquet"
+
+
+@pytest.fixture(scope="session")
+def bitext():
+    return read_pairs(BITEXT, source_language="en", target_language="id").select(range(200))
+
+
+@pytest.fixture(scope="session")
+def tokenizer(bitext):
+    return train_tokenizer(bitext["source"], 400)
+
+
+@pytest.fixture(scope="session")
+def pairs(bitext, tokenizer):
+    return clean_pairs(bitext, tokenizer, max_length=64)[0].select(range(48))
+
+
+@pytest.fixture
+def make_model(tokenizer):
+    def make(dropout=0.0, seed=0, num_senses=4):
+        torch.manual_seed(seed)
+        trunk = {
+            "model_type": "gpt2",
+            "vocab_size": len(tokenizer),
+            "n_embd": 32,
+            "n_layer": 2,
+            "n_head": 2,
+            "n_positions": 64,
+            "bos_token_id": tokenizer.eos_token_id,
+            "eos_token_id": tokenizer.eos_token_id,
+            **dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), dropout),
+        }
+        return BackpackForCausalLM(BackpackConfig(trunk_config=trunk, num_senses=num_senses, sense_dropout=dropout))
+
+    return make
+
+
+@pytest.fixture
+def make_trainer(make_model, pairs, tokenizer, tmp_path):
+    def make(model=None, train=None, evaluate=None, **settings):
+        settings = {
+            "output_dir": str(tmp_path / "run"),
+            "max_steps": 4,
+            "per_device_train_batch_size": 4,
+            "learning_rate": 1e-2,
+            "logging_steps": 1,
+            "save_strategy": "no",
+            "report_to": "none",
+            "disable_tqdm": True,
+            "use_cpu": True,
+            "warmup_steps": 0,
+            **settings,
+        }
+        return SensiaTrainer(
+            make_model() if model is None else model,
+            SensiaConfig(**settings),
+            train_dataset=pairs if train is None else train,
+            eval_dataset=evaluate,
+            processing_class=tokenizer,
+        )
+
+    return make

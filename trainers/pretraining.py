@@ -1,0 +1,64 @@
+"""What pretraining needs before the first step: a tokenizer trained on its text, and a dataset of packed blocks."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from torch.utils.data import Dataset
+from transformers import PreTrainedTokenizerFast
+
+END_OF_TEXT = "<|endoftext|>"
+
+
+def train_tokenizer(texts: Iterable[str], vocabulary_size: int) -> PreTrainedTokenizerFast:
+    """
+    Trains a byte-level BPE tokenizer in the manner of GPT-2's: any text can be written, no token is unknown.
+
+    Args:
+        texts (`Iterable[str]`): text to learn merges from.
+        vocabulary_size (`int`): number of tokens, the 256 bytes and the end-of-text token included.
+
+    Returns:
+        `PreTrainedTokenizerFast`: with one special token, which begins, ends and pads.
+    """
+    if vocabulary_size < 257:
+        raise ValueError(
+            f"`vocabulary_size` must hold the 256 bytes and the end-of-text token, got {vocabulary_size}."
+        )
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary_size,
+        special_tokens=[END_OF_TEXT],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token=END_OF_TEXT,
+        eos_token=END_OF_TEXT,
+        pad_token=END_OF_TEXT,
+        clean_up_tokenization_spaces=False,
+    )
+
+
+class PackedBlocks(Dataset):
+    """
+    Blocks of token ids as a dataset for language modelling, every token predicted but each block's first.
+
+    Args:
+        blocks (`np.ndarray` of `int` [N, L]): from [`corpora.pack_texts`]; may be memory-mapped.
+    """
+
+    def __init__(self, blocks: np.ndarray):
+        self.blocks = blocks
+
+    def __len__(self) -> int:
+        return len(self.blocks)
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        ids = torch.from_numpy(self.blocks[index].astype(np.int64))  # [L]
+        return {"input_ids": ids, "labels": ids}

@@ -1,0 +1,229 @@
+"""What a run was and what came of it, as plain values that a model card is written from."""
+
+import datetime
+import json
+import platform
+from dataclasses import fields
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments, set_seed
+
+from corpora import Language, describe_file
+
+from .adaptation import AdaptArguments, PairSet
+from .schedule import PHASES
+from .sensia_config import SensiaConfig
+from .sensia_trainer import SensiaTrainer
+
+_LIBRARIES = ("torch", "transformers", "accelerate", "datasets", "tokenizers", "safetensors", "huggingface-hub")
+#: Of the Trainer's own settings, those that shape what is learned; all of SENSIA's are listed.
+_TRAINER_KNOBS = (
+    "learning_rate",
+    "lr_scheduler_type",
+    "warmup_steps",
+    "optim",
+    "weight_decay",
+    "adam_beta1",
+    "adam_beta2",
+    "adam_epsilon",
+    "max_grad_norm",
+    "per_device_train_batch_size",
+    "gradient_accumulation_steps",
+    "num_train_epochs",
+    "max_steps",
+    "label_smoothing_factor",
+    "bf16",
+    "fp16",
+    "gradient_checkpointing",
+    "seed",
+)
+#: Lies beside data files and says of each what its licence and sources are.
+_SOURCES_FILE = "sources.json"
+
+
+def describe_run(
+    args: AdaptArguments,
+    config: SensiaConfig,
+    trainer: SensiaTrainer,
+    train: PairSet,
+    evals: list[PairSet],
+    before: dict[str, dict[str, float]],
+    after: dict[str, dict[str, float]],
+    samples: list[dict[str, str]],
+    command: str,
+) -> dict[str, Any]:
+    """
+    Gathers the results of an adaptation in the form that [`model_cards.check_results`] defines.
+
+    Args:
+        args ([`AdaptArguments`]), config ([`SensiaConfig`]): the settings.
+        trainer ([`SensiaTrainer`]): after training.
+        train, evals ([`PairSet`]): the data.
+        before, after (`dict`): metrics of [`evaluation.evaluate_bitext`] by the name of each evaluation set.
+        samples (`list` of `dict`): of [`continue_prompts`].
+        command (`str`): what was typed.
+
+    Returns:
+        `dict`: JSON values only; files by base name and hash.
+    """
+    base = _base_model(args.model)
+    datasets = [_describe_data(train, "train", args), *(_describe_data(each, "dev", args) for each in evals)]
+    license_id, reason = _license(args, base, datasets[0])
+    return {
+        "model_name": args.model_name,
+        "repo_id": trainer.hub_model_id if config.push_to_hub else None,
+        "base_model": base,
+        "languages": {"source": _describe_language(args.source), "target": _describe_language(args.target)},
+        "license": license_id,
+        "license_reason": reason,
+        "datasets": datasets,
+        "model": _describe_model(trainer.accelerator.unwrap_model(trainer.model)),
+        "training": _describe_training(config, trainer),
+        "evaluation": [
+            _describe_evaluation(each, described, before[each.name], after[each.name])
+            for each, described in zip(evals, datasets[1:], strict=True)
+        ],
+        "samples": samples,
+        "fertility": evals[0].fertility if evals else None,
+        "limits": [],
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
+        "command": command,
+        "seed": config.seed,
+        "date": datetime.date.today().isoformat(),
+    }
+
+
+def continue_prompts(
+    model: Any, tokenizer: PreTrainedTokenizerBase, prompts: list[str], seed: int, new_tokens: int = 40
+) -> list[dict[str, str]]:
+    """
+    Lets the model continue beginnings, by nucleus sampling under a seed.
+
+    Args:
+        model (`PreTrainedModel`): a causal language model.
+        tokenizer (`PreTrainedTokenizerBase`): its tokenizer.
+        prompts (`list[str]`): the beginnings.
+        seed (`int`): of the sampling.
+        new_tokens (`int`, *optional*, defaults to 40): longest continuation.
+
+    Returns:
+        `list` of `dict`: `prompt` and `continuation`.
+    """
+    set_seed(seed)
+    samples = []
+    for prompt in prompts:
+        inputs = tokenizer(prompt, return_tensors="pt", add_special_tokens=False).to(model.device)
+        settings = {"max_new_tokens": new_tokens, "do_sample": True, "top_p": 0.9, "temperature": 0.7}
+        tokens = model.generate(**inputs, **settings, pad_token_id=tokenizer.pad_token_id)[0]
+        written = str(tokenizer.decode(tokens[inputs["input_ids"].shape[1] :], skip_special_tokens=True))
+        samples.append({"prompt": prompt, "continuation": written})
+    return samples
+
+
+def _base_model(name: str) -> dict[str, Any]:
+    path = Path(name)
+    if not path.exists():
+        return {"name": name.split("/")[-1], "hub_id": name, "license": None}
+    card = path / "README.md"
+    lines = card.read_text(encoding="utf-8").splitlines() if card.exists() else []
+    stated = [line.partition(":")[2].strip() for line in lines if line.startswith("license:")]
+    return {"name": path.resolve().name, "hub_id": None, "license": stated[0] if stated else None}
+
+
+def _describe_language(language: Language) -> dict[str, Any]:
+    return {name: getattr(language, name) for name in ("iso1", "iso3", "flores", "name")}
+
+
+def _describe_data(pairs: PairSet, role: str, args: AdaptArguments) -> dict[str, Any]:
+    path = Path(pairs.path)
+    local = path.is_file()
+    listing = path.parent / _SOURCES_FILE
+    stated = json.loads(listing.read_text(encoding="utf-8")).get(path.name, {}) if listing.is_file() else {}
+    return {
+        "name": path.name,
+        "hub_id": stated.get("hub_id") if path.exists() else pairs.path,
+        "role": role,
+        "sha256": describe_file(path)["sha256"] if local else None,
+        "rows_read": pairs.report.total,
+        "rows_kept": pairs.report.kept,
+        "dropped": pairs.report.dropped,
+        "license": stated.get("license") or (args.data_license if role == "train" else None),
+        "sources": stated.get("sources") or _count_origins(pairs),
+    }
+
+
+def _count_origins(pairs: PairSet) -> list[dict[str, Any]]:
+    if not isinstance(pairs.pairs, Dataset) or "origin" not in pairs.pairs.column_names:
+        return []
+    counts: dict[str, int] = {}
+    for origin in pairs.pairs["origin"]:
+        counts[origin or "unnamed"] = counts.get(origin or "unnamed", 0) + 1
+    return [{"name": name, "rows": rows} for name, rows in sorted(counts.items(), key=lambda item: -item[1])]
+
+
+def _license(args: AdaptArguments, base: dict[str, Any], train: dict[str, Any]) -> tuple[str, str]:
+    stated = f"The base model is under {base['license'] or 'a licence that its card does not state'}, the training "
+    stated += f"bitext under {train['license'] or 'licences that were not stated'}."
+    if args.model_license is None:
+        return "other", f"{stated} No licence was chosen for the adapted model; who publishes it has to."
+    return args.model_license, f"{stated} The adapted model follows the most demanding of them: {args.model_license}."
+
+
+def _describe_model(model: PreTrainedModel) -> dict[str, Any]:
+    config = model.config
+    return {
+        "parameters": model.num_parameters(),
+        "num_senses": config.num_senses,
+        "hidden_size": config.hidden_size,
+        "layers": config.trunk_config.num_hidden_layers,
+        "vocab_size": config.vocab_size,
+        "max_positions": config.max_position_embeddings,
+        "trunk": config.trunk_config.model_type,
+    }
+
+
+def _describe_training(config: SensiaConfig, trainer: SensiaTrainer) -> dict[str, Any]:
+    schedule = config.phase_schedule()
+    knobs = [field.name for field in fields(SensiaConfig) if field.name not in _inherited()]
+    logs: list[dict[str, Any]] = [
+        {**entry, "phase": PHASES[int(entry["phase"])]} if "phase" in entry else dict(entry)
+        for entry in trainer.state.log_history
+    ]
+    return {
+        "steps": trainer.state.global_step,
+        "pairs_per_step": config.train_batch_size * config.gradient_accumulation_steps * config.world_size,
+        "processes": config.world_size,
+        "seconds": sum(entry.get("train_runtime", 0) for entry in logs),
+        "device": config.device.type,
+        "precision": "bf16" if config.bf16 else "fp16" if config.fp16 else "float32",
+        "schedule": {field.name: _plain(getattr(schedule, field.name)) for field in fields(schedule)},
+        "hyperparameters": {name: _plain(getattr(config, name)) for name in (*_TRAINER_KNOBS, *knobs)},
+        "history": [entry for entry in logs if "loss_ctx" in entry],
+        "evaluations": [entry for entry in logs if any(name.startswith("eval_") for name in entry)],
+    }
+
+
+def _inherited() -> set[str]:
+    return {field.name for field in fields(TrainingArguments)}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value if value is None or isinstance(value, bool | int | float) else str(getattr(value, "value", value))
+
+
+def _describe_evaluation(pairs: PairSet, data: dict[str, Any], before, after) -> dict[str, Any]:
+    return {
+        "dataset": pairs.name,
+        "hub_id": data["hub_id"],
+        "file": data["name"],
+        "sha256": data["sha256"],
+        "rows": data["rows_kept"],
+        "license": data["license"],
+        "before": before,
+        "after": after,
+    }

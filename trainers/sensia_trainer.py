@@ -1,0 +1,322 @@
+"""The trainer of SENSIA (arXiv 2601.10310): one stacked forward, three losses, one schedule."""
+
+import math
+import time
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate.utils import gather
+from datasets import Dataset
+from huggingface_hub import CommitInfo, HfApi
+from torch import nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
+from transformers.trainer_utils import HubStrategy, speed_metrics
+from transformers.utils import logging
+from transformers.utils.hub import PushInProgress
+
+from evaluation import evaluate_bitext
+from modeling_sensia import BackpackForCausalLM
+
+from .collator import ParallelCollator
+from .losses import info_nce
+from .publishing import publish, remove_pickled_arguments, stage
+from .sampling import LengthWindowSampler
+from .schedule import PHASES, PhasePoint
+from .sensia_config import SensiaConfig
+
+logger = logging.get_logger(__name__)
+
+
+class SensiaTrainer(Trainer):
+    """
+    Adapts a Backpack to another language by aligning meanings.
+
+    Each step encodes a stacked batch of [sources; targets] in one forward and minimises
+
+        w_ctx InfoNCE(context vectors) + w_sns InfoNCE(sense vectors) + w_lm LM(target)
+
+    with weights and temperatures from the phase schedule. Gradient accumulation leaves the language model term as if
+    the batch were whole; the InfoNCE terms are means over micro-batches, whose negatives are their own pairs.
+
+    Args:
+        model ([`BackpackForCausalLM`]): the English Backpack to adapt.
+        args ([`SensiaConfig`]): the settings.
+        train_dataset, eval_dataset (`datasets.Dataset`): pairs from [`corpora.clean_pairs`]; `eval_dataset` may be a
+            `dict` of several by name. Metrics are those of [`evaluation.evaluate_bitext`], with the prefix `eval_`
+            and the set's name, so `metric_for_best_model="eval_dev_sense_recall@1"` works.
+        processing_class (`PreTrainedTokenizerBase`): the tokenizer.
+        data_collator, callbacks, optimizers: as in `transformers.Trainer`.
+
+    Raises:
+        ValueError: if one process would see fewer than two pairs, or drive several GPUs by itself.
+    """
+
+    args: SensiaConfig
+    model: PreTrainedModel
+    processing_class: PreTrainedTokenizerBase
+
+    # The losses are scaled here, term by term; see `_micro_batch_scales`.
+    loss_is_scaled_for_ga = True
+
+    def __init__(self, model: PreTrainedModel, args: SensiaConfig, *, processing_class, data_collator=None, **kwargs):
+        collator = data_collator or ParallelCollator(processing_class)
+        super().__init__(model, args, data_collator=collator, processing_class=processing_class, **kwargs)
+        if args.n_gpu > 1:
+            raise ValueError("One process sees several GPUs: start it with `accelerate launch`, one process for each.")
+        if args.per_device_train_batch_size * args.world_size < 2:
+            raise ValueError("InfoNCE needs at least 2 pairs in a batch: raise `per_device_train_batch_size`.")
+        self.phase_schedule = args.phase_schedule()
+        self.frozen_in_polish = _frozen_parameters(self.accelerator.unwrap_model(self.model), args.polish_freeze)
+        self._sums: dict[str, torch.Tensor] = {}
+        self._sums_from_step = 0
+
+    @property
+    def phase_point(self) -> PhasePoint:
+        """[`PhasePoint`]: weights, temperatures and phase of the step under way."""
+        return self.phase_schedule.at(self.state.global_step, self.state.max_steps)
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        """SENSIA's objective on one micro-batch (arXiv 2601.10310); see the class."""
+        point = self.phase_point
+        outputs = model(
+            **inputs,
+            pooling_temperature=self.args.tau_pool,
+            label_smoothing=self.args.label_smoothing_factor,
+            num_items_in_batch=num_items_in_batch,
+            return_logits=False,
+            use_cache=False,
+        )
+        ctx_src, ctx_tgt = outputs["context_vectors"].chunk(2)  # [B, D] each
+        sns_src, sns_tgt = outputs["sense_vectors"].chunk(2)  # [B, D] each
+        contrastive_scale, lm_scale = self._micro_batch_scales(num_items_in_batch)
+        loss_ctx = contrastive_scale * info_nce(ctx_src, ctx_tgt, point.tau_ctx, self.args.one_way)
+        loss_sns = contrastive_scale * info_nce(sns_src, sns_tgt, point.tau_sns, self.args.one_way)
+        loss_lm = lm_scale * outputs["loss"]
+        loss = point.w_ctx * loss_ctx + point.w_sns * loss_sns + point.w_lm * loss_lm
+
+        entropy_src, entropy_tgt = outputs["mixture_entropy"].chunk(2)  # [B] each
+        self._record(
+            loss_ctx=loss_ctx,
+            loss_sns=loss_sns,
+            loss_lm=loss_lm,
+            loss_lm_plain=lm_scale * outputs["plain_loss"],
+            entropy_source=contrastive_scale * entropy_src.mean(),
+            entropy_target=contrastive_scale * entropy_tgt.mean(),
+        )
+        return (loss, outputs) if return_outputs else loss
+
+    def _micro_batch_scales(self, num_items_in_batch) -> tuple[float, float]:
+        """
+        Factors that make the sum over micro-batches, averaged over processes, the loss of the whole batch. InfoNCE is
+        a mean per micro-batch; the LM loss is already divided by the tokens of all micro-batches of all processes.
+        """
+        accumulated = self.current_gradient_accumulation_steps
+        if num_items_in_batch is None:
+            return 1 / accumulated, 1 / accumulated
+        processes = self.accelerator.num_processes if self.args.average_tokens_across_devices else 1
+        return 1 / accumulated, float(processes)
+
+    def training_step(self, model, inputs, num_items_in_batch=None):
+        loss = super().training_step(model, inputs, num_items_in_batch)
+        if self.phase_point.phase == "polish":
+            # Without a gradient a parameter is left out of clipping and of the optimizer. `requires_grad` must not
+            # change here: DDP has already decided which gradients it waits for.
+            for parameter in self.frozen_in_polish:
+                parameter.grad = None
+        return loss
+
+    def _record(self, **values: torch.Tensor):
+        """Adds up what is logged, on the device: reading a value out at each step would wait for the GPU."""
+        if not self._sums:
+            self._sums_from_step = self.state.global_step
+        for name, value in values.items():
+            self._sums[name] = self._sums.get(name, 0) + value.detach()
+
+    def log(self, logs: dict[str, float], start_time: float | None = None):
+        if "loss" in logs and self._sums:
+            logs = {**logs, **self._recorded_means(), **self._schedule_log()}
+            self._warn_of_collapse(logs)
+        super().log(logs, start_time)
+
+    def _recorded_means(self) -> dict[str, float]:
+        steps = max(self.state.global_step - self._sums_from_step, 1)
+        totals = gather(torch.stack([value.float() for value in self._sums.values()])[None]).mean(0) / steps
+        means = dict(zip(self._sums, totals.tolist(), strict=True))
+        self._sums = {}
+        return means
+
+    def _schedule_log(self) -> dict[str, float]:
+        # The last step that is in the log; the state already counts the next one.
+        point = self.phase_schedule.at(max(self.state.global_step - 1, 0), self.state.max_steps)
+        return {
+            "weight_ctx": point.w_ctx,
+            "weight_sns": point.w_sns,
+            "weight_lm": point.w_lm,
+            "tau_ctx": point.tau_ctx,
+            "tau_sns": point.tau_sns,
+            "phase": PHASES.index(point.phase),
+        }
+
+    def _warn_of_collapse(self, logs: dict[str, float]):
+        num_senses = self.accelerator.unwrap_model(self.model).config.num_senses
+        floor = self.args.collapse_entropy * math.log(num_senses)
+        for side in ("source", "target"):
+            if logs[f"entropy_{side}"] < floor:
+                logger.warning(
+                    f"Step {self.state.global_step}: the sense mixture of the {side} side is collapsing: entropy "
+                    f"{logs[f'entropy_{side}']:.3f} of ln {num_senses} = {math.log(num_senses):.3f}. One sense takes "
+                    "nearly all weight; a lower learning rate or a higher `tau_pool` may help."
+                )
+
+    def evaluate(
+        self,
+        eval_dataset: Dataset | dict[str, Dataset] | None = None,
+        ignore_keys=None,
+        metric_key_prefix: str = "eval",
+    ) -> dict[str, float]:
+        """
+        Evaluates on aligned pairs; see [`evaluation.evaluate_bitext`] for the metrics.
+
+        Returns:
+            `dict`: metrics with the prefix; for several sets also with the set's name.
+        """
+        dataset = self.eval_dataset if eval_dataset is None else eval_dataset
+        if dataset is None:
+            raise ValueError("There is nothing to evaluate on: give `eval_dataset`.")
+        metrics: dict[str, float] = {}
+        for name, pairs in dataset.items() if isinstance(dataset, dict) else [(None, dataset)]:
+            metrics |= self._evaluate_pairs(pairs, f"{metric_key_prefix}_{name}" if name else metric_key_prefix)
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def _evaluate_pairs(self, pairs: Dataset, prefix: str) -> dict[str, float]:
+        start = time.time()
+        with self.compute_loss_context_manager():
+            metrics = evaluate_bitext(
+                self.model,
+                self.processing_class,
+                pairs,
+                pooling_temperature=self.args.tau_pool,
+                batch_size=self.args.per_device_eval_batch_size,
+                progress=not self.args.disable_tqdm,
+            )
+        named = {f"{prefix}_{name}": value for name, value in metrics.items()}
+        return named | speed_metrics(prefix, start, num_samples=len(pairs))
+
+    def _get_train_sampler(self, train_dataset=None):
+        dataset = self.train_dataset if train_dataset is None else train_dataset
+        if not isinstance(dataset, Dataset):
+            return super()._get_train_sampler(train_dataset)
+        lengths = [max(len(a), len(b)) for a, b in zip(dataset["source_ids"], dataset["target_ids"], strict=True)]
+        pairs_per_step = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
+        seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
+        return LengthWindowSampler(lengths, pairs_per_step, seed)
+
+    def _set_signature_columns_if_needed(self):
+        self._signature_columns = ["source_ids", "target_ids"]  # type: ignore[assignment]
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None):
+        super()._save(output_dir, state_dict)
+        remove_pickled_arguments(Path(output_dir) if output_dir else self.output_folder)
+
+    def init_hf_repo(self, token: str | None = None, private: bool | None = None):
+        """
+        Makes sure, when the trainer is made, that the repository exists and may be written to: hours of training later
+        would be too late.
+
+        Args:
+            token (`str`, *optional*, defaults to `args.hub_token`): token with write permission.
+            private (`bool`, *optional*, defaults to `args.hub_private_repo`): for a repository that is created here.
+
+        Raises:
+            OSError: if the Hub refuses or cannot be reached.
+        """
+        try:
+            super().init_hf_repo(token, private)
+            if self.is_world_process_zero():
+                HfApi(token=token or self.args.hub_token).auth_check(str(self.hub_model_id), write=True)
+        except Exception as error:
+            raise OSError(
+                f"Could not open {self.args.hub_model_id or self.args.output_dir} on the Hub: {error}\nCheck the "
+                "token (`hf auth whoami`; it needs permission to write), the repository's name and the network."
+            ) from error
+
+    def _push_from_checkpoint(self, checkpoint_folder: str):
+        if not self.is_world_process_zero() or self.args.hub_strategy == HubStrategy.END:
+            return
+        if self.push_in_progress is not None and not self.push_in_progress.is_done():
+            if not self.args.hub_always_push:
+                return
+            self._finish_current_push()
+        staged = stage(Path(checkpoint_folder), self.output_folder / "push")
+        message = f"Training in progress, step {self.state.global_step}"
+        push = self._publish(staged, message, run_as_future=True)
+        push.add_done_callback(_warn_of_failed_push)
+        self.push_in_progress = PushInProgress([push])  # type: ignore[assignment, arg-type]
+
+    def push_to_hub(  # type: ignore[override]
+        self,
+        commit_message: str | None = "End of training",
+        blocking: bool = True,
+        token: str | None = None,
+        revision: str | None = None,
+        private: bool | None = None,
+    ) -> CommitInfo | Future | None:
+        """
+        Publishes the model of this run with its code, tokenizer and card in one commit; see [`publish`].
+
+        Args:
+            commit_message (`str`, *optional*, defaults to `"End of training"`): message of the commit.
+            blocking (`bool`, *optional*, defaults to `True`): wait for the upload.
+            token (`str`, *optional*, defaults to `args.hub_token`): token with write permission.
+            revision (`str`, *optional*, defaults to `args.hub_revision`): branch to commit to.
+            private (`bool`, *optional*, defaults to `args.hub_private_repo`): for a repository that is created here.
+
+        Returns:
+            `CommitInfo`, or a `Future` of it; `None` on processes other than the first.
+        """
+        if self.hub_model_id is None:
+            self.init_hf_repo(token, private)
+        self.save_model(str(self.final_folder), _internal_call=True)
+        if not self.is_world_process_zero():
+            return None
+        self._finish_current_push()
+        message = commit_message or "End of training"
+        return self._publish(self.final_folder, message, not blocking, token, revision)
+
+    @property
+    def output_folder(self) -> Path:
+        """`Path`: where checkpoints and results go."""
+        return Path(str(self.args.output_dir))
+
+    @property
+    def final_folder(self) -> Path:
+        """`Path`: where the adapted model lies when the run is over."""
+        return self.output_folder / "final"
+
+    def _publish(self, folder: Path, message: str, run_as_future: bool, token=None, revision=None):
+        return publish(
+            folder,
+            str(self.hub_model_id),
+            commit_message=message,
+            token=token or self.args.hub_token,
+            revision=revision or self.args.hub_revision,
+            run_as_future=run_as_future,
+        )
+
+
+def _warn_of_failed_push(push: Future):
+    if not push.cancelled() and (error := push.exception()):
+        logger.warning(f"{error}\nTraining goes on; the next save is pushed again.")
+
+
+def _frozen_parameters(model: BackpackForCausalLM, polish_freeze: str) -> list[nn.Parameter]:
+    """Parameters that polish leaves alone; a tied weight freezes with whatever it is tied to."""
+    if polish_freeze == "none":
+        return []
+    modules: list[nn.Module] = [model.backpack.sense_network]
+    modules += [model.backpack.weight_network] if polish_freeze == "sense_network" else [model.get_input_embeddings()]
+    return [parameter for module in modules for parameter in module.parameters()]
