@@ -105,7 +105,9 @@ def main() -> None:
         pq.write_table(pa.Table.from_pylist(rows), draft, compression="zstd", compression_level=19)
         os.replace(draft, options.output / name)
     draft = options.output / "sources.json.partial"
-    draft.write_text(json.dumps({name: describe(rows) for name, rows in files.items()}, indent=2) + "\n")
+    sources = {name: describe(rows) for name, rows in files.items()}
+    sources["en-id.ntrex-dev.parquet"]["hub_id"] = "mteb/NTREX"
+    draft.write_text(json.dumps(sources, indent=2) + "\n")
     os.replace(draft, options.output / "sources.json")
 
 

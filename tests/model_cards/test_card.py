@@ -232,3 +232,10 @@ def test_the_package_needs_no_torch():
     code = "import sys, model_cards; print('torch' in sys.modules, 'modeling_sensia' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_data_that_is_no_single_file_needs_no_hash(results):
+    results["datasets"][0]["sha256"] = results["evaluation"][0]["sha256"] = None
+    text = render_card(results)
+    assert "b2" * 32 in text and "a1" * 32 not in text
+    assert "None" not in text
