@@ -43,7 +43,7 @@ _STYLE: Any = {
 
 _LOSS_PANELS = (
     ("InfoNCE (nats)", {"loss_ctx": "context vectors", "loss_sns": "sense vectors"}),
-    ("LM loss (nats per token)", {"loss_lm": "as trained", "lm_plain": "without label smoothing"}),
+    ("LM loss (nats per token)", {"loss_lm": "as trained", "loss_lm_plain": "without label smoothing"}),
 )
 _TOTAL_PANEL = ("weighted loss (nats)", {"loss": "sum of the weighted terms"})
 
@@ -142,7 +142,7 @@ def plot_losses(history: Sequence[Record], path: Path) -> bool:
 
     Args:
         history (`Sequence`): `results["training"]["history"]`: records with `step` and any of `loss_ctx`,
-            `loss_sns`, `loss_lm`, `lm_plain` (nats) and `phase`. Where no term was logged, `loss` is drawn.
+            `loss_sns`, `loss_lm`, `loss_lm_plain` (nats) and `phase`. Where no term was logged, `loss` is drawn.
         path (`Path`): the PNG file to write.
 
     Returns:

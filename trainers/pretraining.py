@@ -1,6 +1,7 @@
-"""What pretraining needs before the first step: a tokenizer trained on its text, and a dataset of packed blocks."""
+"""What pretraining needs before the first step: its arguments, a tokenizer trained on its text, and packed blocks."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -9,6 +10,27 @@ from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerFast
 
 END_OF_TEXT = "<|endoftext|>"
+
+
+@dataclass
+class PretrainArguments:
+    """What to pretrain, and on which text; see each field's help."""
+
+    data: str = field(default=".", metadata={"help": "Folder that the text files are relative to."})
+    texts: list[str] = field(default_factory=list, metadata={"help": "Files or Hub ids of text."})
+    pairs: list[str] = field(default_factory=list, metadata={"help": "Bitext whose English side is used as text."})
+    origins: list[str] = field(default_factory=list, metadata={"help": "Corpora of that bitext to use; none for all."})
+    held_out: list[str] = field(
+        default_factory=list, metadata={"help": "Bitext whose sentences are never trained on."}
+    )
+    dev_texts: str | None = field(default=None, metadata={"help": "Text to measure perplexity on at the end."})
+    hidden_size: int = field(default=768, metadata={"help": "Width D of the model."})
+    num_layers: int = field(default=12, metadata={"help": "Layers of the trunk."})
+    num_heads: int = field(default=12, metadata={"help": "Attention heads of the trunk."})
+    num_senses: int = field(default=16, metadata={"help": "Sense vectors K per token."})
+    num_positions: int = field(default=512, metadata={"help": "Longest text in tokens; also the block length."})
+    vocabulary_size: int = field(default=50264, metadata={"help": "Tokens of the tokenizer that is trained."})
+    dropout: float = field(default=0.0, metadata={"help": "Dropout everywhere; 0 is right for less than an epoch."})
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary_size: int) -> PreTrainedTokenizerFast:

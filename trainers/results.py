@@ -88,7 +88,7 @@ def describe_run(
         ],
         "samples": samples,
         "fertility": evals[0].fertility if evals else None,
-        "limits": [],
+        "limits": _limits(args, evals),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
         "command": command,
         "seed": config.seed,
@@ -121,6 +121,15 @@ def continue_prompts(
         written = str(tokenizer.decode(tokens[inputs["input_ids"].shape[1] :], skip_special_tokens=True))
         samples.append({"prompt": prompt, "continuation": written})
     return samples
+
+
+def _limits(args: AdaptArguments, evals: list[PairSet]) -> list[str]:
+    if not any(len(each.pairs) > args.eval_pairs for each in evals):
+        return []
+    return [
+        f"The curves while training are over the first {args.eval_pairs} pairs of each set, among which a translation "
+        "is easier to find than among all; the tables are over the whole sets."
+    ]
 
 
 def _base_model(name: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ def _record(step, steps):
         "loss_ctx": 4.1 * math.exp(-4 * share),
         "loss_sns": 4.1 * math.exp(-5 * share),
         "loss_lm": 7.2 - 3.9 * share,
-        "lm_plain": 7.0 - 4.0 * share,
+        "loss_lm_plain": 7.0 - 4.0 * share,
         "phase": next(name for end, name in _PHASES if share <= end),
         "entropy_source": 1.9 - 0.5 * share,
         "entropy_target": 2.0 - 0.4 * share,

@@ -1,0 +1,112 @@
+"""Adapts an English Backpack to another language with SENSIA, measures it before and after, and writes its card.
+
+    accelerate launch examples/adapt.py --config examples/configs/quickstart.yaml
+    accelerate launch examples/adapt.py --config my.yaml --learning_rate 1e-4 --push_to_hub --hub_model_id org/name
+
+Every setting of the YAML file can be overridden on the command line; `--help` explains them all. A run that was
+interrupted goes on from its last checkpoint when the same command is given again. The adapted model, its tokenizer and
+its card end up in `output_dir`/final.
+"""
+
+import json
+import os
+import re
+import shlex
+import sys
+from pathlib import Path
+
+from accelerate.state import PartialState
+from rich.console import Console
+from rich.table import Table
+from transformers import set_seed
+
+from evaluation import evaluate_bitext
+from model_cards import comparison_rows, format_value, write_card
+from trainers import SensiaConfig, SensiaTrainer, parse_arguments
+from trainers.adaptation import AdaptArguments, find_checkpoint, load_base, load_eval_pairs, load_train_pairs
+from trainers.results import continue_prompts, describe_run
+
+
+def main():
+    args, config = parse_arguments(AdaptArguments, SensiaConfig, description=__doc__)
+    set_seed(config.seed)
+    checkpoint = find_checkpoint(config, args)
+    model, tokenizer = load_base(args.model, args.attn_implementation)
+    positions = model.config.max_position_embeddings
+    with PartialState().main_process_first():
+        train = load_train_pairs(args, tokenizer, min(args.max_length, positions), config.seed)
+        evals = load_eval_pairs(args, tokenizer, positions)
+    say(f"{args.model_name}: {model.num_parameters():,} parameters, {args.source.name} to {args.target.name}")
+    for pairs in (train, *evals):
+        say(f"  {pairs.name}: {pairs.report}")
+    watched = {each.name: each.pairs.select(range(min(args.eval_pairs, len(each.pairs)))) for each in evals}
+    trainer = SensiaTrainer(
+        model, config, train_dataset=train.pairs, eval_dataset=watched or None, processing_class=tokenizer
+    )
+    before = measure(trainer, evals)
+    if checkpoint:
+        say(f"Resuming from {checkpoint}")
+    trainer.train(resume_from_checkpoint=checkpoint)
+    after = measure(trainer, evals)
+    trainer.save_model(str(trainer.final_folder))
+    if trainer.is_world_process_zero():
+        samples = continue_prompts(
+            trainer.accelerator.unwrap_model(trainer.model), tokenizer, args.prompts, config.seed
+        )
+        results = describe_run(args, config, trainer, train, evals, before, after, samples, typed_command())
+        write_card(results, trainer.final_folder)
+        (trainer.final_folder / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        show(results, trainer.final_folder)
+    if config.push_to_hub:
+        trainer.push_to_hub()
+        say(f"Published as {trainer.hub_model_id}")
+
+
+def measure(trainer: SensiaTrainer, evals) -> dict[str, dict[str, float]]:
+    """Metrics of the whole evaluation sets, by name."""
+    return {
+        each.name: evaluate_bitext(
+            trainer.model,
+            trainer.processing_class,
+            each.pairs,
+            pooling_temperature=trainer.args.tau_pool,
+            batch_size=trainer.args.per_device_eval_batch_size,
+            progress=not trainer.args.disable_tqdm,
+        )
+        for each in evals
+    }
+
+
+def typed_command() -> str:
+    """What was typed, for the card: anyone reads that, so a token is left out."""
+    command = shlex.join(["accelerate", "launch", os.path.relpath(sys.argv[0]), *sys.argv[1:]])
+    return re.sub(r" --hub[_-]token[ =]\S+", "", command)
+
+
+def show(results: dict, folder: Path):
+    """Prints what the card says: the numbers before and after, the samples, and how to load the model."""
+    console = Console()
+    for entry in results["evaluation"]:
+        table = Table(title=f"{entry['dataset']} ({entry['rows']:,} pairs)", title_justify="left")
+        for heading in ("metric", "before", "after"):
+            table.add_column(heading, justify="left" if heading == "metric" else "right")
+        for label, old, new, _ in comparison_rows(entry):
+            table.add_row(label, format_value(label, old), format_value(label, new))
+        console.print(table)
+    for sample in results["samples"]:
+        console.print(f"\n> [bold]{sample['prompt']}[/bold]{sample['continuation']}", highlight=False)
+    shown = os.path.relpath(folder)
+    console.print(f"\nThe model and its card (README.md) are in {shown}. To load it:\n")
+    console.print("    import modeling_sensia", highlight=False)
+    console.print(
+        f'    model = transformers.AutoModelForCausalLM.from_pretrained("{shown}")', highlight=False, soft_wrap=True
+    )
+
+
+def say(message: str):
+    if PartialState().is_main_process:
+        print(message, flush=True)
+
+
+if __name__ == "__main__":
+    main()

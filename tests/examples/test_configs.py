@@ -1,0 +1,57 @@
+import importlib.util
+from pathlib import Path
+
+import pytest
+from accelerate.commands.config.config_args import load_config_from_file
+from transformers import TrainingArguments
+
+from trainers import SensiaConfig, parse_arguments
+from trainers.adaptation import AdaptArguments
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+ADAPTATIONS = sorted(
+    path.name for path in (EXAMPLES / "configs").glob("*.yaml") if not path.name.startswith("pretrain")
+)
+
+
+def parse(name, *types, **settings):
+    options = [word for key, value in settings.items() for word in (f"--{key}", value)]
+    return parse_arguments(*types, description="", arguments=["--config", str(EXAMPLES / "configs" / name), *options])
+
+
+@pytest.mark.parametrize("name", ADAPTATIONS)
+def test_every_adaptation_config_is_valid(name, tmp_path):
+    # A machine without an accelerator does bf16 on the CPU; one with takes its own.
+    args, config = parse(name, AdaptArguments, SensiaConfig, output_dir=str(tmp_path))
+    assert args.source.iso1 == "en" and args.target.iso1
+    assert config.max_steps > 0 and config.phase_schedule().at(config.max_steps, config.max_steps).phase == "polish"
+
+
+def test_the_config_of_the_paper_is_its_recipe(tmp_path):
+    args, config = parse("paper.yaml", AdaptArguments, SensiaConfig, output_dir=str(tmp_path))
+    assert (config.max_steps, config.per_device_train_batch_size, args.max_length) == (150_000, 64, 256)
+    assert config.phase_schedule() == SensiaConfig(output_dir=str(tmp_path)).phase_schedule()
+
+
+def test_the_quickstart_reads_files_that_are_there():
+    args, _ = parse("quickstart.yaml", AdaptArguments, SensiaConfig)
+    root = EXAMPLES.parent
+    files = [args.train_data, *(entry.partition("=")[2] for entry in args.eval_data)]
+    assert all((root / name).is_file() for name in files)
+    assert (root / args.model / "model.safetensors").is_file()
+
+
+def test_the_pretraining_config_is_valid(tmp_path):
+    spec = importlib.util.spec_from_file_location("pretrain", EXAMPLES / "pretrain.py")
+    pretrain = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(pretrain)
+    args, config = parse(
+        "pretrain_en_mini.yaml", pretrain.PretrainArguments, TrainingArguments, output_dir=str(tmp_path)
+    )
+    assert args.texts and args.held_out and config.max_steps > 0
+
+
+@pytest.mark.parametrize("path", sorted((EXAMPLES / "accelerate").glob("*.yaml")), ids=lambda path: path.name)
+def test_every_accelerate_config_loads(path):
+    config = load_config_from_file(str(path))
+    assert config.num_processes >= config.num_machines >= 1
