@@ -97,7 +97,7 @@ def show(results: dict, folder: Path):
         console.print(f"\n> [bold]{sample['prompt']}[/bold]{sample['continuation']}", highlight=False)
     shown = os.path.relpath(folder)
     console.print(f"\nThe model and its card (README.md) are in {shown}. To load it:\n")
-    console.print("    import modeling_sensia", highlight=False)
+    console.print("    import modeling_sensia, transformers", highlight=False)
     console.print(
         f'    model = transformers.AutoModelForCausalLM.from_pretrained("{shown}")', highlight=False, soft_wrap=True
     )

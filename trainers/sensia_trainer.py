@@ -12,7 +12,8 @@ from datasets import Dataset
 from huggingface_hub import CommitInfo, HfApi
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
-from transformers.trainer_utils import HubStrategy, speed_metrics
+from transformers.trainer_callback import TrainerState
+from transformers.trainer_utils import HubStrategy, TrainOutput, get_last_checkpoint, speed_metrics
 from transformers.utils import logging
 from transformers.utils.hub import PushInProgress
 
@@ -71,6 +72,28 @@ class SensiaTrainer(Trainer):
         self.frozen_in_polish = _frozen_parameters(self.accelerator.unwrap_model(self.model), args.polish_freeze)
         self._sums: dict[str, torch.Tensor] = {}
         self._sums_from_step = 0
+        self._session_start = self._earlier_seconds = 0.0
+
+    def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs) -> TrainOutput:  # type: ignore[override]
+        """
+        Trains as `transformers.Trainer` does. A checkpoint of the last step is only loaded: the Trainer itself would
+        take one step more.
+
+        Args:
+            resume_from_checkpoint (`str` or `bool`, *optional*): a checkpoint, or `True` for the newest one.
+            kwargs: as in `transformers.Trainer.train`.
+        """
+        if resume_from_checkpoint is True:
+            resume_from_checkpoint = get_last_checkpoint(str(self.output_folder))
+        self._session_start, self._earlier_seconds = time.time(), 0.0
+        if resume_from_checkpoint:
+            state = TrainerState.load_from_json(str(Path(str(resume_from_checkpoint), "trainer_state.json")))
+            self._earlier_seconds = max((entry.get("seconds", 0.0) for entry in state.log_history), default=0.0)
+            if state.global_step >= state.max_steps:
+                self._load_from_checkpoint(str(resume_from_checkpoint))
+                self.state = state
+                return TrainOutput(state.global_step, 0.0, {})
+        return super().train(resume_from_checkpoint=resume_from_checkpoint, **kwargs)
 
     @property
     def phase_point(self) -> PhasePoint:
@@ -136,7 +159,8 @@ class SensiaTrainer(Trainer):
 
     def log(self, logs: dict[str, float], start_time: float | None = None):
         if "loss" in logs and self._sums:
-            logs = {**logs, **self._recorded_means(), **self._schedule_log()}
+            seconds = self._earlier_seconds + time.time() - self._session_start
+            logs = {**logs, **self._recorded_means(), **self._schedule_log(), "seconds": round(seconds, 1)}
             self._warn_of_collapse(logs)
         super().log(logs, start_time)
 

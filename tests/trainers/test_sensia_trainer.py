@@ -1,4 +1,6 @@
+import json
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -217,8 +219,6 @@ def test_checkpoints_hold_no_pickled_arguments(make_trainer):
     trainer = make_trainer(save_strategy="steps", save_steps=2)
     trainer.train()
     trainer.save_model()
-    from pathlib import Path
-
     names = {path.name for path in Path(trainer.args.output_dir).rglob("*")}
     assert "training_args.bin" not in names
     assert {"optimizer.pt", "model.safetensors", "modeling_backpack.py"} <= names
@@ -238,3 +238,27 @@ def test_the_recipe_of_the_paper_is_the_default(tmp_path):
 
 def test_collator_of_the_trainer_is_the_stacked_one(make_trainer):
     assert isinstance(make_trainer().data_collator, ParallelCollator)
+
+
+def test_a_finished_run_is_loaded_and_not_trained_further(make_trainer, make_model):
+    settings = {"save_strategy": "steps", "save_steps": 4, "max_steps": 4}
+    first = make_trainer(make_model(), **settings)
+    first.train()
+    again = make_trainer(make_model(seed=1), **settings)
+    again.train(resume_from_checkpoint=True)
+    assert again.state.global_step == 4
+    for (name, value), wanted in zip(again.model.named_parameters(), first.model.parameters(), strict=True):
+        assert torch.equal(value, wanted), name
+
+
+def test_seconds_of_a_resumed_run_include_those_before(make_trainer, make_model):
+    settings = {"save_strategy": "steps", "save_steps": 2, "max_steps": 4}
+    first = make_trainer(make_model(), **settings)
+    first.train()
+    checkpoint = Path(first.args.output_dir, "checkpoint-2")
+    state = json.loads((checkpoint / "trainer_state.json").read_text())
+    state["log_history"][-1]["seconds"] = 1000.0
+    (checkpoint / "trainer_state.json").write_text(json.dumps(state))
+    again = make_trainer(make_model(), **settings)
+    again.train(resume_from_checkpoint=str(checkpoint))
+    assert 1000 < max(logged(again, "seconds")) < 1060
