@@ -14,6 +14,7 @@ import re
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 from accelerate.state import PartialState
 from rich.console import Console
@@ -23,7 +24,14 @@ from transformers import set_seed
 from evaluation import evaluate_bitext
 from model_cards import comparison_rows, format_value, write_card
 from trainers import SensiaConfig, SensiaTrainer, parse_arguments
-from trainers.adaptation import AdaptArguments, find_checkpoint, load_base, load_eval_pairs, load_train_pairs
+from trainers.adaptation import (
+    AdaptArguments,
+    PairSet,
+    find_checkpoint,
+    load_base,
+    load_eval_pairs,
+    load_train_pairs,
+)
 from trainers.results import continue_prompts, describe_run
 
 
@@ -62,18 +70,17 @@ def main():
         say(f"Published as {trainer.hub_model_id}")
 
 
-def measure(trainer: SensiaTrainer, evals) -> dict[str, dict[str, float]]:
+def measure(trainer: SensiaTrainer, evals: list[PairSet]) -> dict[str, dict[str, float]]:
     """Metrics of the whole evaluation sets, by name."""
+    # Training leaves an autocast around `forward`; before and after are both measured in the precision of the weights.
+    vars(trainer.model).pop("forward", None)
+    settings: dict[str, Any] = {
+        "pooling_temperature": trainer.args.tau_pool,
+        "batch_size": trainer.args.per_device_eval_batch_size,
+        "progress": not trainer.args.disable_tqdm,
+    }
     return {
-        each.name: evaluate_bitext(
-            trainer.model,
-            trainer.processing_class,
-            each.pairs,
-            pooling_temperature=trainer.args.tau_pool,
-            batch_size=trainer.args.per_device_eval_batch_size,
-            progress=not trainer.args.disable_tqdm,
-        )
-        for each in evals
+        each.name: evaluate_bitext(trainer.model, trainer.processing_class, each.pairs, **settings) for each in evals
     }
 
 
