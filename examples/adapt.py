@@ -58,9 +58,7 @@ def main():
     after = measure(trainer, evals)
     trainer.save_model(str(trainer.final_folder))
     if trainer.is_world_process_zero():
-        samples = continue_prompts(
-            trainer.accelerator.unwrap_model(trainer.model), tokenizer, args.prompts, config.seed
-        )
+        samples = continue_prompts(trainer.accelerator.unwrap_model(trainer.model), tokenizer, args.prompts)
         results = describe_run(args, config, trainer, train, evals, before, after, samples, typed_command())
         write_card(results, trainer.final_folder)
         (trainer.final_folder / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments, set_seed
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
 
 from corpora import Language, describe_file
 
@@ -97,26 +97,24 @@ def describe_run(
 
 
 def continue_prompts(
-    model: Any, tokenizer: PreTrainedTokenizerBase, prompts: list[str], seed: int, new_tokens: int = 40
+    model: Any, tokenizer: PreTrainedTokenizerBase, prompts: list[str], new_tokens: int = 40
 ) -> list[dict[str, str]]:
     """
-    Lets the model continue beginnings, by nucleus sampling under a seed.
+    Lets the model continue beginnings, by beam search that repeats no three tokens.
 
     Args:
         model (`PreTrainedModel`): a causal language model.
         tokenizer (`PreTrainedTokenizerBase`): its tokenizer.
         prompts (`list[str]`): the beginnings.
-        seed (`int`): of the sampling.
         new_tokens (`int`, *optional*, defaults to 40): longest continuation.
 
     Returns:
         `list` of `dict`: `prompt` and `continuation`.
     """
-    set_seed(seed)
     samples = []
     for prompt in prompts:
         inputs = tokenizer(prompt, return_tensors="pt", add_special_tokens=False).to(model.device)
-        settings = {"max_new_tokens": new_tokens, "do_sample": True, "top_p": 0.9, "temperature": 0.7}
+        settings = {"max_new_tokens": new_tokens, "min_new_tokens": 10, "num_beams": 5, "no_repeat_ngram_size": 3}
         tokens = model.generate(**inputs, **settings, pad_token_id=tokenizer.pad_token_id)[0]
         written = str(tokenizer.decode(tokens[inputs["input_ids"].shape[1] :], skip_special_tokens=True))
         samples.append({"prompt": prompt, "continuation": written})
