@@ -1,12 +1,11 @@
+from functools import partial
+
 import pytest
-import torch
 
 from corpora import clean_pairs, read_pairs
-from modeling_sensia import BackpackConfig, BackpackForCausalLM
+from tests.trainers.scenarios.sensia_run import BITEXT, tiny_model
 from trainers import SensiaConfig, SensiaTrainer
 from trainers.pretraining import train_tokenizer
-
-BITEXT = "examples/assets/bitext/en-id.dev-indomain.parquet"
 
 
 @pytest.fixture(scope="session")
@@ -26,22 +25,7 @@ def pairs(bitext, tokenizer):
 
 @pytest.fixture
 def make_model(tokenizer):
-    def make(dropout=0.0, seed=0, num_senses=4):
-        torch.manual_seed(seed)
-        trunk = {
-            "model_type": "gpt2",
-            "vocab_size": len(tokenizer),
-            "n_embd": 32,
-            "n_layer": 2,
-            "n_head": 2,
-            "n_positions": 64,
-            "bos_token_id": tokenizer.eos_token_id,
-            "eos_token_id": tokenizer.eos_token_id,
-            **dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), dropout),
-        }
-        return BackpackForCausalLM(BackpackConfig(trunk_config=trunk, num_senses=num_senses, sense_dropout=dropout))
-
-    return make
+    return partial(tiny_model, tokenizer)
 
 
 @pytest.fixture

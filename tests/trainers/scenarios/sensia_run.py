@@ -28,12 +28,8 @@ class KillAfter(TrainerCallback):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def build(settings):
-    torch.manual_seed(0)
-    bitext = read_pairs(BITEXT, source_language="en", target_language="id").select(range(200))
-    tokenizer = train_tokenizer(bitext["source"], 400)
-    pairs, _ = clean_pairs(bitext, tokenizer, max_length=64)
-    dropout = settings.pop("dropout", 0.0)
+def tiny_model(tokenizer, dropout=0.0, seed=0, num_senses=4):
+    torch.manual_seed(seed)
     trunk = {
         "model_type": "gpt2",
         "vocab_size": len(tokenizer),
@@ -41,11 +37,18 @@ def build(settings):
         "n_layer": 2,
         "n_head": 2,
         "n_positions": 64,
-        "bos_token_id": 0,
-        "eos_token_id": 0,
+        "bos_token_id": tokenizer.eos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
         **dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), dropout),
     }
-    model = BackpackForCausalLM(BackpackConfig(trunk_config=trunk, num_senses=4, sense_dropout=dropout))
+    return BackpackForCausalLM(BackpackConfig(trunk_config=trunk, num_senses=num_senses, sense_dropout=dropout))
+
+
+def build(settings):
+    bitext = read_pairs(BITEXT, source_language="en", target_language="id").select(range(200))
+    tokenizer = train_tokenizer(bitext["source"], 400)
+    pairs, _ = clean_pairs(bitext, tokenizer, max_length=64)
+    model = tiny_model(tokenizer, settings.pop("dropout", 0.0))
     config = SensiaConfig(
         **{
             "learning_rate": 1e-2,
@@ -57,10 +60,8 @@ def build(settings):
             **settings,
         }
     )
-    return SensiaTrainer(
-        model, config, train_dataset=pairs.select(range(64)), eval_dataset=pairs.select(range(64, 93)),
-        processing_class=tokenizer,
-    )  # fmt: skip
+    train, held_out = pairs.select(range(64)), pairs.select(range(64, 93))
+    return SensiaTrainer(model, config, train_dataset=train, eval_dataset=held_out, processing_class=tokenizer)
 
 
 def main():
