@@ -83,8 +83,8 @@ def measure(trainer: SensiaTrainer, evals: list[PairSet]) -> dict[str, dict[str,
 
 
 def typed_command() -> str:
-    """What was typed, for the card: anyone reads that, so a token is left out."""
-    command = shlex.join(["accelerate", "launch", os.path.relpath(sys.argv[0]), *sys.argv[1:]])
+    """What was typed, whatever launched it, for the card: anyone reads that, so a token is left out."""
+    command = shlex.join([os.path.relpath(sys.argv[0]), *sys.argv[1:]])
     return re.sub(r" --hub[_-]token[ =]\S+", "", command)
 
 

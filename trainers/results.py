@@ -204,7 +204,7 @@ def _describe_training(config: SensiaConfig, trainer: SensiaTrainer) -> dict[str
         "pairs_per_step": config.train_batch_size * config.gradient_accumulation_steps * config.world_size,
         "processes": config.world_size,
         # Of all sessions of an interrupted run.
-        "seconds": max((entry.get("seconds", 0.0) for entry in logs), default=0.0),
+        "seconds": max((entry.get("seconds", entry.get("train_runtime", 0.0)) for entry in logs), default=0.0),
         "device": config.device.type,
         "precision": "bf16" if config.bf16 else "fp16" if config.fp16 else "float32",
         "schedule": {field.name: _plain(getattr(schedule, field.name)) for field in fields(schedule)},
