@@ -23,6 +23,7 @@ from transformers import set_seed
 
 from evaluation import evaluate_bitext
 from model_cards import comparison_rows, format_value, write_card
+from model_cards.files import write_whole
 from trainers import SensiaConfig, SensiaTrainer, parse_arguments
 from trainers.adaptation import (
     AdaptArguments,
@@ -39,7 +40,9 @@ def main():
     args, config = parse_arguments(AdaptArguments, SensiaConfig, description=__doc__)
     set_seed(config.seed)
     checkpoint = find_checkpoint(config, args)
-    model, tokenizer = load_base(args.model, args.attn_implementation)
+    model, tokenizer = load_base(
+        args.model, tokenizer_name=args.tokenizer, attn_implementation=args.attn_implementation
+    )
     positions = model.config.max_position_embeddings
     with PartialState().main_process_first():
         train = load_train_pairs(args, tokenizer, min(args.max_length, positions), config.seed)
@@ -61,7 +64,7 @@ def main():
         samples = continue_prompts(trainer.accelerator.unwrap_model(trainer.model), tokenizer, args.prompts)
         results = describe_run(args, config, trainer, train, evals, before, after, samples, typed_command())
         write_card(results, trainer.final_folder)
-        (trainer.final_folder / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        write_whole(trainer.final_folder / "results.json", (json.dumps(results, indent=1) + "\n").encode())
         show(results, trainer.final_folder)
     if config.push_to_hub:
         trainer.push_to_hub()

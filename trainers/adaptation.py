@@ -46,6 +46,9 @@ class AdaptArguments:
         metadata={"help": "Bitext: Hub data set id, or .jsonl, .jsonl.gz, .parquet, .csv or .tsv file."}
     )
     target_language: str = field(metadata={"help": "Language to adapt to: ISO 639-1, ISO 639-3 or FLORES code."})
+    tokenizer: str | None = field(
+        default=None, metadata={"help": "Tokenizer of the model, where it does not lie beside it: Hub id or folder."}
+    )
     source_language: str = field(default="en", metadata={"help": "Language of the base model."})
     eval_data: list[str] = field(
         default_factory=list, metadata={"help": "NAME=FILE of held-out bitext to measure on, before and after."}
@@ -122,21 +125,30 @@ class PairSet:
     fertility: dict[str, float] = field(default_factory=dict)
 
 
-def load_base(name: str, attn_implementation: str | None = None) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def load_base(
+    name: str, *, tokenizer_name: str | None = None, attn_implementation: str | None = None
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """
     Loads the Backpack to adapt and its tokenizer.
 
     Args:
         name (`str`): Hub id or folder, in our layout or the public one.
+        tokenizer_name (`str`, *optional*, defaults to `name`): Hub id or folder of the tokenizer.
         attn_implementation (`str`, *optional*): attention of the trunk, as transformers names them.
 
     Raises:
-        ValueError: if it is not a Backpack, or has no end-of-text token.
+        ValueError: if it is not a Backpack, the tokenizer has no end-of-text token, or more tokens than the model.
     """
     model = BackpackForCausalLM.from_pretrained(name, dtype="float32", attn_implementation=attn_implementation)
-    tokenizer = AutoTokenizer.from_pretrained(name)
+    tokenizer_name = tokenizer_name or name
+    tokenizer = AutoTokenizer.from_pretrained(tokenizer_name)
     if tokenizer.eos_token_id is None:
-        raise ValueError(f"The tokenizer of {name} has no end-of-text token, which has to close every sentence.")
+        raise ValueError(f"The tokenizer {tokenizer_name} has no end-of-text token to close sentences with.")
+    if len(tokenizer) > model.config.vocab_size:
+        raise ValueError(
+            f"The tokenizer {tokenizer_name} has {len(tokenizer):,} tokens, the model {name} only "
+            f"{model.config.vocab_size:,}: they do not belong together."
+        )
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return model, tokenizer

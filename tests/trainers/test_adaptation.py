@@ -4,6 +4,7 @@ import pytest
 
 from trainers import SensiaConfig
 from trainers.adaptation import AdaptArguments, find_checkpoint, load_base, load_eval_pairs, load_train_pairs
+from trainers.pretraining import train_tokenizer
 
 BITEXT = "examples/assets/bitext/en-id.dev-indomain.parquet"
 
@@ -102,3 +103,17 @@ def test_streamed_pairs_are_those_read_at_once(tokenizer):
     loaded = load_train_pairs(arguments(), tokenizer, 64, seed=0).pairs
     streamed = load_train_pairs(arguments(streaming=True), tokenizer, 64, seed=0).pairs
     assert sorted(row["target_ids"] for row in streamed) == sorted(loaded["target_ids"])
+
+
+def test_a_tokenizer_from_elsewhere_is_used(tmp_path, tokenizer, make_model):
+    make_model().save_pretrained(tmp_path / "model")
+    tokenizer.save_pretrained(tmp_path / "tokenizer")
+    _, loaded = load_base(str(tmp_path / "model"), tokenizer_name=str(tmp_path / "tokenizer"))
+    assert loaded.get_vocab() == tokenizer.get_vocab()
+
+
+def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(tmp_path, bitext, make_model):
+    make_model().save_pretrained(tmp_path)
+    train_tokenizer(bitext["source"], 450).save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=r"450 tokens.* only 400"):
+        load_base(str(tmp_path))
