@@ -1,5 +1,6 @@
 """Configuration of the Backpack language model (arXiv 2305.16765)."""
 
+from pathlib import Path
 from typing import Any
 
 from transformers import (
@@ -27,7 +28,11 @@ _REFUSED_TRUNK_FIELDS = (
     "attention_chunk_size",
     "add_cross_attention",
     "is_encoder_decoder",
+    "use_bidirectional_attention",
+    "alibi",
 )
+#: Models that transformers lists as causal and are no trunk: a Backpack, an encoder, and one that reads images.
+_REFUSED_TRUNKS = ("backpack", "bert-generation", "git")
 #: What the senses, the cache and the initialisation read from a trunk. Recurrent decoders have no heads; those without
 #: `use_cache` have no cache.
 _REQUIRED_TRUNK_FIELDS = (
@@ -103,7 +108,7 @@ class BackpackConfig(PreTrainedConfig):
 
     def to_dict(self) -> dict[str, Any]:
         """The configuration as a dict, with the trunk's special tokens where generation looks for them."""
-        special = {name: getattr(self, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
+        special = {name: getattr(self, name, None) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
         return {**super().to_dict(), **special}
 
     def _check(self):
@@ -173,6 +178,13 @@ def is_public_config(config_dict: dict[str, Any]) -> bool:
     return "trunk_config" not in config_dict and ("num_senses" in config_dict or named)
 
 
+def refuse_backpack(pretrained_model_name_or_path: str | Path, **kwargs):
+    """Raises a `ValueError` if a folder or Hub id is a Backpack, ours or a public one, where a decoder is wanted."""
+    config_dict, _ = PreTrainedConfig.get_config_dict(pretrained_model_name_or_path, **kwargs)
+    if is_public_config(config_dict) or config_dict.get("model_type") == BackpackConfig.model_type:
+        raise ValueError(f"{pretrained_model_name_or_path} is a Backpack already: load it with `from_pretrained`.")
+
+
 def _nest_public_config(flat: dict[str, Any]) -> dict[str, Any]:
     nested = {name: flat[name] for name in (*_PUBLIC_BACKPACK_FIELDS, *_COMMON_FIELDS) if name in flat}
     own = {*nested, "model_type", "auto_map", "_name_or_path"}
@@ -200,6 +212,8 @@ def _build_trunk_config(trunk_config: dict | PreTrainedConfig | None) -> PreTrai
 def _check_trunk_config(trunk_config: PreTrainedConfig):
     """Refuses by name the decoders whose masks or caches the sense mixture cannot share."""
     name = trunk_config.model_type
+    if name in _REFUSED_TRUNKS:
+        raise ValueError(f"A `{name}` trunk cannot carry senses: it is not a plain causal decoder.")
     for field in _REFUSED_TRUNK_FIELDS:
         if getattr(trunk_config, field, None):
             raise ValueError(f"A `{name}` trunk with `{field}` cannot carry senses: full causal attention is needed.")
@@ -216,4 +230,4 @@ def _check_trunk_config(trunk_config: PreTrainedConfig):
         raise ValueError(f"A `{name}` trunk cannot carry senses: it is not a causal language model.")
 
 
-__all__ = ["BackpackConfig", "is_public_config"]
+__all__ = ["BackpackConfig", "is_public_config", "refuse_backpack"]

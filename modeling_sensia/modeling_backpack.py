@@ -3,28 +3,42 @@
 Shapes: B rows, L positions of this call, S positions including the cached past, K senses, D the hidden size, V tokens.
 """
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
-from safetensors import safe_open
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import AutoModel, PreTrainedModel
+from transformers import AutoConfig, AutoModel, PreTrainedModel
 from transformers import initialization as init
-from transformers.activations import ACT2FN
 from transformers.cache_utils import Cache, DynamicCache
 from transformers.core_model_loading import WeightRenaming
 from transformers.generation import GenerationMixin
-from transformers.modeling_layers import GradientCheckpointingLayer
-from transformers.modeling_utils import load_state_dict
 from transformers.pytorch_utils import Conv1D
 from transformers.utils import ModelOutput, can_return_tuple, logging
 
-from .configuration_backpack import BackpackConfig
+from .cached_positions import (
+    additive_mask,
+    check_positions,
+    extend_cache,
+    mixing_mask,
+    positions_of_real_tokens,
+    width_in_cache,
+)
+from .configuration_backpack import BackpackConfig, refuse_backpack
+from .lm_loss import language_model_losses
+from .public_checkpoints import PUBLIC_RENAMINGS, check_aliases_agree
+from .sense_mixing import contextualize, mix_and_measure, mix_senses, pool_context, pool_senses
+from .sense_network import BackpackSenseNetwork, BackpackWeightNetwork, SenseProjection
+from .sense_store import KeptHidden, KeptIds, KeptSenses, SenseStore
+from .sense_table import SenseEdit, SenseTable, build_table
 
 logger = logging.get_logger(__name__)
+
+#: Arguments of `from_pretrained` that say where a configuration is.
+_HUB_ARGUMENTS = ("revision", "token", "cache_dir", "local_files_only", "force_download", "subfolder")
 
 
 @dataclass
@@ -80,192 +94,15 @@ class BackpackCausalLMOutput(ModelOutput):
     mixture_entropy: Tensor | None = None
 
 
-def mix_senses(contextualization: Tensor, senses: Tensor) -> Tensor:
-    """
-    The Backpack's output o[t] = sum_k sum_j C[k, t, j] S[k, j] (arXiv 2305.16765, section 3), as one matrix product.
-
-    Args:
-        contextualization (`torch.Tensor` [B, K, L, S]): weights C.
-        senses (`torch.Tensor` [B, K, S, D]): sense vectors S.
-
-    Returns:
-        `torch.Tensor` [B, L, D]
-    """
-    weights = contextualization.transpose(1, 2).flatten(2)  # [B, L, K S]
-    return weights @ senses.flatten(1, 2)  # [B, L, D]
-
-
-def pool_senses(
-    contextualization: Tensor, senses: Tensor, attention_mask: Tensor, temperature: float
-) -> tuple[Tensor, Tensor]:
-    """
-    SENSIA's sense vector of each row and the entropy of its mixture (arXiv 2601.10310).
-
-    With contributions P[k, t] = sum_j C[k, t, j] S[k, j] and p[k, t] = softmax over k of ||P[k, t]|| / temperature,
-    the sense vector is the mean over real t of sum_k p[k, t] P[k, t], scaled to unit length, and the entropy is the
-    mean over real t of -sum_k p log p, in nats. The contributions are never formed: the norms come from the senses'
-    Gram matrices, and the mean from one weight per sense. Computed in float32 at least, whatever autocast says.
-
-    Args:
-        contextualization (`torch.Tensor` [B, K, L, L]): weights C.
-        senses (`torch.Tensor` [B, K, L, D]): sense vectors S.
-        attention_mask (`torch.Tensor` [B, L]): 1 for real tokens, 0 for pads.
-        temperature (`float`): temperature of the softmax over senses, positive.
-
-    Returns:
-        `tuple` of `torch.Tensor`: unit sense vectors [B, D] and entropies [B].
-    """
-    if temperature <= 0:
-        raise ValueError(f"The pooling temperature must be positive, got {temperature}.")
-    precise = torch.promote_types(senses.dtype, torch.float32)
-    with torch.autocast(senses.device.type, enabled=False):
-        contextualization, senses = contextualization.to(precise), senses.to(precise)
-        real = attention_mask.to(precise)  # [B, L]
-        share = real / real.sum(1, keepdim=True).clamp(min=1)  # [B, L], each row sums to 1
-        gram = senses @ senses.transpose(-1, -2)  # [B, K, L, L]
-        squared_norms = ((contextualization @ gram) * contextualization).sum(-1)  # [B, K, L]
-        log_mixture = F.log_softmax(squared_norms.clamp(min=1e-12).sqrt() / temperature, dim=1)  # [B, K, L]
-        mixture = log_mixture.exp()
-        entropy = -((mixture * log_mixture).sum(1) * share).sum(1)  # [B]
-        weights = ((mixture * share[:, None]).unsqueeze(2) @ contextualization).flatten(1)  # [B, K L]
-        pooled = torch.bmm(weights[:, None], senses.flatten(1, 2)).squeeze(1)  # [B, D]
-        return F.normalize(pooled, dim=-1), entropy
-
-
-def pool_context(mixture: Tensor, attention_mask: Tensor) -> Tensor:
-    """
-    SENSIA's context vector of each row: the Backpack's output at the last real token, scaled to unit length.
-
-    Args:
-        mixture (`torch.Tensor` [B, L, D]): the Backpack's output o.
-        attention_mask (`torch.Tensor` [B, L]): 1 for real tokens, 0 for pads, on either side.
-
-    Returns:
-        `torch.Tensor` [B, D], float32 at least.
-    """
-    positions = torch.arange(mixture.shape[1], device=mixture.device)
-    last = (attention_mask.to(positions.dtype) * positions).argmax(1)  # [B]
-    rows = torch.arange(mixture.shape[0], device=mixture.device)
-    precise = torch.promote_types(mixture.dtype, torch.float32)
-    return F.normalize(mixture[rows, last].to(precise), dim=-1)
-
-
-def _sentence_vectors(mixture, contextualization, senses, attention_mask, temperature) -> dict[str, Tensor]:
-    if temperature is None:
-        return {}
+def _pool(
+    contextualization: Tensor, senses: Tensor, attention_mask: Tensor | None, temperature: float
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The mixture [B, L, D] with the sentence vectors and the entropy, from one pass over the contributions."""
+    mixture, squared_norms = mix_and_measure(contextualization, senses)
     real = mixture.new_ones(mixture.shape[:2]) if attention_mask is None else attention_mask
-    sense_vectors, entropy = pool_senses(contextualization, senses, real, temperature)
+    sense_vectors, entropy = pool_senses(contextualization, senses, real, temperature, squared_norms)
     context_vectors = pool_context(mixture, real)
-    return {"context_vectors": context_vectors, "sense_vectors": sense_vectors, "mixture_entropy": entropy}
-
-
-def language_model_losses(
-    logits: Tensor, labels: Tensor, label_smoothing: float = 0.0, num_items: Tensor | int | None = None
-) -> tuple[Tensor, Tensor]:
-    """
-    Cross-entropy of tokens with and without label smoothing, from one pass over the logits.
-
-    Args:
-        logits (`torch.Tensor` [N, V]): scores of the token that `labels` names.
-        labels (`torch.Tensor` [N]): token ids; -100 is left out.
-        label_smoothing (`float`, *optional*, defaults to 0): share of the target spread evenly over the vocabulary.
-        num_items (`int`, *optional*): divisor of the sum, 1 if it is 0; defaults to the number of labels here.
-
-    Returns:
-        `tuple` of `torch.Tensor`: smoothed and plain loss in nats, scalars.
-    """
-    log_probabilities = F.log_softmax(logits, -1, dtype=torch.promote_types(logits.dtype, torch.float32))  # [N, V]
-    divisor = torch.as_tensor((labels != -100).sum() if num_items is None else num_items).clamp(min=1)
-    plain = F.nll_loss(log_probabilities, labels, ignore_index=-100, reduction="sum") / divisor
-    if label_smoothing == 0:
-        return plain, plain.detach()
-    uniform = -log_probabilities.mean(-1).masked_fill(labels == -100, 0.0).sum() / divisor
-    return (1 - label_smoothing) * plain + label_smoothing * uniform, plain.detach()
-
-
-def _activation(name: str) -> Callable[[Tensor], Tensor]:
-    # The same function as GPT-2's `gelu_new` in one kernel instead of eight; they differ by 2.4e-7.
-    return ACT2FN["gelu_pytorch_tanh" if name == "gelu_new" else name]
-
-
-class BackpackSenseMLP(nn.Module):
-    """Two layers with GPT-2's orientation of weights ([in, out]), which public checkpoints have."""
-
-    def __init__(self, config: BackpackConfig, inner_size: int, output_size: int):
-        super().__init__()
-        self.c_fc = Conv1D(inner_size, config.hidden_size)
-        self.c_proj = Conv1D(output_size, inner_size)
-        self.activation = _activation(config.sense_activation)
-        self.dropout = nn.Dropout(config.sense_dropout)
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        return self.dropout(self.c_proj(self.activation(self.c_fc(hidden))))
-
-
-class BackpackSenseBlock(nn.Module):
-    """The sense network's first part. Its residual adds the raw embedding to its own layer norm; see `forward`."""
-
-    def __init__(self, config: BackpackConfig):
-        super().__init__()
-        self.ln_1 = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_epsilon)
-        self.ln_2 = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_epsilon)
-        self.mlp = BackpackSenseMLP(config, 4 * config.hidden_size, config.hidden_size)
-        self.dropout = nn.Dropout(config.sense_dropout)
-
-    def forward(self, normed: Tensor, residual: Tensor) -> Tensor:
-        # Public checkpoints were trained with this order, the second dropout after the MLP's own included.
-        residual = self.dropout(normed) + residual
-        return self.ln_2(self.dropout(self.mlp(self.ln_1(residual))) + residual)
-
-
-class BackpackSenseNetwork(GradientCheckpointingLayer):
-    """Word embeddings to sense vectors, token by token and without context (arXiv 2305.16765, section 3)."""
-
-    def __init__(self, config: BackpackConfig):
-        super().__init__()
-        self.num_senses = config.num_senses
-        self.dropout = nn.Dropout(config.sense_dropout)
-        self.ln = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_epsilon)
-        self.block = BackpackSenseBlock(config)
-        inner_size = config.sense_intermediate_scale * config.hidden_size
-        self.final_mlp = BackpackSenseMLP(config, inner_size, config.num_senses * config.hidden_size)
-
-    def forward(self, embeddings: Tensor) -> Tensor:
-        residual = self.dropout(embeddings)  # [B, L, D]
-        senses = self.final_mlp(self.block(self.ln(residual), residual))  # [B, L, K D]
-        return senses.unflatten(-1, (self.num_senses, -1)).transpose(1, 2)  # [B, K, L, D]
-
-
-class BackpackWeightNetwork(nn.Module):
-    """Trunk states to one query and one key per sense, each D // K wide."""
-
-    def __init__(self, config: BackpackConfig):
-        super().__init__()
-        self.num_senses = config.num_senses
-        self.c_attn = nn.Linear(config.hidden_size, 2 * config.num_senses * (config.hidden_size // config.num_senses))
-
-    def forward(self, states: Tensor) -> tuple[Tensor, Tensor]:
-        halves = self.c_attn(states).unflatten(-1, (2, self.num_senses, -1))  # [B, L, 2, K, D // K]
-        queries, keys = halves.permute(2, 0, 3, 1, 4)  # [B, K, L, D // K] each
-        return queries, keys
-
-
-def contextualize(queries: Tensor, keys: Tensor, mask: Tensor) -> Tensor:
-    """
-    Contextualization weights: softmax over allowed positions of q·k / sqrt(width), in float32 at least.
-
-    Args:
-        queries (`torch.Tensor` [B, K, L, D // K]), keys (`torch.Tensor` [B, K, S, D // K]): from the weight network.
-        mask (`torch.Tensor` of `bool` [B or 1, 1, L, S]): which positions each one may look at.
-
-    Returns:
-        `torch.Tensor` [B, K, L, S] in the dtype of `queries`; each [L] row sums to 1.
-    """
-    scores = (queries * queries.shape[-1] ** -0.5) @ keys.transpose(-1, -2)  # [B, K, L, S]
-    scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
-    # A finite fill keeps a row that may look at nothing uniform instead of NaN.
-    scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
-    return scores.softmax(-1).to(queries.dtype)
+    return mixture, {"context_vectors": context_vectors, "sense_vectors": sense_vectors, "mixture_entropy": entropy}
 
 
 class BackpackPreTrainedModel(PreTrainedModel):
@@ -289,8 +126,8 @@ class BackpackPreTrainedModel(PreTrainedModel):
 
     @staticmethod
     def _load_pretrained_model(model, state_dict, checkpoint_files, load_config, *args, **kwargs):
-        _check_aliases_agree(state_dict, checkpoint_files or [])
-        public = _PUBLIC_RENAMINGS if model.config.trunk_config.model_type == "gpt2" else {}
+        check_aliases_agree(state_dict, checkpoint_files or [])
+        public = PUBLIC_RENAMINGS if model.config.trunk_config.model_type == "gpt2" else {}
         renamings = [WeightRenaming(theirs, ours) for theirs, ours in public.items()]
         load_config = replace(load_config, weight_mapping=[*renamings, *(load_config.weight_mapping or [])])
         return PreTrainedModel._load_pretrained_model(
@@ -303,71 +140,23 @@ class BackpackPreTrainedModel(PreTrainedModel):
         used, model._weight_conversions = model._weight_conversions, None
         info = PreTrainedModel._finalize_model_loading(model, load_config, loading_info)
         misfits = {"missing": sorted(info.missing_keys), "left over": sorted(info.unexpected_keys)}
-        if any(misfits.values()) and any(entry.source_patterns[0] in _PUBLIC_RENAMINGS for entry in used):
+        if any(misfits.values()) and any(entry.source_patterns[0] in PUBLIC_RENAMINGS for entry in used):
             raise ValueError(f"The public checkpoint does not fit the model, under whose names it has {misfits}.")
         return info
 
 
-#: Names of the public `stanfordnlp/backpack-gpt2` layout and ours, tied aliases included.
-_PUBLIC_RENAMINGS = {
-    r"gpt2_model\.": "trunk.",
-    r"sense_weight_net\.": "weight_network.",
-    r"(^|\.)word_embeddings\.weight$": r"\1trunk.wte.weight",
-    r"(^|\.)position_embeddings\.weight$": r"\1trunk.wpe.weight",
-    r"^lm_head\.weight$": "backpack.trunk.wte.weight",
-}
-#: Names under which checkpoints carry one tensor: the word embeddings, and the position embeddings.
-_ALIASES = (r"(^|\.)(lm_head|word_embeddings|wte|embed_tokens)\.weight$", r"(^|\.)(wpe|position_embeddings)\.weight$")
+def _kept(positions: int | Tensor) -> slice | Tensor:
+    return slice(-positions, None) if isinstance(positions, int) else positions
 
 
-def _check_aliases_agree(state_dict: dict[str, Tensor] | None, checkpoint_files: list[str]):
-    for pattern in _ALIASES:
-        aliases = _matching_tensors(state_dict, checkpoint_files, pattern)
-        first, expected = next(aliases, ("", torch.empty(0)))
-        for name, tensor in aliases:
-            if not torch.equal(expected, tensor):
-                raise ValueError(
-                    f"The checkpoint's `{first}` and `{name}` must be one tensor, but differ. Remove the wrong one."
-                )
-
-
-def _matching_tensors(
-    state_dict: dict[str, Tensor] | None, checkpoint_files: list[str], pattern: str
-) -> Iterator[tuple[str, Tensor]]:
-    if state_dict is not None:
-        yield from ((name, tensor) for name, tensor in state_dict.items() if re.search(pattern, name))
-        return
-    for path in checkpoint_files:
-        if str(path).endswith(".safetensors"):
-            with safe_open(path, framework="pt") as file:
-                yield from ((name, file.get_tensor(name)) for name in file.keys() if re.search(pattern, name))  # noqa: SIM118
-        else:
-            yield from _matching_tensors(load_state_dict(path), [], pattern)
-
-
-def _mixing_mask(
-    attention_mask: Tensor | None, length: int, past_key_values: Cache | None, layer_idx: int, device: torch.device
-) -> Tensor:
-    """Causal mask of the mixture without its pads, `bool` [B or 1, 1, L, S]."""
-    if attention_mask is not None and attention_mask.ndim == 4:
-        return attention_mask if attention_mask.dtype == torch.bool else attention_mask == 0
-    past, total = 0, length
-    if past_key_values is not None:
-        past = past_key_values.get_seq_length(layer_idx)
-        total, _ = past_key_values.get_mask_sizes(length, layer_idx)
-    positions = torch.arange(length, device=device) + past  # [L]
-    mask = (torch.arange(total, device=device) <= positions[:, None])[None, None]  # [1, 1, L, S]
-    if attention_mask is None:
-        return mask
-    real = F.pad(attention_mask.to(torch.bool), (0, max(total - attention_mask.shape[-1], 0)))[:, :total]  # [B, S]
-    return mask & real[:, None, None]  # [B, 1, L, S]
-
-
-def _positions_of_real_tokens(attention_mask: Tensor | None, length: int) -> Tensor | None:
-    """Position ids that do not count pads [B, L], so that a padded row reads as it does alone."""
-    if attention_mask is None or attention_mask.ndim != 2:
-        return None
-    return (attention_mask.to(torch.long).cumsum(-1) - 1).clamp(min=0)[:, -length:]
+@contextmanager
+def _attention_of(trunk: PreTrainedModel, implementation: str) -> Iterator[None]:
+    usual = trunk.config._attn_implementation
+    trunk.config._attn_implementation = implementation
+    try:
+        yield
+    finally:
+        trunk.config._attn_implementation = usual
 
 
 class BackpackModel(BackpackPreTrainedModel):
@@ -384,6 +173,8 @@ class BackpackModel(BackpackPreTrainedModel):
         self.trunk = AutoModel.from_config(config.trunk_config, dtype=torch.get_default_dtype())
         self.sense_network = BackpackSenseNetwork(config)
         self.weight_network = BackpackWeightNetwork(config)
+        self.sense_table: SenseTable | None = None
+        self.sense_edit: SenseEdit | None = None
         self.gradient_checkpointing = False
         self.post_init()
 
@@ -403,7 +194,104 @@ class BackpackModel(BackpackPreTrainedModel):
         Returns:
             `torch.Tensor` [B, K, L, D]
         """
-        return self.sense_network(self.get_input_embeddings()(input_ids))
+        return self._compute_senses(input_ids).transpose(1, 2)
+
+    def precompute_senses(
+        self, token_ids: Iterable[int] | None = None, path: str | Path | None = None, chunk_size: int = 1024
+    ) -> Tensor:
+        """
+        Computes the sense vectors of the vocabulary once; from then on, inference looks them up.
+
+        Results stay the same. The table is used while gradients are off, is dropped by `train()` and by any change of
+        the embeddings or the sense network, and is never saved with the model. It takes V K D numbers (1.24 GB for
+        50,264 tokens of 16 senses of 768 two-byte numbers).
+
+        Args:
+            token_ids (iterable of `int`, *optional*): the tokens of a language, where a table of all is too large.
+                Ids stay as they are; other tokens still work, and join the table when they are met.
+            path (`str` or `Path`, *optional*): safetensors file to keep the table in. It is mapped into memory, and
+                used again by the next process whose weights and tokens are the same.
+            chunk_size (`int`, *optional*, defaults to 1024): tokens computed at a time.
+
+        Returns:
+            `torch.Tensor` [V, K, D], or as many rows as there are distinct `token_ids`, in ascending order.
+
+        Raises:
+            ValueError: in training mode, with adapters, without weights in memory, if a token is not in the
+                vocabulary, or if `path` is something else than a table.
+        """
+        weights = self._sense_weights()
+        if self.training or self._has_adapters() or any(weight.is_meta for weight in weights.values()):
+            raise ValueError(
+                "`precompute_senses` needs a model in evaluation mode (`eval()`) with its weights in memory, and "
+                "adapters of the senses merged (`merge_and_unload()`)."
+            )
+        device = next(iter(weights.values())).device
+        with torch.inference_mode(False), torch.no_grad(), torch.autocast(device.type, enabled=False):
+            self.sense_table = build_table(
+                self._compute_senses, weights, self.config, token_ids, path, chunk_size, self.sense_edit
+            )
+        return self.sense_table.rows
+
+    def _compute_senses(self, token_ids: Tensor, embeddings: Tensor | None = None) -> Tensor:
+        embeddings = self.get_input_embeddings()(token_ids) if embeddings is None else embeddings
+        senses = self.sense_network(embeddings).unflatten(-1, (self.config.num_senses, -1))  # [..., K, D]
+        return senses if self.sense_edit is None else self.sense_edit(token_ids, senses)
+
+    def _sense_weights(self) -> dict[str, Tensor]:
+        modules = {"embeddings": self.get_input_embeddings(), "sense_network": self.sense_network}
+        return {f"{name}.{n}": weight for name, module in modules.items() for n, weight in module.named_parameters()}
+
+    def _has_adapters(self) -> bool:
+        # An adapter wraps a layer in a module of its own, under which the layer's weights get longer names.
+        plain = BackpackSenseNetwork.weight_names() | {"weight"}
+        modules = (self.sense_network, self.get_input_embeddings())
+        return any(name not in plain for module in modules for name, _ in module.named_parameters())
+
+    def _usable_table(self, look_at_values: bool) -> SenseTable | None:
+        table = self.sense_table
+        if table is None or table.edit is not self.sense_edit:
+            return None
+        weights = self._sense_weights()
+        if torch.is_grad_enabled() and any(weight.requires_grad for weight in weights.values()):
+            return None
+        if torch.compiler.is_compiling():
+            # A compiled graph can neither look at weights nor grow a table: those of a prompt are looked at before.
+            return None if look_at_values or table.row_of is not None else table
+        if table.watch.changed(weights, look_at_values):
+            self.sense_table = None
+        return self.sense_table
+
+    def _sense_store(self, kept_width: int | None, is_prompt: bool) -> SenseStore:
+        """How positions are kept in this call: as the cache keeps the past already, else in the smallest way."""
+        ids = KeptIds(self._compute_senses, self._usable_table(look_at_values=is_prompt or kept_width is None))
+        senses, hidden = KeptSenses(self._compute_senses, self.config), KeptHidden(self.sense_network)
+        # Dropout and edits fall on the senses themselves; a projection that has an adapter, or whose weight is
+        # sharded until the sense network's own forward, cannot mix hidden layers.
+        projection = self.sense_network.final_mlp.c_proj
+        projects = isinstance(projection, SenseProjection) and type(projection.weight) is nn.Parameter
+        can_be_hidden = projects and not self.training and self.sense_edit is None and hidden.width < senses.width
+        if kept_width is None:
+            smallest = hidden if can_be_hidden else senses
+            return smallest if ids.table is None else ids
+        stores = (ids, senses, hidden) if can_be_hidden else (ids, senses)
+        for store in stores:
+            if store.width == kept_width:
+                return store
+        raise ValueError(
+            f"The cache keeps {kept_width} numbers of each position's senses; this model, as it is now, would keep "
+            f"{' or '.join(str(store.width) for store in stores)}. It was filled by another model, or before an "
+            "adapter, an edit of senses or the training mode was switched on."
+        )
+
+    def train(self, mode: bool = True) -> "BackpackModel":
+        if mode:
+            self.sense_table = None
+        return super().train(mode)
+
+    def __getstate__(self) -> dict:
+        # Copies and pickles would carry the table along, for weights that are not theirs.
+        return {**self.__dict__, "sense_table": None}
 
     @can_return_tuple
     def forward(
@@ -419,6 +307,7 @@ class BackpackModel(BackpackPreTrainedModel):
         output_senses: bool = False,
         output_contextualization: bool = False,
         pooling_temperature: float | None = None,
+        positions_to_keep: int | Tensor = 0,
         **kwargs,
     ) -> BackpackModelOutput:
         r"""
@@ -436,12 +325,15 @@ class BackpackModel(BackpackPreTrainedModel):
             output_contextualization (`bool`, *optional*, defaults to `False`): return the contextualization.
             pooling_temperature (`float`, *optional*): return both sentence vectors and the mixture's entropy, with
                 senses weighed at this temperature. Needs whole sentences, so no past.
+            positions_to_keep (`int` or `torch.Tensor`, *optional*, defaults to 0): last hidden state of the last so
+                many positions only, or of the positions given; 0 for all. Other outputs have all positions.
 
         Returns:
             [`BackpackModelOutput`]
 
         Raises:
-            ValueError: without `input_ids`, past the trunk's positions, or pooling on top of a cache.
+            ValueError: without `input_ids`, past the trunk's positions, with a cache that does not fit, or pooling on
+                top of a cache.
         """
         if input_ids is None or inputs_embeds is not None:
             raise ValueError("A Backpack needs `input_ids`: senses are looked up by token id, not by embedding.")
@@ -450,39 +342,54 @@ class BackpackModel(BackpackPreTrainedModel):
         use_cache, past_key_values = self._resolve_cache(use_cache, past_key_values)
         if pooling_temperature is not None and past_key_values is not None and past_key_values.get_seq_length() > 0:
             raise ValueError("Sentence vectors need the whole sentence: call without `past_key_values`.")
-        length, mixing_layer = input_ids.shape[1], self.config.num_hidden_layers - 1
-        self._check_length(length, past_key_values)
+        length, layer = input_ids.shape[1], self.config.num_hidden_layers - 1
+        check_positions(past_key_values, length, self.config.max_position_embeddings, layer)
         if position_ids is None:
-            position_ids = _positions_of_real_tokens(attention_mask, length)
+            position_ids = positions_of_real_tokens(attention_mask, length)
         # Before the trunk runs, because its forward advances the cache that the mask is measured against.
-        mask = _mixing_mask(attention_mask, length, past_key_values, mixing_layer, input_ids.device)
+        mask = mixing_mask(attention_mask, length, past_key_values, layer, input_ids.device)
 
         embeddings = self.get_input_embeddings()(input_ids)  # [B, L, D]
-        trunk = self.trunk(
-            inputs_embeds=embeddings,
-            attention_mask=attention_mask,
-            position_ids=position_ids,
-            past_key_values=past_key_values,
-            use_cache=use_cache,
-            **flags,
-            **kwargs,
+        # Fused attention has no weights to return, so a call that wants them computes them.
+        attention = "eager" if flags["output_attentions"] else self.trunk.config._attn_implementation
+        with _attention_of(self.trunk, attention):
+            trunk = self.trunk(
+                inputs_embeds=embeddings,
+                attention_mask=additive_mask(attention_mask, embeddings.dtype)
+                if attention == "eager"
+                else attention_mask,
+                position_ids=position_ids,
+                past_key_values=past_key_values,
+                use_cache=use_cache,
+                **flags,
+                **kwargs,
+            )
+        everywhere = any(flags.values()) or output_contextualization or pooling_temperature is not None
+        wanted = slice(None) if everywhere else _kept(positions_to_keep)
+        queries, keys = self.weight_network(trunk.last_hidden_state)  # [B, L, K W] each, W = D // K
+        store = self._sense_store(width_in_cache(past_key_values, layer), is_prompt=length > 1)
+        keys, kept = extend_cache(past_key_values, keys, store.encode(input_ids, embeddings), layer)  # [B, S, ...]
+        contextualization = contextualize(
+            self._by_sense(queries[:, wanted]), self._by_sense(keys), mask[..., wanted, :]
         )
-        queries, keys = self.weight_network(trunk.last_hidden_state)  # [B, K, L, D // K]
-        senses = self.sense_network(embeddings)  # [B, K, L, D]
-        if past_key_values is not None:
-            keys, senses = past_key_values.update(keys, senses, mixing_layer)  # [B, K, S, ...]
-        contextualization = contextualize(queries, keys, mask)  # [B, K, L, S]
-        mixture = mix_senses(contextualization, senses)  # [B, L, D]
+        vectors: dict[str, Tensor] = {}
+        if pooling_temperature is None:
+            mixture = store.mix(contextualization, kept).to(queries.device)  # [B, L, D]
+        else:
+            mixture, vectors = _pool(contextualization, store.senses(kept), attention_mask, pooling_temperature)
 
         return BackpackModelOutput(
-            last_hidden_state=mixture,
+            last_hidden_state=mixture[:, _kept(positions_to_keep)] if everywhere else mixture,
             past_key_values=past_key_values if use_cache else None,
             hidden_states=(*trunk.hidden_states, mixture) if flags["output_hidden_states"] else None,
             attentions=(*trunk.attentions, contextualization) if flags["output_attentions"] else None,
-            senses=senses if output_senses else None,
+            senses=store.senses(kept) if output_senses else None,
             contextualization=contextualization if output_contextualization else None,
-            **_sentence_vectors(mixture, contextualization, senses, attention_mask, pooling_temperature),
+            **vectors,
         )
+
+    def _by_sense(self, vectors: Tensor) -> Tensor:
+        return vectors.unflatten(-1, (self.config.num_senses, -1)).transpose(1, 2)  # [B, K, L, W]
 
     def _resolve_cache(self, use_cache: bool | None, past_key_values: Cache | None) -> tuple[bool, Cache | None]:
         use_cache = self.config.use_cache if use_cache is None else use_cache
@@ -493,13 +400,6 @@ class BackpackModel(BackpackPreTrainedModel):
         if use_cache and past_key_values is None:
             past_key_values = DynamicCache(config=self.config)
         return use_cache, past_key_values
-
-    def _check_length(self, length: int, past_key_values: Cache | None):
-        past = 0 if past_key_values is None else past_key_values.get_seq_length()
-        limit = self.config.max_position_embeddings
-        # A static cache counts in a tensor, whose comparison would break a compiled graph.
-        if isinstance(past, int) and past + length > limit:
-            raise ValueError(f"{past + length} positions were given ({past} of them cached); this model has {limit}.")
 
 
 class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
@@ -517,6 +417,56 @@ class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
         self._tied_weights_keys = {"lm_head.weight": self._embedding_name()}
         self.post_init()
 
+    @classmethod
+    def from_trunk(
+        cls,
+        pretrained_model_name_or_path: str | Path,
+        *,
+        num_senses: int = 16,
+        sense_intermediate_scale: int = 4,
+        sense_dropout: float = 0.1,
+        **kwargs,
+    ) -> "BackpackForCausalLM":
+        """
+        Wraps a pretrained decoder with fresh, random senses, to be trained by `examples/pretrain.py`.
+
+        The decoder's weights become the trunk's, and its word embeddings the head; a head of its own is dropped.
+
+        Args:
+            pretrained_model_name_or_path (`str` or `Path`): folder or Hub id of a full-attention causal decoder.
+            num_senses (`int`, *optional*, defaults to 16): number K of senses.
+            sense_intermediate_scale (`int`, *optional*, defaults to 4): see [`BackpackConfig`].
+            sense_dropout (`float`, *optional*, defaults to 0.1): see [`BackpackConfig`].
+            kwargs: passed to the decoder's `from_pretrained`, such as `dtype`, `revision` or `token`.
+
+        Raises:
+            ValueError: if the decoder cannot carry senses, or its weights are not all there.
+        """
+        where = {name: kwargs[name] for name in _HUB_ARGUMENTS if name in kwargs}
+        refuse_backpack(pretrained_model_name_or_path, **where)
+        config = BackpackConfig(
+            trunk_config=AutoConfig.from_pretrained(pretrained_model_name_or_path, **where),
+            num_senses=num_senses,
+            sense_intermediate_scale=sense_intermediate_scale,
+            sense_dropout=sense_dropout,
+        )
+        if not config.trunk_config.tie_word_embeddings:
+            logger.warning("The trunk's own language model head is dropped: a Backpack's is its word embeddings.")
+        trunk, info = AutoModel.from_pretrained(pretrained_model_name_or_path, output_loading_info=True, **kwargs)
+        if info["missing_keys"]:
+            raise ValueError(
+                f"{pretrained_model_name_or_path} lacks weights of its decoder: {sorted(info['missing_keys'])}."
+            )
+        config.trunk_config = trunk.config
+        config._attn_implementation = trunk.config._attn_implementation
+        with torch.device("meta"):  # a second, random trunk of this size may not fit
+            model = cls(config)
+        model.backpack.trunk = trunk
+        for network in (model.backpack.sense_network, model.backpack.weight_network):
+            network.to_empty(device=trunk.device).to(trunk.dtype).apply(model._init_weights)
+        model.tie_weights()
+        return model.eval()
+
     def _embedding_name(self) -> str:
         embedding = self.get_input_embeddings()
         return next(f"{name}.weight" for name, module in self.named_modules() if module is embedding)
@@ -533,9 +483,33 @@ class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
     def set_output_embeddings(self, new_embeddings: nn.Module):
         self.lm_head = new_embeddings
 
+    def precompute_senses(
+        self, token_ids: Iterable[int] | None = None, path: str | Path | None = None, chunk_size: int = 1024
+    ) -> Tensor:
+        """See [`BackpackModel.precompute_senses`]."""
+        return self.backpack.precompute_senses(token_ids, path, chunk_size)
+
     def get_senses(self, input_ids: Tensor) -> Tensor:
         """See [`BackpackModel.get_senses`]."""
         return self.backpack.get_senses(input_ids)
+
+    def _prepare_cache_for_generation(self, generation_config, *args, **kwargs):
+        kind = generation_config.cache_implementation or ""
+        if kind == "quantized":
+            raise ValueError(
+                '`cache_implementation="quantized"` does not work with a Backpack: its last cache layer holds what '
+                "senses are made of, ids included, and other ids are other words."
+            )
+        if kind.startswith("offloaded") and self.device.type == "cpu":
+            raise ValueError(
+                f'`cache_implementation="{kind}"` moves the cache from an accelerator to the CPU, where this model is '
+                "already. Leave it out."
+            )
+        return super()._prepare_cache_for_generation(generation_config, *args, **kwargs)  # type: ignore[misc]
+
+    def _get_static_cache_init_shape(self) -> None:
+        # The mixture's layer is shaped unlike the trunk's, so a cache cannot be allocated before it is first used.
+        return None
 
     @can_return_tuple
     def forward(
@@ -575,14 +549,14 @@ class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
             past_key_values=past_key_values,
             inputs_embeds=inputs_embeds,
             use_cache=use_cache,
+            positions_to_keep=logits_to_keep if labels is None else 0,
             return_dict=True,
             **kwargs,
         )
         mixture = outputs.last_hidden_state  # [B, L, D]
         logits = loss = plain_loss = None
         if return_logits:
-            kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
-            logits = self.lm_head(mixture[:, kept])  # [B, L, V]
+            logits = self.lm_head(mixture if labels is None else mixture[:, _kept(logits_to_keep)])  # [B, L, V]
         if labels is not None:
             scores = logits if logits is not None and logits.shape[1] == labels.shape[1] else None
             loss, plain_loss = self._losses(mixture, scores, labels, label_smoothing, num_items_in_batch)
@@ -597,4 +571,13 @@ class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
         return language_model_losses(logits.flatten(0, -2), targets.flatten(), label_smoothing, num_items)
 
 
-__all__ = ["BackpackForCausalLM", "BackpackModel", "BackpackPreTrainedModel"]
+__all__ = [
+    "BackpackForCausalLM",
+    "BackpackModel",
+    "BackpackPreTrainedModel",
+    "contextualize",
+    "language_model_losses",
+    "mix_senses",
+    "pool_context",
+    "pool_senses",
+]

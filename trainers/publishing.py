@@ -23,8 +23,12 @@ PUBLISHED_FILES = (
     "special_tokens_map.json",
     "vocab.json",
     "merges.txt",
+    "cached_positions.py",
     "configuration_backpack.py",
+    "lm_loss.py",
     "modeling_backpack.py",
+    "public_checkpoints.py",
+    "sense_*.py",
     "plots/*.png",
     ".eval_results/*.yaml",
 )

@@ -4,9 +4,10 @@ import re
 
 import pytest
 from hub_accounts import READ_TOKEN
+from travelling_code import CODE_FILES
 
-PUBLISHED = ["config.json", "configuration_backpack.py", "generation_config.json", "model.safetensors"]
-PUBLISHED += ["modeling_backpack.py", "tokenizer.json", "tokenizer_config.json"]
+PUBLISHED = ["config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
+PUBLISHED += CODE_FILES
 TOKENS = r"hf_[A-Z]"
 
 

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 from hub_accounts import READ_TOKEN, TOKEN, UNKNOWN_TOKEN
+from travelling_code import CODE_FILES
 
 pytestmark = pytest.mark.slow
 ADAPT = Path(__file__).parents[2] / "examples" / "adapt.py"
 REPO = "acme/tiny-id"
 PROMPT = "The virus"
 MODEL = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
-CODE = {"configuration_backpack.py", "modeling_backpack.py"}
+CODE = set(CODE_FILES)
 TOLD = {"README.md", "results.json"}
 
 

@@ -13,11 +13,11 @@ from safetensors.torch import save_file
 from tiny_backpacks import VOCABULARY, tiny_backpack, tiny_config, token_ids
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoModel, AutoModelForCausalLM, PreTrainedTokenizerFast
+from travelling_code import CODE_FILES
 
 import modeling_sensia
 from modeling_sensia import BackpackForCausalLM, BackpackModel
 
-CODE_FILES = ("configuration_backpack.py", "modeling_backpack.py")
 IDS = token_ids(2, 6)
 
 

@@ -15,6 +15,15 @@ TRUNKS = {
         "num_key_value_heads": 2,
         "max_position_embeddings": 48,
     },
+    "qwen3": {
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "head_dim": 8,
+        "max_position_embeddings": 48,
+    },
 }
 
 

@@ -1,0 +1,119 @@
+"""Positions: which a call may look at, which it stands on, and what a cache holds of those before it.
+
+Shapes: B rows, L positions of this call, S positions including the cached past, K senses, D the hidden size.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from transformers.cache_utils import Cache
+
+
+def check_positions(cache: Cache | None, length: int, limit: int, layer: int):
+    """
+    Raises a `ValueError` if a call does not fit its cache or the model's positions.
+
+    Args:
+        cache (`Cache`, *optional*): the cache of the call.
+        length (`int`): positions L of the call.
+        limit (`int`): positions of the model.
+        layer (`int`): the mixture's layer in the cache, its last.
+    """
+    past: int | Tensor = 0
+    if cache is not None:
+        if cache.layers and len(cache.layers) <= layer and cache.layer_class_to_replicate is None:
+            raise ValueError(
+                f"The cache has {len(cache.layers)} layers, and this Backpack needs {layer + 1}: build it from the "
+                "Backpack's configuration, not from its trunk's."
+            )
+        past = cache.get_seq_length()
+    # A static cache counts in a tensor: comparing it breaks a compiled graph, and waits for an accelerator.
+    if isinstance(past, Tensor):
+        if torch.compiler.is_compiling() or (past.device.type != "cpu" and length == 1):
+            return
+        past = int(past)
+    if past + length > limit:
+        raise ValueError(f"{past + length} positions were given ({past} of them cached); this model has {limit}.")
+    if past and cache is not None and int(cache.get_seq_length(layer)) != past:
+        raise ValueError("The cache holds positions of the trunk but not their senses: the trunk alone filled it.")
+
+
+def width_in_cache(cache: Cache | None, layer: int) -> int | None:
+    """Width of what a cache keeps of each past position's senses, if it keeps any."""
+    if cache is None or len(cache.layers) <= layer:
+        return None
+    values = getattr(cache.layers[layer], "values", None)
+    return None if values is None else values.shape[-1]
+
+
+def extend_cache(cache: Cache | None, keys: Tensor, kept: Tensor, layer: int) -> tuple[Tensor, Tensor]:
+    """
+    Adds positions to the mixture's layer, which is one head wide to the cache.
+
+    Args:
+        cache (`Cache`, *optional*): the cache of the call.
+        keys (`torch.Tensor` [B, L, K (D // K)]): keys of all senses.
+        kept (`torch.Tensor` [B, L, width]): what is kept of the senses.
+        layer (`int`): the mixture's layer in the cache.
+
+    Returns:
+        `tuple` of `torch.Tensor`: the same with the past before them, [B, S, ...].
+    """
+    kept = kept.to(keys)  # a cache has one dtype, and under autocast the two may differ
+    if cache is None:
+        return keys, kept
+    keys, kept = cache.update(keys[:, None], kept[:, None], layer)
+    return keys.squeeze(1), kept.squeeze(1)
+
+
+def mixing_mask(attention_mask: Tensor | None, length: int, cache: Cache | None, layer: int, device) -> Tensor:
+    """
+    Causal mask of the mixture without its pads. Measured before the call advances the cache.
+
+    Args:
+        attention_mask (`torch.Tensor` [B, S] or [B, 1, L, S], *optional*): as given to the model.
+        length (`int`): positions L of the call.
+        cache (`Cache`, *optional*): the cache of the call.
+        layer (`int`): the mixture's layer in the cache.
+        device (`torch.device`): where the mask is wanted.
+
+    Returns:
+        `torch.Tensor` of `bool` [B or 1, 1, L, S]
+    """
+    if attention_mask is not None and attention_mask.ndim == 4:
+        return attention_mask if attention_mask.dtype == torch.bool else attention_mask == 0
+    past, total = 0, length
+    if cache is not None:
+        past = cache.get_seq_length(layer)
+        total, _ = cache.get_mask_sizes(length, layer)
+    positions = torch.arange(length, device=device) + past  # [L]
+    mask = (torch.arange(total, device=device) <= positions[:, None])[None, None]  # [1, 1, L, S]
+    if attention_mask is None:
+        return mask
+    real = F.pad(attention_mask.to(torch.bool), (0, max(total - attention_mask.shape[-1], 0)))[:, :total]  # [B, S]
+    return mask & real[:, None, None]  # [B, 1, L, S]
+
+
+def additive_mask(attention_mask: Tensor | None, dtype: torch.dtype) -> Tensor | None:
+    """A boolean mask [B, 1, L, S] as scores to add, which eager attention wants; other masks as they are."""
+    if attention_mask is None or attention_mask.ndim != 4 or attention_mask.dtype != torch.bool:
+        return attention_mask
+    scores = torch.zeros(attention_mask.shape, dtype=dtype, device=attention_mask.device)
+    return scores.masked_fill(~attention_mask, torch.finfo(dtype).min)
+
+
+def positions_of_real_tokens(attention_mask: Tensor | None, length: int) -> Tensor | None:
+    """Position ids that do not count pads [B, L], so that a padded row reads as it does alone."""
+    if attention_mask is None or attention_mask.ndim != 2:
+        return None
+    return (attention_mask.to(torch.long).cumsum(-1) - 1).clamp(min=0)[:, -length:]
+
+
+__all__ = [
+    "additive_mask",
+    "check_positions",
+    "extend_cache",
+    "mixing_mask",
+    "positions_of_real_tokens",
+    "width_in_cache",
+]

@@ -1,0 +1,49 @@
+"""Public Backpack checkpoints: how their tensors are named, and what must agree in them before they are read."""
+
+import re
+from collections.abc import Iterator
+
+import torch
+from safetensors import safe_open
+from torch import Tensor
+from transformers.modeling_utils import load_state_dict
+
+#: Names of the public `stanfordnlp/backpack-gpt2` layout and ours, tied aliases included.
+PUBLIC_RENAMINGS = {
+    r"gpt2_model\.": "trunk.",
+    r"sense_weight_net\.": "weight_network.",
+    r"(^|\.)word_embeddings\.weight$": r"\1trunk.wte.weight",
+    r"(^|\.)position_embeddings\.weight$": r"\1trunk.wpe.weight",
+    r"^lm_head\.weight$": "backpack.trunk.wte.weight",
+}
+#: Names under which checkpoints carry one tensor: the word embeddings, and the position embeddings.
+_ALIASES = (r"(^|\.)(lm_head|word_embeddings|wte|embed_tokens)\.weight$", r"(^|\.)(wpe|position_embeddings)\.weight$")
+
+
+def check_aliases_agree(state_dict: dict[str, Tensor] | None, checkpoint_files: list[str]):
+    """Raises a `ValueError` if a checkpoint carries one tensor under several names with different values."""
+    for pattern in _ALIASES:
+        aliases = _matching_tensors(state_dict, checkpoint_files, pattern)
+        first, expected = next(aliases, ("", torch.empty(0)))
+        for name, tensor in aliases:
+            if not torch.equal(expected, tensor):
+                raise ValueError(
+                    f"The checkpoint's `{first}` and `{name}` must be one tensor, but differ. Remove the wrong one."
+                )
+
+
+def _matching_tensors(
+    state_dict: dict[str, Tensor] | None, checkpoint_files: list[str], pattern: str
+) -> Iterator[tuple[str, Tensor]]:
+    if state_dict is not None:
+        yield from ((name, tensor) for name, tensor in state_dict.items() if re.search(pattern, name))
+        return
+    for path in checkpoint_files:
+        if str(path).endswith(".safetensors"):
+            with safe_open(path, framework="pt") as file:
+                yield from ((name, file.get_tensor(name)) for name in file.keys() if re.search(pattern, name))  # noqa: SIM118
+        else:
+            yield from _matching_tensors(load_state_dict(path), [], pattern)
+
+
+__all__ = ["PUBLIC_RENAMINGS", "check_aliases_agree"]
