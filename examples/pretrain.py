@@ -11,6 +11,7 @@ import random
 from pathlib import Path
 
 import numpy as np
+import torch
 from transformers import AutoTokenizer, GPT2Config, PreTrainedTokenizerBase, Trainer, TrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
@@ -46,7 +47,8 @@ def prepare(args: PretrainArguments, folder: Path) -> tuple[PreTrainedTokenizerB
     """The tokenizer and the packed blocks, made once and kept in `folder`."""
     if not (folder / "blocks.npy").exists():
         texts = gather_texts(args)
-        tokenizer = train_tokenizer(texts, args.vocabulary_size)
+        tokenizer = AutoTokenizer.from_pretrained(args.trunk) if args.trunk else None
+        tokenizer = tokenizer or train_tokenizer(texts, args.vocabulary_size)
         blocks = pack_texts(texts, tokenizer, args.num_positions)
         tokenizer.save_pretrained(folder)
         np.save(folder / "blocks.partial.npy", blocks)
@@ -55,6 +57,10 @@ def prepare(args: PretrainArguments, folder: Path) -> tuple[PreTrainedTokenizerB
 
 
 def build_model(args: PretrainArguments, tokenizer: PreTrainedTokenizerBase) -> BackpackForCausalLM:
+    if args.trunk:
+        return BackpackForCausalLM.from_trunk(
+            args.trunk, num_senses=args.num_senses, sense_dropout=args.dropout, dtype=torch.float32
+        )
     trunk = GPT2Config(
         vocab_size=len(tokenizer),
         n_positions=args.num_positions,

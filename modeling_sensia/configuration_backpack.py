@@ -135,6 +135,11 @@ class BackpackConfig(PreTrainedConfig):
     def get_config_dict(cls, pretrained_model_name_or_path, **kwargs) -> tuple[dict[str, Any], dict[str, Any]]:
         """Reads a configuration; a public flat one (GPT-2 fields plus `num_senses`) is turned into ours."""
         config_dict, kwargs = super().get_config_dict(pretrained_model_name_or_path, **kwargs)
+        if divides_mixture(config_dict):
+            raise ValueError(
+                f"{pretrained_model_name_or_path} is a JAX (Levanter) export, whose code divides the mixture by K. "
+                "Ours does not: convert it with `python -m modeling_sensia.conversion_backpack`."
+            )
         if is_public_config(config_dict):
             return _nest_public_config(config_dict), kwargs
         if config_dict.get("model_type", cls.model_type) != cls.model_type:
@@ -176,6 +181,13 @@ def is_public_config(config_dict: dict[str, Any]) -> bool:
     architectures = config_dict.get("architectures") or []
     named = any("backpack" in str(name).lower() for name in architectures)
     return "trunk_config" not in config_dict and ("num_senses" in config_dict or named)
+
+
+def divides_mixture(config_dict: dict[str, Any]) -> bool:
+    """Whether a configuration is a JAX (Levanter) export's, whose code divides the mixture by the number of senses."""
+    references = [str(reference).rpartition("--")[2] for reference in (config_dict.get("auto_map") or {}).values()]
+    modules = {reference.partition(".")[0] for reference in references}
+    return config_dict.get("model_type") == "backpack-gpt2" or bool({"backpack_config", "backpack_model"} & modules)
 
 
 def refuse_backpack(pretrained_model_name_or_path: str | Path, **kwargs):
@@ -230,4 +242,4 @@ def _check_trunk_config(trunk_config: PreTrainedConfig):
         raise ValueError(f"A `{name}` trunk cannot carry senses: it is not a causal language model.")
 
 
-__all__ = ["BackpackConfig", "is_public_config", "refuse_backpack"]
+__all__ = ["BackpackConfig", "divides_mixture", "is_public_config", "refuse_backpack"]

@@ -19,22 +19,18 @@ import argparse
 import hashlib
 import json
 import os
-import pickle
 import re
 import shutil
 import tempfile
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import snapshot_download
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from .configuration_backpack import BackpackConfig
+from .checkpoint_files import TOKENIZER_FILES, fetch, locate, read
+from .configuration_backpack import BackpackConfig, divides_mixture
 from .modeling_backpack import BackpackForCausalLM
 from .public_checkpoints import PUBLIC_RENAMINGS
 
@@ -65,12 +61,7 @@ RENAMINGS: dict[str, dict[str, Any]] = {
 }
 #: Tensors that are no weights: causal masks of GPT-2's older code, and counters of the training code.
 IGNORED = {STANFORD: r"gpt2_model\.h\.\d+\.attn\.(masked_)?bias$", ACL_2023: r"^(train|val|test)_metrics\."}
-USUAL_FILES = ("model.safetensors", "pytorch_model.bin")  # transformers looks for them in this order
-PICKLED = (".bin", ".ckpt", ".pt", ".pth")
-TOKENIZER_FILES = ("tokenizer*", "vocab.json", "merges.txt", "added_tokens.json", "special_tokens_map.json", "*.jinja")
 SENSES = "backpack.sense_network"
-#: What the readers of both kinds of file raise for damaged ones.
-UNREADABLE = (SafetensorError, pickle.UnpicklingError, OSError, RuntimeError, EOFError, TypeError, LookupError)
 DIVISION = "fold 1/K into the senses, as JAX (Levanter) exports need, whose code divides the mixture by K"
 SCALING = """whether attention is divided by the layer's number (default: as config.json says, or yes); no for models
 trained with transformers 4.42 to 5.3 and default attention, whatever they say: held-out perplexity tells"""
@@ -102,11 +93,11 @@ def convert_checkpoint(
     destination = Path(destination)
     if destination.exists() and (not destination.is_dir() or any(destination.iterdir())):
         raise ValueError(f"{destination.name} exists and is not an empty folder; it was left as it is.")
-    folder, files = _locate(source)
+    folder, files = locate(source)
     tokenizer_files = _find_tokenizer(tokenizer, folder)
     given = json.loads((folder / "config.json").read_text()) if (folder / "config.json").is_file() else {}
     divide = _decide_division(given, divide_by_num_senses)
-    tensors = _read(files, skip_pickled_objects)
+    tensors = read(files, skip_pickled_objects)
     layout = recognise_layout(list(tensors))
     weights, origins = _rename(tensors, layout)
     padded_from = _widen_sense_mlp(weights) if layout == ACL_2023 else None
@@ -128,83 +119,12 @@ def convert_checkpoint(
     return report
 
 
-def _locate(source: str) -> tuple[Path, list[Path]]:
-    """The folder of a checkpoint and its weight files."""
-    small = ("*.json", *TOKENIZER_FILES)
-    path = _fetch(source, (*small, "*.safetensors"))
-    if path.is_file():
-        return path.parent, [path]
-    if not Path(source).exists() and not any(path.glob("*.safetensors")):
-        path = _fetch(source, (*small, *(f"*{suffix}" for suffix in PICKLED)))
-    for usual in USUAL_FILES:
-        index = path / f"{usual}.index.json"
-        if (path / usual).is_file():
-            return path, [path / usual]
-        if index.is_file():
-            shards = set(json.loads(index.read_text())["weight_map"].values())
-            return path, [path / Path(name).name for name in sorted(shards)]
-    found = sorted(file for file in path.iterdir() if file.suffix in (".safetensors", *PICKLED))
-    if len(found) != 1:
-        names = ", ".join(file.name for file in found) or "none"
-        raise ValueError(f"{source} must hold {' or '.join(USUAL_FILES)}, or one weight file; it has {names}.")
-    return path, found
-
-
-def _fetch(source: str, patterns: tuple[str, ...]) -> Path:
-    if Path(source).exists():
-        return Path(source)
-    try:
-        return Path(snapshot_download(source, allow_patterns=list(patterns)))
-    except (OSError, ValueError) as error:
-        cause = str(error).strip().split("\n")[0]
-        raise ValueError(f"{source} is no file or folder here, and the Hub did not give it: {cause}") from error
-
-
 def _find_tokenizer(tokenizer: str | None, folder: Path) -> list[Path]:
-    folder = _fetch(tokenizer, TOKENIZER_FILES) if tokenizer else folder
+    folder = fetch(tokenizer, TOKENIZER_FILES) if tokenizer else folder
     files = [file for pattern in TOKENIZER_FILES for file in folder.glob(pattern) if file.is_file()]
     if tokenizer and not files:
         raise ValueError(f"{tokenizer} holds no tokenizer: none of {', '.join(TOKENIZER_FILES)}.")
     return files
-
-
-class Placeholder:
-    """Stands where a pickled object would be: takes what the object would be given, and forgets it."""
-
-    def __init__(self, *_: Any) -> None:
-        pass
-
-    __setstate__ = __init__
-
-
-def _read(files: list[Path], skip_objects: bool) -> dict[str, Tensor]:
-    tensors: dict[str, Any] = {}
-    for path in files:
-        if not path.is_file():
-            raise ValueError(f"{path.name} is missing beside the index that names it.")
-        try:
-            tensors |= load_file(path) if path.suffix == ".safetensors" else _unpickle(path, skip_objects)
-        except UNREADABLE as error:
-            cause = error.__context__ or error  # torch wraps the cause in advice to trust the file
-            raise ValueError(f"{path.name} is damaged, or cannot be read as weights only: {cause}") from error
-    if strangers := [str(name) for name, value in tensors.items() if not isinstance(value, Tensor)]:
-        raise ValueError(f"{files[0].name} is no state dict: these are no tensors: {', '.join(strangers[:10])}.")
-    return tensors
-
-
-def _unpickle(path: Path, skip_objects: bool) -> dict[str, Any]:
-    zipped = zipfile.is_zipfile(path)
-    objects = sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path)) if zipped else []
-    if objects and not skip_objects:
-        raise ValueError(
-            f"{path.name} also pickles objects: {', '.join(objects)}. They are never built here. Give "
-            "--skip-pickled-objects to read its tensors alone, with an empty placeholder for each object."
-        )
-    # These names are only matched: nothing that they name is imported or called.
-    stand_ins = [(dict if name.endswith(".AttributeDict") else Placeholder, name) for name in objects]
-    with torch.serialization.safe_globals(stand_ins):  # type: ignore[arg-type]
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
-    return dict(content.get("state_dict", content)) if isinstance(content, dict) else {"the content": content}
 
 
 def recognise_layout(names: list[str]) -> str:
@@ -258,9 +178,7 @@ def _widen_sense_mlp(weights: dict[str, Tensor]) -> int | None:
 
 
 def _decide_division(given: dict[str, Any], divide: bool | None) -> bool:
-    modules = ",".join(map(str, (given.get("auto_map") or {}).values()))
-    jax = given.get("model_type") == "backpack-gpt2" or re.search(r"\bbackpack_(config|model)\.", modules)
-    if jax and divide is None:
+    if divides_mixture(given) and divide is None:
         raise ValueError(
             "The config.json is a JAX (Levanter) export's, whose code divides the mixture by K. Ours does not."
             " Give --divide-by-num-senses to fold 1/K into the weights, or --no-divide-by-num-senses if it was not so."
@@ -285,7 +203,8 @@ def _build_config(
     if scaled is not None:
         fields["scale_attn_by_inverse_layer_idx"] = scaled
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "config.json").write_text(json.dumps(fields))
+        own = {name: value for name, value in fields.items() if name not in ("model_type", "auto_map")}
+        (Path(folder) / "config.json").write_text(json.dumps(own))
         return BackpackConfig.from_pretrained(folder)
 
 

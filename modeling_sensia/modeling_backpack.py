@@ -4,14 +4,14 @@ Shapes: B rows, L positions of this call, S positions including the cached past,
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import AutoConfig, AutoModel, PreTrainedModel
+from transformers import AutoConfig, AutoModel, GenerationConfig, PreTrainedModel
 from transformers import initialization as init
 from transformers.cache_utils import Cache, DynamicCache
 from transformers.core_model_loading import WeightRenaming
@@ -442,6 +442,9 @@ class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
         Raises:
             ValueError: if the decoder cannot carry senses, or its weights are not all there.
         """
+        refused = {"device_map", "output_loading_info"} & kwargs.keys()
+        if refused:
+            raise ValueError(f"`from_trunk` takes no {' or '.join(sorted(refused))}: save the Backpack and load that.")
         where = {name: kwargs[name] for name in _HUB_ARGUMENTS if name in kwargs}
         refuse_backpack(pretrained_model_name_or_path, **where)
         config = BackpackConfig(
@@ -465,6 +468,8 @@ class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
         for network in (model.backpack.sense_network, model.backpack.weight_network):
             network.to_empty(device=trunk.device).to(trunk.dtype).apply(model._init_weights)
         model.tie_weights()
+        with suppress(OSError):  # a decoder without one is fine
+            model.generation_config = GenerationConfig.from_pretrained(pretrained_model_name_or_path, **where)
         return model.eval()
 
     def _embedding_name(self) -> str:

@@ -24,6 +24,13 @@ class PretrainArguments:
         default_factory=list, metadata={"help": "Bitext whose sentences are never trained on."}
     )
     dev_texts: str | None = field(default=None, metadata={"help": "Text to measure perplexity on at the end."})
+    trunk: str | None = field(
+        default=None,
+        metadata={
+            "help": "Pretrained decoder, as a path or Hub id, to wrap with fresh senses. Its weights, sizes and "
+            "tokenizer are used; of what follows, num_senses, num_positions (the block length) and dropout count."
+        },
+    )
     hidden_size: int = field(default=768, metadata={"help": "Width D of the model."})
     num_layers: int = field(default=12, metadata={"help": "Layers of the trunk."})
     num_heads: int = field(default=12, metadata={"help": "Attention heads of the trunk."})

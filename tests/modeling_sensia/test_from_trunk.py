@@ -227,3 +227,16 @@ def test_a_public_backpack_is_refused(tmp_path):
 def test_an_attention_that_is_asked_for_is_the_whole_models(wrap):
     model = wrap(attn_implementation="eager")
     assert (model.config._attn_implementation, model.backpack.trunk.config._attn_implementation) == ("eager", "eager")
+
+
+def test_the_decoders_generation_settings_stay(case, tmp_path):
+    case[0].save_pretrained(tmp_path)
+    GenerationConfig(eos_token_id=[2, 5], do_sample=True, top_k=7).save_pretrained(tmp_path)
+    model = BackpackForCausalLM.from_trunk(tmp_path, num_senses=8)
+    assert (model.generation_config.eos_token_id, model.generation_config.top_k) == ([2, 5], 7)
+
+
+@pytest.mark.parametrize("name", ["device_map", "output_loading_info"])
+def test_what_cannot_be_passed_on_is_refused_by_name(wrap, name):
+    with pytest.raises(ValueError, match=name):
+        wrap(**{name: "auto"})

@@ -298,10 +298,18 @@ def test_fields_that_the_configuration_leaves_out_take_the_public_defaults(tmp_p
 
 
 @pytest.mark.parametrize(
-    "changes", [{"model_type": "backpack-gpt2"}, {"architectures": None}], ids=["other type", "no architecture"]
+    "changes",
+    [{"model_type": "backpack-gpt2"}, {"auto_map": {"AutoConfig": "backpack_config.BackpackConfig"}}],
+    ids=str,
 )
-def test_the_configuration_is_known_by_its_senses(tmp_path, changes):
-    config = BackpackConfig.from_pretrained(write_config(tmp_path, **changes))
+def test_an_export_that_divides_the_mixture_is_sent_to_the_converter(tmp_path, changes):
+    write_config(tmp_path, **changes)
+    with pytest.raises(ValueError, match="conversion_backpack"):
+        BackpackConfig.from_pretrained(tmp_path)
+
+
+def test_the_configuration_is_known_by_its_senses(tmp_path):
+    config = BackpackConfig.from_pretrained(write_config(tmp_path, architectures=None))
     assert (config.num_senses, config.trunk_config.model_type) == (NUM_SENSES, "gpt2")
 
 
