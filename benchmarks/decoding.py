@@ -72,31 +72,39 @@ def prompt(rows: int, length: int, args: argparse.Namespace) -> torch.Tensor:
     return torch.randint(1, args.vocabulary, (rows, length), generator=generator).to(args.device)
 
 
-def take_turns(variants: Variants, rounds: int) -> dict[str, float]:
-    """Median seconds of each variant over rounds in which all take turns; one round warms up."""
+def take_turns(variants: Variants, rounds: int, warm_up: int = 1) -> dict[str, float]:
+    """Median seconds of each variant over rounds in which all take turns, after those that warm up."""
     seconds: dict[str, list[float]] = {name: [] for name in variants}
-    for round_number in range(rounds + 1):
+    for round_number in range(rounds + warm_up):
         for name, run in variants.items():
             start = time.perf_counter()
             run()
             if torch.cuda.is_available():
                 torch.cuda.synchronize()
-            if round_number:
+            if round_number >= warm_up:
                 seconds[name].append(time.perf_counter() - start)
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 
 def generation(models: dict, args: argparse.Namespace, length: int = 32, new_tokens: int = 128) -> dict[str, float]:
-    """One row: a short prompt and many new tokens, with the cache and by recomputing everything."""
+    """One row: a short prompt and many new tokens."""
     ids = prompt(1, length, args)
 
-    def run(model, **options):
-        model.generate(ids, max_new_tokens=new_tokens, do_sample=False, **options)
+    def run(model):
+        model.generate(ids, max_new_tokens=new_tokens, do_sample=False)
 
     variants: Variants = {name: (lambda model=model: run(model)) for name, model in models.items()}
     cached = take_turns(variants, args.rounds)
-    naive = take_turns({"recomputed": lambda: run(models["backpack"], use_cache=False)}, 1)
-    return cached | naive
+    return cached | take_turns(
+        {"naive recompute": lambda: recompute(models["backpack"], ids, new_tokens)}, 1, warm_up=0
+    )
+
+
+def recompute(model, ids: torch.Tensor, new_tokens: int):
+    """What a Backpack without a cache does for each new token: everything, for every position."""
+    for _ in range(new_tokens):
+        best = model(ids, use_cache=False).logits[:, -1:].argmax(-1)
+        ids = torch.cat([ids, best], 1)
 
 
 def decoding_step(

@@ -4,6 +4,7 @@ from model_cards.card import render_card, write_card
 from model_cards.comparison import comparison_rows, format_change, format_value
 from model_cards.plots import plot_bits_per_byte, plot_entropy, plot_losses, plot_recall
 from model_cards.results import check_results
+from model_cards.sense_plots import plot_senses
 
 __all__ = [
     "check_results",
@@ -14,6 +15,7 @@ __all__ = [
     "plot_entropy",
     "plot_losses",
     "plot_recall",
+    "plot_senses",
     "render_card",
     "write_card",
 ]

@@ -1,6 +1,5 @@
 """Plots of a training run for the card: losses, retrieval, bits per byte and entropy over the steps."""
 
-import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -12,34 +11,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
-from model_cards.files import write_whole
+from model_cards.drawing import COLOURS, DPI, STYLE, WIDTH, save_figure
 from model_cards.results import is_number
 
 Record = Mapping[str, Any]
 Series = tuple[list[int], list[float]]
 
-# A card is about 800 pixels wide; 1,200 keep the text sharp on dense screens.
-_WIDTH, _PANEL_HEIGHT, _DPI = 8.0, 2.7, 150
-
-# The colours of Okabe and Ito, told apart by people with any colour vision.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+_PANEL_HEIGHT = 2.7
 _PHASE_SHADES = ("#DCE6F1", "#F6EBD3", "#E1EFE0")
-
-_STYLE: Any = {
-    "font.family": "DejaVu Sans",
-    "font.size": 11,
-    "axes.labelsize": 11,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#B0B0B0",
-    "grid.alpha": 0.4,
-    "legend.fontsize": 10,
-    "legend.framealpha": 0.85,
-    "legend.edgecolor": "none",
-    "figure.facecolor": "white",
-}
 
 _LOSS_PANELS = (
     ("InfoNCE (nats)", {"loss_ctx": "context vectors", "loss_sns": "sense vectors"}),
@@ -117,7 +96,7 @@ def _draw(axes: Axes, series: Series, **look: Any) -> None:
 
 def _figure(panels: int) -> tuple[Figure, list[Axes]]:
     height = max(3.8, 0.9 + _PANEL_HEIGHT * panels)
-    figure = Figure(figsize=(_WIDTH, height), dpi=_DPI, layout="constrained")
+    figure = Figure(figsize=(WIDTH, height), dpi=DPI, layout="constrained")
     axes = list(figure.subplots(panels, 1, sharex=True, squeeze=False)[:, 0])
     axes[-1].set_xlabel("optimizer step")
     axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -131,9 +110,7 @@ def _finish(figure: Figure, path: Path) -> None:
         handles = [line for line in axes.get_lines() if not str(line.get_label()).startswith("_")]
         if handles:
             axes.legend(handles=handles, loc="best")
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format="png", metadata={"Software": None})
-    write_whole(path, drawn.getvalue())
+    save_figure(figure, path)
 
 
 def plot_losses(history: Sequence[Record], path: Path) -> bool:
@@ -152,12 +129,12 @@ def plot_losses(history: Sequence[Record], path: Path) -> bool:
     panels = panels[:-1] if len(panels) > 1 and panels[-1] is _TOTAL_PANEL else panels
     if not panels:
         return False
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure, all_axes = _figure(len(panels))
         for axes, (unit, labels) in zip(all_axes, panels, strict=True):
             axes.set_ylabel(unit)
             drawn = {label: _series(history, key) for key, label in labels.items()}
-            for colour, (label, series) in zip(_COLOURS, drawn.items(), strict=False):
+            for colour, (label, series) in zip(COLOURS, drawn.items(), strict=False):
                 if series[0]:
                     _draw(axes, series, color=colour, label=label)
         _shade_phases(all_axes, phase_spans(history))
@@ -182,11 +159,11 @@ def _without_directions(keys: Iterable[str]) -> list[str]:
 def _plot_measure(evaluations: Sequence[Record], keys: Sequence[str], measure: str, unit: str, path: Path) -> bool:
     if not keys:
         return False
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure, (axes,) = _figure(1)
         axes.set_ylabel(unit)
         for index, key in enumerate(keys):
-            colour = _COLOURS[index % len(_COLOURS)]
+            colour = COLOURS[index % len(COLOURS)]
             _draw(axes, _series(evaluations, key), color=colour, label=_name(key, measure))
         if measure.startswith("recall"):
             axes.set_ylim(0, 1.02)
@@ -233,7 +210,7 @@ def _draw_entropies(axes: Axes, history: Sequence[Record], evaluations: Sequence
     for index, (label, series) in enumerate(drawn.items()):
         if series[0]:
             style = "-" if label.startswith("training, ") else "--"
-            _draw(axes, series, color=_COLOURS[index % len(_COLOURS)], linestyle=style, label=label)
+            _draw(axes, series, color=COLOURS[index % len(COLOURS)], linestyle=style, label=label)
 
 
 def plot_entropy(
@@ -256,7 +233,7 @@ def plot_entropy(
     Returns:
         `bool`: whether there was anything to draw; nothing is written where there was not.
     """
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure, (axes,) = _figure(1)
         _draw_entropies(axes, history, evaluations)
         if not axes.get_lines():

@@ -1,4 +1,5 @@
 import importlib.util
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,14 +10,24 @@ from trainers import SensiaConfig, parse_arguments
 from trainers.adaptation import AdaptArguments
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-ADAPTATIONS = sorted(
-    path.name for path in (EXAMPLES / "configs").glob("*.yaml") if not path.name.startswith("pretrain")
-)
+CONFIGS = sorted(path.name for path in (EXAMPLES / "configs").glob("*.yaml"))
+# Each config begins with the name of its script; the others are adaptations.
+SCRIPTS = ("pretrain", "study_senses", "inspect_senses")
+ADAPTATIONS = [name for name in CONFIGS if not name.startswith(SCRIPTS)]
 
 
 def parse(name, *types, **settings):
     options = [word for key, value in settings.items() for word in (f"--{key}", value)]
     return parse_arguments(*types, description="", arguments=["--config", str(EXAMPLES / "configs" / name), *options])
+
+
+def script(name):
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    # Its dataclass looks up its own module.
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.mark.parametrize("name", ADAPTATIONS)
@@ -42,13 +53,25 @@ def test_the_quickstart_reads_files_that_are_there():
 
 
 def test_the_pretraining_config_is_valid(tmp_path):
-    spec = importlib.util.spec_from_file_location("pretrain", EXAMPLES / "pretrain.py")
-    pretrain = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(pretrain)
+    pretrain = script("pretrain")
     args, config = parse(
         "pretrain_en_mini.yaml", pretrain.PretrainArguments, TrainingArguments, output_dir=str(tmp_path)
     )
     assert args.texts and args.held_out and config.max_steps > 0
+
+
+@pytest.mark.parametrize("name", [name for name in CONFIGS if name.startswith("study_senses")])
+def test_every_study_config_is_valid(name):
+    (args,) = parse(name, script("study_senses").StudyArguments)
+    assert (EXAMPLES.parent / args.base / "model.safetensors").is_file()
+    assert args.shuffles > 0 and len(set(args.mapped)) == len(args.mapped) >= 3
+
+
+@pytest.mark.parametrize("name", [name for name in CONFIGS if name.startswith("inspect_senses")])
+def test_every_inspection_config_is_valid(name):
+    (args,) = parse(name, script("inspect_senses").InspectArguments, bitext="pairs.jsonl")
+    assert (EXAMPLES.parent / args.model / "model.safetensors").is_file()
+    assert args.words and args.sentences and args.target_language
 
 
 @pytest.mark.parametrize("path", sorted((EXAMPLES / "accelerate").glob("*.yaml")), ids=lambda path: path.name)

@@ -1,0 +1,118 @@
+"""Studies the senses of a Backpack across two languages: mixture, ablations, meanings and geometry, in one JSON file.
+
+    python examples/study_senses.py --config examples/configs/study_senses_id.yaml --data DIR --plots plots
+
+Ambiguous words are found and measured in `bitext`, the mixture in `held_out`. `--annotate` writes sentences for a
+person to judge, `--annotations` scores what came back. `--plots` draws and tabulates. `--help` explains every setting.
+"""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from rich.console import Console
+
+from corpora import describe_file, read_pairs
+from evaluation.ambiguous_words import find_ambiguous_words
+from evaluation.annotation import compare_judges, read_annotations, translated_meanings, write_annotations
+from evaluation.geometry import compare_geometry
+from evaluation.meanings import measure_meanings
+from evaluation.mixture import ablate_mixture, count_words, measure_mixture, read_tags
+from evaluation.sense_maps import choose_pairs, map_words
+from evaluation.senses_tables import meanings_table, mixture_lines
+from evaluation.word_pairs import read_lexicon
+from model_cards.files import write_whole
+from model_cards.sense_plots import plot_senses
+from model_cards.sense_report import sense_report
+from trainers import parse_arguments
+from trainers.adaptation import load_base
+
+
+@dataclass
+class StudyArguments:
+    """What to study and on which text; see each field's help."""
+
+    model: str = field(metadata={"help": "Adapted Backpack: Hub id or folder."})
+    bitext: str = field(metadata={"help": "Sentence pairs to find ambiguous words in and to measure them on."})
+    held_out: str = field(metadata={"help": "Sentence pairs to measure the mixture and its ablations on."})
+    lexicon: str = field(metadata={"help": "File of English<TAB>target lines."})
+    target_language: str = field(metadata={"help": "Language adapted to, any code."})
+    output: str = field(metadata={"help": "JSON file to write."})
+    base: str | None = field(default=None, metadata={"help": "English Backpack that the model was adapted from."})
+    source_language: str = field(default="en", metadata={"help": "Language of the base model."})
+    data: str = field(
+        default=".", metadata={"help": "Folder that bitext, held-out pairs and lexicon are relative to."}
+    )
+    source_tags: str | None = field(default=None, metadata={"help": "word<TAB>tag file of the source language."})
+    target_tags: str | None = field(default=None, metadata={"help": "word<TAB>tag file of the target language."})
+    suffixes: list[str] = field(default_factory=list, metadata={"help": "Endings of words of the target language."})
+    bitext_pairs: int | None = field(default=None, metadata={"help": "Pairs of the bitext to use, if not all."})
+    held_out_pairs: int = field(default=300, metadata={"help": "Held-out pairs to use."})
+    max_sentences: int = field(default=40, metadata={"help": "Sentences of each meaning of a word."})
+    mapped: list[str] = field(default_factory=list, metadata={"help": "English words to map; else the most frequent."})
+    tau_pool: float = field(default=0.7, metadata={"help": "Temperature of the mixture."})
+    shuffles: int = field(default=200, metadata={"help": "Shuffles that chance levels come from."})
+    seed: int = field(default=0, metadata={"help": "Seed of the shuffles."})
+    annotate: str | None = field(default=None, metadata={"help": "TSV file of sentences to write for an annotator."})
+    annotations: list[str] = field(default_factory=list, metadata={"help": "Such files, filled in, to score."})
+    plots: str | None = field(default=None, metadata={"help": "Folder for plots and tables of the figures."})
+
+    def files(self) -> list[Path]:
+        """What the figures depend on, as far as it lies here."""
+        texts = [Path(self.data) / name for name in (self.bitext, self.held_out, self.lexicon)]
+        weights = [Path(name) / "model.safetensors" for name in (self.base, self.model) if name is not None]
+        return [path for path in (*texts, *weights) if path.is_file()]
+
+    def read(self, name: str, most: int | None) -> dict[str, list[str]]:
+        """Both sides of sentence pairs, by language."""
+        languages = self.source_language, self.target_language
+        pairs = read_pairs(str(Path(self.data) / name), source_language=languages[0], target_language=languages[1])
+        pairs = pairs.select(range(min(most or len(pairs), len(pairs))))
+        return dict(zip(languages, (list(pairs["source"]), list(pairs["target"])), strict=True))
+
+
+def study_mixture(args: StudyArguments, model, tokenizer, texts: dict[str, list[str]], counts) -> dict[str, Any]:
+    """Mixture and ablations by language."""
+    results, tags = {}, [read_tags(path) if path else None for path in (args.source_tags, args.target_tags)]
+    for (language, sentences), tag, count in zip(texts.items(), tags, counts, strict=True):
+        options: dict[str, Any] = {"pooling_temperature": args.tau_pool, "counts": count, "tags": tag}
+        measures = measure_mixture(model, tokenizer, sentences, **options)
+        results[language] = {**measures, "ablation": ablate_mixture(model, tokenizer, sentences)}
+    return results
+
+
+def main():
+    (args,) = parse_arguments(StudyArguments, description=__doc__)
+    bitext, held_out = args.read(args.bitext, args.bitext_pairs), args.read(args.held_out, args.held_out_pairs)
+    lexicon, _ = read_lexicon(Path(args.data) / args.lexicon)
+    sources, targets = bitext.values()
+    counts = count_words(sources), count_words(targets)
+    words = find_ambiguous_words(lexicon, sources, targets, suffixes=args.suffixes, max_sentences=args.max_sentences)
+    if args.annotate is not None:
+        write_annotations(args.annotate, words, sources, seed=args.seed)
+    labels = {"translations": translated_meanings(words)}
+    chance: dict[str, Any] = {"pooling_temperature": args.tau_pool, "permutations": args.shuffles, "seed": args.seed}
+    results: dict[str, Any] = {**chance, "files": [describe_file(path) for path in args.files()], "models": {}}
+    for role, name in {"base": args.base, "adapted": args.model}.items():
+        if name is None:
+            continue
+        model, tokenizer = cast(Any, load_base(name))
+        meanings = measure_meanings(model, tokenizer, words, sources, **chance)
+        labels[role] = meanings.pop("choices")
+        mixture = study_mixture(args, model, tokenizer, held_out, counts)
+        geometry = compare_geometry(model, tokenizer, lexicon, counts=counts, shuffles=args.shuffles, seed=args.seed)
+        word_map = map_words(model, tokenizer, choose_pairs(lexicon, tokenizer, counts, args.mapped))
+        entry = {"mixture": mixture, "meanings": meanings, "geometry": geometry, "word_map": word_map}
+        results["models"][role] = entry
+        Console().print(*mixture_lines(mixture, role), meanings_table(meanings, role), sep="\n")
+    people = {Path(path).name: read_annotations(path) for path in args.annotations}
+    results["agreement"] = compare_judges(people, labels)
+    write_whole(Path(args.output), (json.dumps(results, ensure_ascii=False, indent=1) + "\n").encode())
+    if args.plots is not None:
+        plot_senses(results, Path(args.plots))
+        write_whole(Path(args.plots) / "senses_figures.md", sense_report(results).encode())
+
+
+if __name__ == "__main__":
+    main()

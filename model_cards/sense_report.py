@@ -1,0 +1,99 @@
+"""The figures of a study of senses as Markdown tables, each estimate with its interval and what chance gives."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+_GEOMETRY = {
+    "sense_topology": "sense topology, Spearman's rho",
+    "procrustes": "Procrustes, not centred, held-out cosine",
+    "procrustes_centered": "Procrustes, centred, held-out cosine",
+    "mutual_information": "Jensen-Shannon bound, nats, held-out",
+    "sense_similarity": "senses of one number, centred cosine",
+}
+_BANDS = ("sense_topology", "procrustes", "procrustes_centered")
+
+
+def sense_report(results: Mapping[str, Any]) -> str:
+    """
+    The tables of a study of senses: mixture, ablations, geometry, geometry by frequency, and ambiguous words.
+
+    Args:
+        results (`Mapping`): what `examples/study_senses.py` writes.
+
+    Returns:
+        `str`: Markdown, a heading before each table.
+    """
+    models = results["models"]
+    parts = {
+        "Mixture": (["model, language", "entropy", "of at most", "cosine of two senses", "tokens"], _mixture(models)),
+        "Ablations: nats per token lost": _ablations(models),
+        "Geometry": (["statistic", "model", "estimate, 95 %", "shuffled pairs", "gap", "p"], _geometry(models)),
+        "Geometry by word frequency: gap": (["count of the rarer word", "model", *_BANDS], _bands(models)),
+        "Ambiguous words: area under the ROC curve": (
+            ["measure", "model", "mean, 95 %", "chance, 95 % of shuffles", "p"],
+            _meanings(models),
+        ),
+    }
+    return "\n".join(f"### {heading}\n\n{_table(*part)}" for heading, part in parts.items())
+
+
+def _table(header: Sequence[str], rows: Iterator[Sequence[str]]) -> str:
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _mixture(models: Mapping[str, Any]) -> Iterator[Sequence[str]]:
+    for model, language, each in _languages(models):
+        numbers = (each["entropy"], each["maximum_entropy"], each["off_diagonal_cosine"])
+        yield f"{model}, {language}", *map(_number, numbers), f"{each['tokens']:,}"
+
+
+def _ablations(models: Mapping[str, Any]) -> tuple[Sequence[str], Iterator[Sequence[str]]]:
+    columns = {f"{model}, {language}": each["ablation"]["variants"] for model, language, each in _languages(models)}
+    names = [name for name in next(iter(columns.values())) if name != "untouched"]
+    untouched = [
+        ["untouched: nats per token", *(_number(each["untouched"]["cross_entropy"]) for each in columns.values())]
+    ]
+    lost = ([name, *(_number(each[name]["change"]) for each in columns.values())] for name in names)
+    return ["variant", *columns], iter([*untouched, *lost])
+
+
+def _geometry(models: Mapping[str, Any]) -> Iterator[Sequence[str]]:
+    for name, label in _GEOMETRY.items():
+        for model, results in models.items():
+            each = results["geometry"][name]
+            estimate = f"{_number(each['estimate'])} ({_range(each['ci_low'], each['ci_high'])})"
+            yield label, model, estimate, _number(each["baseline"]), _number(each["gap"]), _number(each["p_value"])
+
+
+def _bands(models: Mapping[str, Any]) -> Iterator[Sequence[str]]:
+    for model, results in models.items():
+        for band in results["geometry"]["by_frequency"]:
+            low, high = band["counts"]
+            yield f"{low:,} to {high:,}", model, *(_number(band[name]["gap"]) for name in _BANDS)
+
+
+def _meanings(models: Mapping[str, Any]) -> Iterator[Sequence[str]]:
+    for name in next(iter(models.values()))["meanings"]["measures"]:
+        for model, results in models.items():
+            each = results["meanings"]["measures"][name]
+            mean = f"{_number(each['auc'])} ({_range(*each['auc_interval'])})"
+            if "auc_chance" not in each:
+                yield name, model, mean, "0.5", ""
+                continue
+            chance = f"{_number(each['auc_chance'])} ({_range(*each['auc_chance_interval'])})"
+            yield name, model, mean, chance, _number(each["auc_p_value"])
+
+
+def _languages(models: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    for model, results in models.items():
+        for language, each in results["mixture"].items():
+            yield model, language, each
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}"
+
+
+def _range(low: float, high: float) -> str:
+    return f"{low:.3f} to {high:.3f}"
