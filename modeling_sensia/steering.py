@@ -1,0 +1,193 @@
+"""Steering a Backpack: changing what tokens say, by edits of their sense vectors (arXiv 2305.16765).
+
+Sense vectors do not depend on context and the output is linear in them, so an edit of vectors acts alike in every
+sentence, and scaling a vector is scaling its weight in the mixture. Edits here are descriptions: they hold numbers and
+token ids, no tensors. [`Steering.applied`] prepares them for a model; weights never change.
+
+Shapes: V tokens of the vocabulary, K senses, D the hidden size.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from .modeling_backpack import BackpackForCausalLM, BackpackModel
+from .sense_table import SenseEdit
+from .steering_directions import Backpack, find_direction, find_words, listed, localise, topic_scores
+from .steering_edits import EDITS, Edit, ProjectOut, ScaleSenses, SwapSenses, TowardsTopic
+
+_FORMAT, _VERSION = "sensia-steering", 1
+
+
+@dataclass(frozen=True)
+class Steering:
+    """
+    Edits to apply one after the other, each to the senses that those before it left. `a | b` is a, then b.
+
+        with steering.applied(model):
+            model.generate(...)
+
+    Args:
+        edits (`Iterable[Edit]`): the edits; none for a steering that changes nothing.
+    """
+
+    edits: Iterable[Edit]
+
+    def __post_init__(self):
+        object.__setattr__(self, "edits", tuple(listed("edits", self.edits)))  # the way into a frozen dataclass
+        for edit in self.edits:
+            if not isinstance(edit, Edit):
+                raise ValueError(f"`edits` must be edits such as `ScaleSenses`, got {edit!r}.")
+
+    def __or__(self, other: "Steering") -> "Steering":
+        return Steering((*self.edits, *other.edits)) if isinstance(other, Steering) else NotImplemented
+
+    @contextmanager
+    def applied(self, model: Backpack) -> Iterator[None]:
+        """
+        Edits the senses of a model inside a `with` block; on leaving, the model is as it was before.
+
+        Blocks may be nested: the inner edits work on what the outer ones left. Edits are prepared from the weights as
+        they are on entry. A cache belongs to the edits it was filled under. `model.precompute_senses()` inside the
+        block makes a table of the edited senses, which is faster and keeps the cache small.
+
+        Args:
+            model ([`BackpackForCausalLM`] or [`BackpackModel`]): the model, in evaluation mode.
+
+        Raises:
+            ValueError: if the model is not a Backpack, is in training mode, or does not fit an edit.
+        """
+        backpack = model.base_model
+        if not isinstance(backpack, BackpackModel):
+            raise ValueError(f"Steering needs a Backpack, got {type(model).__name__}.")
+        if backpack.training:
+            raise ValueError("Steering needs a model in evaluation mode: call `eval()` first.")
+        edit, table = backpack.sense_edit, backpack.sense_table
+        try:
+            for step in self.edits:
+                with torch.inference_mode(False), torch.no_grad(), torch.autocast(model.device.type, enabled=False):
+                    prepared = step.prepare(backpack)
+                before = backpack.sense_edit
+                backpack.sense_edit = prepared if before is None else partial(_then, first=before, second=prepared)
+            yield
+        finally:
+            backpack.sense_edit = edit
+            backpack.sense_table = None if backpack.training else table
+
+    def generate(self, model: BackpackForCausalLM, input_ids: Tensor, **kwargs):
+        """
+        `model.generate` with the edits applied.
+
+        Args:
+            model ([`BackpackForCausalLM`]): the model, in evaluation mode.
+            input_ids (`torch.Tensor` of `int` [B, L]): prompts.
+            kwargs: passed to `generate`.
+        """
+        with self.applied(model):
+            return model.generate(input_ids, **kwargs)  # type: ignore[misc]
+
+    def save(self, path: str | Path, tokenizer: PreTrainedTokenizerBase):
+        """
+        Writes the edits as JSON, with the texts of the tokens they name; the file appears whole or not at all.
+
+        Args:
+            path (`str` or `Path`): the file.
+            tokenizer (`PreTrainedTokenizerBase`): the model's.
+
+        Raises:
+            ValueError: if the tokenizer does not have a token that an edit names.
+        """
+        ids = sorted({token for edit in self.edits for token in edit.named_tokens})
+        tokens = {str(token): _text(tokenizer, token) for token in ids}
+        missing = [token for token, text in tokens.items() if text is None]
+        if missing:
+            raise ValueError(f"The tokenizer has no token {missing[0]}, which an edit names.")
+        edits = [{"edit": type(edit).__name__, **asdict(edit)} for edit in self.edits]  # type: ignore[call-overload]
+        content = {"format": _FORMAT, "version": _VERSION, "tokens": tokens, "edits": edits}
+        path = Path(path)
+        unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            unfinished.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+            os.replace(unfinished, path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+    @classmethod
+    def load(cls, path: str | Path, tokenizer: PreTrainedTokenizerBase) -> "Steering":
+        """
+        Reads what [`Steering.save`] wrote.
+
+        Args:
+            path (`str` or `Path`): the file.
+            tokenizer (`PreTrainedTokenizerBase`): that of the model to steer.
+
+        Raises:
+            ValueError: naming the file and the field, if it is no steering, or its tokens are not the tokenizer's.
+        """
+        try:
+            content = json.loads(Path(path).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{path} cannot be read as JSON: {error}") from None
+        return cls(_parsed(content, str(path), tokenizer))
+
+
+def _then(ids: Tensor, senses: Tensor, first: SenseEdit, second: SenseEdit) -> Tensor:
+    return second(ids, first(ids, senses))
+
+
+def _text(tokenizer: PreTrainedTokenizerBase, token_id: int) -> str | None:
+    return tokenizer.convert_ids_to_tokens([token_id])[0] if token_id < len(tokenizer) else None
+
+
+def _parsed(content: Any, path: str, tokenizer: PreTrainedTokenizerBase) -> list[Edit]:
+    """The edits of a file's content, every field of which is checked."""
+    if not isinstance(content, dict) or content.get("format") != _FORMAT:
+        raise ValueError(f'{path}: `format` must be "{_FORMAT}"; this is no steering.')
+    if content.get("version") != _VERSION:
+        raise ValueError(f"{path}: `version` must be {_VERSION}, got {content.get('version')!r}.")
+    tokens, entries = content.get("tokens"), content.get("edits")
+    if not isinstance(tokens, dict) or not isinstance(entries, list):
+        raise ValueError(f"{path}: `tokens` must be an object and `edits` a list.")
+    edits = [_parsed_edit(entry, f"{path}: edits[{place}]") for place, entry in enumerate(entries)]
+    for token in {token for edit in edits for token in edit.named_tokens}:
+        stored, text = tokens.get(str(token)), _text(tokenizer, token)
+        if stored is None or stored != text:
+            raise ValueError(f"{path}: `tokens` has {stored!r} for {token}; for this tokenizer it is {text!r}.")
+    return edits
+
+
+def _parsed_edit(entry: Any, where: str) -> Edit:
+    name = entry.get("edit") if isinstance(entry, dict) else None
+    if name not in EDITS:
+        raise ValueError(f"{where}: `edit` must be one of {', '.join(EDITS)}, got {name!r}.")
+    values = {key: value for key, value in entry.items() if key != "edit"}
+    known = {field.name for field in fields(EDITS[name])}  # type: ignore[arg-type]
+    for key in sorted(known ^ set(values)):
+        raise ValueError(f"{where}: `{key}` is {'missing' if key in known else 'not a field of ' + name}.")
+    try:
+        return EDITS[name](**values)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+
+
+__all__ = [
+    "Edit",
+    "ProjectOut",
+    "ScaleSenses",
+    "Steering",
+    "SwapSenses",
+    "TowardsTopic",
+    "find_direction",
+    "find_words",
+    "localise",
+    "topic_scores",
+]
