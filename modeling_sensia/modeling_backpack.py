@@ -48,7 +48,8 @@ class BackpackModelOutput(ModelOutput):
 
     Args:
         last_hidden_state (`torch.Tensor` [B, L, D]): the mixture o of sense vectors at each position.
-        past_key_values (`Cache`, *optional*): the trunk's keys and values, then the mixture's keys and senses.
+        past_key_values (`Cache`, *optional*): the trunk's keys and values, then the mixture's keys and what is
+            kept of the senses.
         hidden_states (`tuple` of `torch.Tensor` [B, L, D], *optional*): the trunk's, then o.
         attentions (`tuple` of `torch.Tensor` [B, heads, L, S], *optional*): the trunk's, then the contextualization.
         senses (`torch.Tensor` [B, K, S, D], *optional*): the sense vectors of every position.
@@ -352,12 +353,11 @@ class BackpackModel(BackpackPreTrainedModel):
         embeddings = self.get_input_embeddings()(input_ids)  # [B, L, D]
         # Fused attention has no weights to return, so a call that wants them computes them.
         attention = "eager" if flags["output_attentions"] else self.trunk.config._attn_implementation
+        trunk_mask = additive_mask(attention_mask, embeddings.dtype) if attention == "eager" else attention_mask
         with _attention_of(self.trunk, attention):
             trunk = self.trunk(
                 inputs_embeds=embeddings,
-                attention_mask=additive_mask(attention_mask, embeddings.dtype)
-                if attention == "eager"
-                else attention_mask,
+                attention_mask=trunk_mask,
                 position_ids=position_ids,
                 past_key_values=past_key_values,
                 use_cache=use_cache,
@@ -372,18 +372,24 @@ class BackpackModel(BackpackPreTrainedModel):
         contextualization = contextualize(
             self._by_sense(queries[:, wanted]), self._by_sense(keys), mask[..., wanted, :]
         )
+        senses: Tensor | None = None
         vectors: dict[str, Tensor] = {}
-        if pooling_temperature is None:
-            mixture = store.mix(contextualization, kept).to(queries.device)  # [B, L, D]
+        if output_senses or pooling_temperature is not None:
+            senses = store.senses(kept)  # [B, K, S, D]
+        if senses is None:
+            mixture = store.mix(contextualization, kept)  # [B, L, D]
+        elif pooling_temperature is None:
+            mixture = mix_senses(contextualization, senses)
         else:
-            mixture, vectors = _pool(contextualization, store.senses(kept), attention_mask, pooling_temperature)
+            mixture, vectors = _pool(contextualization, senses, attention_mask, pooling_temperature)
+        mixture = mixture.to(queries.device)
 
         return BackpackModelOutput(
             last_hidden_state=mixture[:, _kept(positions_to_keep)] if everywhere else mixture,
             past_key_values=past_key_values if use_cache else None,
             hidden_states=(*trunk.hidden_states, mixture) if flags["output_hidden_states"] else None,
             attentions=(*trunk.attentions, contextualization) if flags["output_attentions"] else None,
-            senses=store.senses(kept) if output_senses else None,
+            senses=senses if output_senses else None,
             contextualization=contextualization if output_contextualization else None,
             **vectors,
         )

@@ -31,7 +31,6 @@ class SenseProjection(Conv1D):
 
     def __init__(self, num_senses: int, hidden_size: int, inner_size: int):
         super().__init__(num_senses * hidden_size, inner_size)
-        self.num_senses = num_senses
 
     def forward(self, hidden: Tensor, contextualization: Tensor | None = None) -> Tensor:
         """

@@ -1,15 +1,11 @@
-import importlib.util
-import sys
-from pathlib import Path
-
 import pytest
 from accelerate.commands.config.config_args import load_config_from_file
+from example_scripts import EXAMPLES, load_example
 from transformers import TrainingArguments
 
 from trainers import SensiaConfig, parse_arguments
 from trainers.adaptation import AdaptArguments
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 CONFIGS = sorted(path.name for path in (EXAMPLES / "configs").glob("*.yaml"))
 # Each config begins with the name of its script; the others are adaptations.
 SCRIPTS = ("pretrain", "study_senses", "inspect_senses")
@@ -19,15 +15,6 @@ ADAPTATIONS = [name for name in CONFIGS if not name.startswith(SCRIPTS)]
 def parse(name, *types, **settings):
     options = [word for key, value in settings.items() for word in (f"--{key}", value)]
     return parse_arguments(*types, description="", arguments=["--config", str(EXAMPLES / "configs" / name), *options])
-
-
-def script(name):
-    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    # Its dataclass looks up its own module.
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.parametrize("name", ADAPTATIONS)
@@ -53,7 +40,7 @@ def test_the_quickstart_reads_files_that_are_there():
 
 
 def test_the_pretraining_config_is_valid(tmp_path):
-    pretrain = script("pretrain")
+    pretrain = load_example("pretrain")
     args, config = parse(
         "pretrain_en_mini.yaml", pretrain.PretrainArguments, TrainingArguments, output_dir=str(tmp_path)
     )
@@ -62,14 +49,14 @@ def test_the_pretraining_config_is_valid(tmp_path):
 
 @pytest.mark.parametrize("name", [name for name in CONFIGS if name.startswith("study_senses")])
 def test_every_study_config_is_valid(name):
-    (args,) = parse(name, script("study_senses").StudyArguments)
+    (args,) = parse(name, load_example("study_senses").StudyArguments)
     assert (EXAMPLES.parent / args.base / "model.safetensors").is_file()
     assert args.shuffles > 0 and len(set(args.mapped)) == len(args.mapped) >= 3
 
 
 @pytest.mark.parametrize("name", [name for name in CONFIGS if name.startswith("inspect_senses")])
 def test_every_inspection_config_is_valid(name):
-    (args,) = parse(name, script("inspect_senses").InspectArguments, bitext="pairs.jsonl")
+    (args,) = parse(name, load_example("inspect_senses").InspectArguments, bitext="pairs.jsonl")
     assert (EXAMPLES.parent / args.model / "model.safetensors").is_file()
     assert args.words and args.sentences and args.target_language
 

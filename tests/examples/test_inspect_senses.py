@@ -1,25 +1,17 @@
-import importlib.util
 import json
 import sys
-from pathlib import Path
 
 import pytest
+from example_scripts import load_example
 from small_backpacks import BITEXT, save, small_backpack, small_tokenizer
 
 from corpora import read_pairs
 from evaluation.inspection import count_tokens, find_target_tokens, mixture_of, readable, senses_of
 
-SCRIPT = Path(__file__).resolve().parents[2] / "examples/inspect_senses.py"
-
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location("inspect_senses", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    # Its dataclass looks up its own module.
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_example("inspect_senses")
 
 
 @pytest.fixture(scope="module")

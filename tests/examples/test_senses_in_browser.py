@@ -1,19 +1,16 @@
 """The page of senses in a real browser, against what `evaluation.inspection` says."""
 
-import importlib.util
 import re
 import shutil
-import sys
-from pathlib import Path
 
 import pytest
+from example_scripts import load_example
 from small_backpacks import BITEXT, HOSTILE, small_backpack, small_tokenizer
 
 from corpora import read_pairs
 from evaluation.inspection import mixture_of, readable, senses_of, token_text
 from evaluation.senses_page import count_use, page_data
 
-SCRIPT = Path(__file__).resolve().parents[2] / "examples/inspect_senses.py"
 SENTENCES = ["Save it <b>now</b></script>.", "Simpan 世."]
 TOP = 3
 
@@ -59,10 +56,7 @@ def data(models, tokenizer, use):
 
 @pytest.fixture(scope="module")
 def url(data, tmp_path_factory):
-    spec = importlib.util.spec_from_file_location("inspect_senses", SCRIPT)
-    script = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = script
-    spec.loader.exec_module(script)
+    script = load_example("inspect_senses")
     path = tmp_path_factory.mktemp("page") / "senses.html"
     script.write_page(path, data, "Senses <of> it")
     return path.as_uri()

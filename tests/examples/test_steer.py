@@ -1,18 +1,16 @@
-import importlib.util
 import json
 import math
 import re
 import sys
-from pathlib import Path
 
 import pytest
 import torch
+from example_scripts import load_example
 from small_backpacks import save, small_backpack, small_tokenizer
 from transformers import set_seed
 
 from modeling_sensia.steering import ProjectOut, Steering, SwapSenses, TowardsTopic, find_direction, find_words
 
-SCRIPT = Path(__file__).resolve().parents[2] / "examples/steer.py"
 TOPIC = ["use", "object", "data", "django", "with", "that"]
 JOBS = ["object", "data", "django"]
 TEXTS, TOKENS = 6, 40
@@ -20,11 +18,7 @@ TEXTS, TOKENS = 6, 40
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location("steer", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    # Its dataclass looks up its own module.
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
+    module = load_example("steer")
     # Words of the small tokenizer, which has no pronouns.
     module.PAIRS = ["it you", "is are", "an the", "in on"]
     module.WORDS["other topic"] = "for of as or"

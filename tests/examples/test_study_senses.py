@@ -1,16 +1,14 @@
-import importlib.util
 import json
 import re
 import sys
-from pathlib import Path
 
 import pytest
+from example_scripts import load_example
 from small_backpacks import BITEXT, save, small_backpack, small_tokenizer
 
 from corpora import describe_file, read_pairs
 from evaluation.mixture import ablate_mixture
 
-SCRIPT = Path(__file__).resolve().parents[2] / "examples/study_senses.py"
 LETTERS = "bcdfghjklmnpqrstvwxz"
 
 
@@ -42,12 +40,7 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location("study_senses", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    # Its dataclass looks up its own module.
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_example("study_senses")
 
 
 @pytest.fixture(scope="module")
