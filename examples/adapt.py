@@ -28,11 +28,11 @@ from trainers import SensiaConfig, SensiaTrainer, parse_arguments
 from trainers.adaptation import (
     AdaptArguments,
     PairSet,
-    find_checkpoint,
     load_base,
     load_eval_pairs,
     load_train_pairs,
 )
+from trainers.checkpoints import find_checkpoint
 from trainers.results import continue_prompts, describe_run
 
 

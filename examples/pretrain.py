@@ -1,4 +1,4 @@
-"""Pretrains a Backpack on monolingual text: tokenizer, packed blocks, stock Trainer.
+"""Pretrains a Backpack on monolingual text: tokenizer, packed blocks, the stock Trainer with whole checkpoints.
 
     python examples/pretrain.py --config examples/configs/pretrain_en_mini.yaml --data DIR
 
@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import AutoTokenizer, GPT2Config, PreTrainedTokenizerBase, Trainer, TrainingArguments, set_seed
-from transformers.trainer_utils import get_last_checkpoint
+from transformers import AutoTokenizer, GPT2Config, PreTrainedTokenizerBase, TrainingArguments, set_seed
 
 from corpora import pack_texts, read_pairs, read_texts
 from evaluation import perplexity
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
 from trainers import parse_arguments
+from trainers.checkpointing_trainer import CheckpointingTrainer
 from trainers.pretraining import PackedBlocks, PretrainArguments, train_tokenizer
 
 
@@ -87,8 +87,8 @@ def main():
         tokenizer, blocks = prepare(args, output / "data")
     model = build_model(args, tokenizer)
     print(f"{model.num_parameters():,} parameters, {blocks.blocks.size:,} tokens of text")
-    trainer = Trainer(model, training_args, train_dataset=blocks, processing_class=tokenizer)
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(output)))
+    trainer = CheckpointingTrainer(model, training_args, train_dataset=blocks, processing_class=tokenizer)
+    trainer.train(resume_from_checkpoint=trainer.newest_checkpoint())
     if trainer.is_world_process_zero():
         model.bfloat16().save_pretrained(output / "final")
         tokenizer.save_pretrained(output / "final")

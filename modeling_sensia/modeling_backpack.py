@@ -5,7 +5,7 @@ Shapes: B rows, L positions of this call, S positions including the cached past,
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -17,8 +17,9 @@ from transformers.cache_utils import Cache, DynamicCache
 from transformers.core_model_loading import WeightRenaming
 from transformers.generation import GenerationMixin
 from transformers.pytorch_utils import Conv1D
-from transformers.utils import ModelOutput, can_return_tuple, logging
+from transformers.utils import can_return_tuple, logging
 
+from .backpack_outputs import BackpackCausalLMOutput, BackpackModelOutput
 from .cached_positions import (
     additive_mask,
     check_positions,
@@ -28,12 +29,13 @@ from .cached_positions import (
     width_in_cache,
 )
 from .configuration_backpack import BackpackConfig, refuse_backpack
-from .lm_loss import language_model_losses
+from .lm_loss import language_model_losses, language_model_losses_of_states
 from .public_checkpoints import PUBLIC_RENAMINGS, check_aliases_agree
-from .sense_mixing import contextualize, mix_and_measure, mix_senses, pool_context, pool_senses
-from .sense_network import BackpackSenseNetwork, BackpackWeightNetwork, SenseProjection
+from .sense_mixing import SensesByToken, contextualize, mix_and_measure, mix_senses, pool_context, pool_senses
+from .sense_network import BackpackSenseNetwork, BackpackWeightNetwork, SenseProjection, fuse_activations
 from .sense_store import KeptHidden, KeptIds, KeptSenses, SenseStore
 from .sense_table import SenseEdit, SenseTable, build_table
+from .shared_rows import Sentences
 
 logger = logging.get_logger(__name__)
 
@@ -41,68 +43,18 @@ logger = logging.get_logger(__name__)
 _HUB_ARGUMENTS = ("revision", "token", "cache_dir", "local_files_only", "force_download", "subfolder")
 
 
-@dataclass
-class BackpackModelOutput(ModelOutput):
-    """
-    Output of [`BackpackModel`].
-
-    Args:
-        last_hidden_state (`torch.Tensor` [B, L, D]): the mixture o of sense vectors at each position.
-        past_key_values (`Cache`, *optional*): the trunk's keys and values, then the mixture's keys and what is
-            kept of the senses.
-        hidden_states (`tuple` of `torch.Tensor` [B, L, D], *optional*): the trunk's, then o.
-        attentions (`tuple` of `torch.Tensor` [B, heads, L, S], *optional*): the trunk's, then the contextualization.
-        senses (`torch.Tensor` [B, K, S, D], *optional*): the sense vectors of every position.
-        contextualization (`torch.Tensor` [B, K, L, S], *optional*): how much each earlier sense counts.
-        context_vectors (`torch.Tensor` [B, D], *optional*): unit context vectors, with `pooling_temperature`.
-        sense_vectors (`torch.Tensor` [B, D], *optional*): unit sense vectors, with `pooling_temperature`.
-        mixture_entropy (`torch.Tensor` [B], *optional*): mean entropy of the sense mixture in nats, with
-            `pooling_temperature`.
-    """
-
-    last_hidden_state: Tensor | None = None
-    past_key_values: Cache | None = None
-    hidden_states: tuple[Tensor, ...] | None = None
-    attentions: tuple[Tensor, ...] | None = None
-    senses: Tensor | None = None
-    contextualization: Tensor | None = None
-    context_vectors: Tensor | None = None
-    sense_vectors: Tensor | None = None
-    mixture_entropy: Tensor | None = None
-
-
-@dataclass
-class BackpackCausalLMOutput(ModelOutput):
-    """
-    Output of [`BackpackForCausalLM`]: the fields of [`BackpackModelOutput`] but the last hidden state, and
-
-    Args:
-        loss (`torch.Tensor` [], *optional*): language modelling loss in nats, smoothed by `label_smoothing`.
-        plain_loss (`torch.Tensor` [], *optional*): the same without smoothing.
-        logits (`torch.Tensor` [B, L, V], *optional*): scores of the next token; absent with `return_logits=False`.
-    """
-
-    loss: Tensor | None = None
-    plain_loss: Tensor | None = None
-    logits: Tensor | None = None
-    past_key_values: Cache | None = None
-    hidden_states: tuple[Tensor, ...] | None = None
-    attentions: tuple[Tensor, ...] | None = None
-    senses: Tensor | None = None
-    contextualization: Tensor | None = None
-    context_vectors: Tensor | None = None
-    sense_vectors: Tensor | None = None
-    mixture_entropy: Tensor | None = None
-
-
 def _pool(
-    contextualization: Tensor, senses: Tensor, attention_mask: Tensor | None, temperature: float
+    contextualization: Tensor,
+    senses: Tensor | SensesByToken,
+    attention_mask: Tensor | None,
+    temperature: float,
+    sentences: Sentences | None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The mixture [B, L, D] with the sentence vectors and the entropy, from one pass over the contributions."""
     mixture, squared_norms = mix_and_measure(contextualization, senses)
     real = mixture.new_ones(mixture.shape[:2]) if attention_mask is None else attention_mask
-    sense_vectors, entropy = pool_senses(contextualization, senses, real, temperature, squared_norms)
-    context_vectors = pool_context(mixture, real)
+    sense_vectors, entropy = pool_senses(contextualization, senses, real, temperature, squared_norms, sentences)
+    context_vectors = pool_context(mixture, real, sentences)
     return mixture, {"context_vectors": context_vectors, "sense_vectors": sense_vectors, "mixture_entropy": entropy}
 
 
@@ -146,6 +98,10 @@ class BackpackPreTrainedModel(PreTrainedModel):
         return info
 
 
+def _at_positions(senses: Tensor | SensesByToken | None) -> Tensor | None:
+    return senses.at_positions() if isinstance(senses, SensesByToken) else senses
+
+
 def _kept(positions: int | Tensor) -> slice | Tensor:
     return slice(-positions, None) if isinstance(positions, int) else positions
 
@@ -171,7 +127,7 @@ class BackpackModel(BackpackPreTrainedModel):
     def __init__(self, config: BackpackConfig):
         super().__init__(config)
         # In the dtype of the other modules, whatever the trunk's own configuration was saved with.
-        self.trunk = AutoModel.from_config(config.trunk_config, dtype=torch.get_default_dtype())
+        self.trunk = fuse_activations(AutoModel.from_config(config.trunk_config, dtype=torch.get_default_dtype()))
         self.sense_network = BackpackSenseNetwork(config)
         self.weight_network = BackpackWeightNetwork(config)
         self.sense_table: SenseTable | None = None
@@ -309,6 +265,8 @@ class BackpackModel(BackpackPreTrainedModel):
         output_contextualization: bool = False,
         pooling_temperature: float | None = None,
         positions_to_keep: int | Tensor = 0,
+        sentence_ids: Tensor | None = None,
+        sentence_ends: Tensor | None = None,
         **kwargs,
     ) -> BackpackModelOutput:
         r"""
@@ -319,7 +277,8 @@ class BackpackModel(BackpackPreTrainedModel):
             position_ids (`torch.Tensor` of `int` [B, L], *optional*): defaults to the count of real tokens before.
             past_key_values (`Cache`, *optional*): a cache of `config.num_hidden_layers` layers.
             inputs_embeds: refused, because the senses of a token need its id.
-            use_cache (`bool`, *optional*): defaults to the configuration's; off under gradient checkpointing.
+            use_cache (`bool`, *optional*): defaults to the configuration's; off in training mode, and always under
+                gradient checkpointing.
             output_attentions (`bool`, *optional*): return the trunk's attentions, then the contextualization.
             output_hidden_states (`bool`, *optional*): return the trunk's hidden states, then the mixture.
             output_senses (`bool`, *optional*, defaults to `False`): return the senses.
@@ -328,18 +287,31 @@ class BackpackModel(BackpackPreTrainedModel):
                 senses weighed at this temperature. Needs whole sentences, so no past.
             positions_to_keep (`int` or `torch.Tensor`, *optional*, defaults to 0): last hidden state of the last so
                 many positions only, or of the positions given; 0 for all. Other outputs have all positions.
+            sentence_ids (`torch.Tensor` of `int` [B, L], *optional*): number of the sentence that each token belongs
+                to, -1 for pads, where sentences share rows; they do not see each other. Stands in for
+                `attention_mask` and `position_ids`, and switches the cache off.
+            sentence_ends (`torch.Tensor` of `int` [N], *optional*): with `sentence_ids`, the place of each of N
+                sentences' last token in the flattened [B L].
 
         Returns:
             [`BackpackModelOutput`]
 
         Raises:
-            ValueError: without `input_ids`, past the trunk's positions, with a cache that does not fit, or pooling on
-                top of a cache.
+            ValueError: without `input_ids`, past the trunk's positions, with a cache that does not fit, or pooling or
+                sharing rows on top of a cache.
         """
         if input_ids is None or inputs_embeds is not None:
             raise ValueError("A Backpack needs `input_ids`: senses are looked up by token id, not by embedding.")
         given = {"output_attentions": output_attentions, "output_hidden_states": output_hidden_states}
         flags = {name: getattr(self.config, name) if flag is None else flag for name, flag in given.items()}
+        sentences: Sentences | None = None
+        if sentence_ids is not None and sentence_ends is not None:
+            if past_key_values is not None:
+                raise ValueError(
+                    "Sentences that share rows cannot go on from a cache: call without `past_key_values`."
+                )
+            sentences, use_cache = Sentences(sentence_ids, sentence_ends), False
+            attention_mask, position_ids = sentences.attention_mask(), sentences.position_ids()
         use_cache, past_key_values = self._resolve_cache(use_cache, past_key_values)
         if pooling_temperature is not None and past_key_values is not None and past_key_values.get_seq_length() > 0:
             raise ValueError("Sentence vectors need the whole sentence: call without `past_key_values`.")
@@ -350,7 +322,14 @@ class BackpackModel(BackpackPreTrainedModel):
         # Before the trunk runs, because its forward advances the cache that the mask is measured against.
         mask = mixing_mask(attention_mask, length, past_key_values, layer, input_ids.device)
 
-        embeddings = self.get_input_embeddings()(input_ids)  # [B, L, D]
+        everywhere = any(flags.values()) or output_contextualization or pooling_temperature is not None
+        wanted = slice(None) if everywhere else _kept(positions_to_keep)
+        is_whole = isinstance(wanted, slice) and wanted.start in (None, 0)
+        senses: Tensor | SensesByToken | None = None
+        if past_key_values is None and is_whole and self._tokens_can_be_told_apart(input_ids):
+            embeddings, senses = self._embed_once(input_ids)  # [B, L, D]
+        else:
+            embeddings = self.get_input_embeddings()(input_ids)  # [B, L, D]
         # Fused attention has no weights to return, so a call that wants them computes them.
         attention = "eager" if flags["output_attentions"] else self.trunk.config._attn_implementation
         trunk_mask = additive_mask(attention_mask, embeddings.dtype) if attention == "eager" else attention_mask
@@ -364,24 +343,22 @@ class BackpackModel(BackpackPreTrainedModel):
                 **flags,
                 **kwargs,
             )
-        everywhere = any(flags.values()) or output_contextualization or pooling_temperature is not None
-        wanted = slice(None) if everywhere else _kept(positions_to_keep)
         queries, keys = self.weight_network(trunk.last_hidden_state)  # [B, L, K W] each, W = D // K
-        store = self._sense_store(width_in_cache(past_key_values, layer), is_prompt=length > 1)
-        keys, kept = extend_cache(past_key_values, keys, store.encode(input_ids, embeddings), layer)  # [B, S, ...]
+        if senses is None:
+            store = self._sense_store(width_in_cache(past_key_values, layer), is_prompt=length > 1)
+            keys, kept = extend_cache(past_key_values, keys, store.encode(input_ids, embeddings), layer)  # [B, S, ...]
+            if output_senses or pooling_temperature is not None:
+                senses = store.senses(kept)  # [B, K, S, D]
         contextualization = contextualize(
             self._by_sense(queries[:, wanted]), self._by_sense(keys), mask[..., wanted, :]
         )
-        senses: Tensor | None = None
         vectors: dict[str, Tensor] = {}
-        if output_senses or pooling_temperature is not None:
-            senses = store.senses(kept)  # [B, K, S, D]
         if senses is None:
             mixture = store.mix(contextualization, kept)  # [B, L, D]
         elif pooling_temperature is None:
             mixture = mix_senses(contextualization, senses)
         else:
-            mixture, vectors = _pool(contextualization, senses, attention_mask, pooling_temperature)
+            mixture, vectors = _pool(contextualization, senses, attention_mask, pooling_temperature, sentences)
         mixture = mixture.to(queries.device)
 
         return BackpackModelOutput(
@@ -389,16 +366,26 @@ class BackpackModel(BackpackPreTrainedModel):
             past_key_values=past_key_values if use_cache else None,
             hidden_states=(*trunk.hidden_states, mixture) if flags["output_hidden_states"] else None,
             attentions=(*trunk.attentions, contextualization) if flags["output_attentions"] else None,
-            senses=senses if output_senses else None,
+            senses=_at_positions(senses) if output_senses else None,
             contextualization=contextualization if output_contextualization else None,
             **vectors,
         )
+
+    def _tokens_can_be_told_apart(self, input_ids: Tensor) -> bool:
+        # A compiled graph has no room for a number of tokens that depends on the ids; a table has the senses already.
+        return self.sense_table is None and not (torch.compiler.is_compiling() or input_ids.is_meta)
+
+    def _embed_once(self, input_ids: Tensor) -> tuple[Tensor, SensesByToken]:
+        """Embeddings [B, L, D] and senses, both computed once for each distinct token."""
+        token_ids, index = input_ids.unique(return_inverse=True)  # [U], [B, L]
+        embeddings = self.get_input_embeddings()(token_ids)  # [U, D]
+        return F.embedding(index, embeddings), SensesByToken(self._compute_senses(token_ids, embeddings), index)
 
     def _by_sense(self, vectors: Tensor) -> Tensor:
         return vectors.unflatten(-1, (self.config.num_senses, -1)).transpose(1, 2)  # [B, K, L, W]
 
     def _resolve_cache(self, use_cache: bool | None, past_key_values: Cache | None) -> tuple[bool, Cache | None]:
-        use_cache = self.config.use_cache if use_cache is None else use_cache
+        use_cache = self.config.use_cache and not self.training if use_cache is None else use_cache
         if self.gradient_checkpointing and self.training:
             if use_cache or past_key_values is not None:
                 logger.warning_once("A cache does not work with gradient checkpointing; it is off.")
@@ -470,7 +457,7 @@ class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
         config._attn_implementation = trunk.config._attn_implementation
         with torch.device("meta"):  # a second, random trunk of this size may not fit
             model = cls(config)
-        model.backpack.trunk = trunk
+        model.backpack.trunk = fuse_activations(trunk)
         for network in (model.backpack.sense_network, model.backpack.weight_network):
             network.to_empty(device=trunk.device).to(trunk.dtype).apply(model._init_weights)
         model.tie_weights()
@@ -553,6 +540,11 @@ class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
         Returns:
             [`BackpackCausalLMOutput`]
         """
+        targets = None if labels is None else F.pad(labels[:, 1:], (0, 1), value=-100)  # [B, L]
+        predicted = None
+        if targets is not None and not return_logits:
+            # Before the network runs: the number of places is read out, which would wait for all that is under way.
+            predicted = (targets != -100).flatten().nonzero().squeeze(-1)  # [N]
         outputs = self.backpack(
             input_ids=input_ids,
             attention_mask=attention_mask,
@@ -568,18 +560,22 @@ class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
         logits = loss = plain_loss = None
         if return_logits:
             logits = self.lm_head(mixture if labels is None else mixture[:, _kept(logits_to_keep)])  # [B, L, V]
-        if labels is not None:
-            scores = logits if logits is not None and logits.shape[1] == labels.shape[1] else None
-            loss, plain_loss = self._losses(mixture, scores, labels, label_smoothing, num_items_in_batch)
+        if targets is not None:
+            if predicted is None:
+                predicted = torch.arange(targets.numel(), device=targets.device)
+            states = mixture.flatten(0, 1)[predicted.to(mixture.device)]  # [N, D]
+            targets = targets.flatten()[predicted].to(mixture.device)  # [N]
+            scores = logits.flatten(0, 1) if logits is not None and logits.shape[1] == mixture.shape[1] else None
+            loss, plain_loss = self._losses(states, scores, targets, label_smoothing, num_items_in_batch)
         others = {name: value for name, value in outputs.items() if name != "last_hidden_state"}
         return BackpackCausalLMOutput(loss=loss, plain_loss=plain_loss, logits=logits, **others)
 
-    def _losses(self, mixture, logits, labels, label_smoothing, num_items):
-        targets = F.pad(labels[:, 1:], (0, 1), value=-100).to(mixture.device)  # [B, L]
-        if logits is None:
-            predicted = targets != -100
-            logits, targets = self.lm_head(mixture[predicted]), targets[predicted]  # [N, V], [N]
-        return language_model_losses(logits.flatten(0, -2), targets.flatten(), label_smoothing, num_items)
+    def _losses(self, states, logits, targets, label_smoothing, num_items):
+        head = self.lm_head
+        # An adapted head, or one whose weight is sharded until its own forward, has to be called.
+        if logits is None and type(head) is nn.Linear and type(head.weight) is nn.Parameter:
+            return language_model_losses_of_states(states, head.weight, targets, label_smoothing, num_items)
+        return language_model_losses(head(states) if logits is None else logits, targets, label_smoothing, num_items)
 
 
 __all__ = [

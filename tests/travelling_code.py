@@ -1,6 +1,7 @@
 """The code files that every saved model carries."""
 
 CODE_FILES = (
+    "backpack_outputs.py",
     "cached_positions.py",
     "configuration_backpack.py",
     "lm_loss.py",
@@ -10,4 +11,5 @@ CODE_FILES = (
     "sense_network.py",
     "sense_store.py",
     "sense_table.py",
+    "shared_rows.py",
 )

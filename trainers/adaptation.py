@@ -1,40 +1,13 @@
 """What an adaptation starts from: its arguments, the base model, and pairs ready to train on."""
 
-import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from datasets import Dataset, IterableDataset
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
-from transformers.trainer_callback import TrainerState
 
 from corpora import CleaningReport, clean_pairs, find_language, read_pairs
 from modeling_sensia import BackpackForCausalLM
-
-from .sensia_config import SensiaConfig
-
-#: Settings that may differ between a run and its resumption: they say where and how often, not what is computed.
-_FREE_SETTINGS = (
-    "data",
-    "dataloader_",
-    "disable_tqdm",
-    "eval_on_start",
-    "hub_",
-    "local_rank",
-    "log_",
-    "logging_",
-    "model_name",
-    "output_dir",
-    "project",
-    "prompts",
-    "push_to_hub",
-    "report_to",
-    "resume_from_checkpoint",
-    "run_name",
-    "save_",
-    "trackio_",
-)
 
 
 @dataclass
@@ -200,50 +173,3 @@ def _fertility(dataset: Dataset, tokenizer: PreTrainedTokenizerBase) -> dict[str
             tokens = sum(map(len, tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]))
             fertility[side] = tokens / words
     return fertility
-
-
-def find_checkpoint(config: SensiaConfig, args: AdaptArguments) -> str | None:
-    """
-    The newest whole checkpoint of this run, or `None`. The settings of a run are kept beside its checkpoints.
-
-    Args:
-        config ([`SensiaConfig`]), args ([`AdaptArguments`]): the settings now.
-
-    Raises:
-        ValueError: if the checkpoints in `output_dir` were made with other settings.
-    """
-    output = Path(str(config.output_dir))
-    steps = {int(path.name.partition("-")[2]): path for path in output.glob("checkpoint-[0-9]*") if _is_whole(path)}
-    path, settings = output / "settings.json", _settings(config, args)
-    if not steps:
-        if config.should_save:
-            output.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
-        return None
-    kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    changed = [name for name in settings if name in kept and settings[name] != kept[name]]
-    if changed:
-        changes = "; ".join(f"{name}: {kept[name]} then, {settings[name]} now" for name in changed)
-        raise ValueError(
-            f"{output} holds checkpoints of a run with other settings ({changes}). Choose another `output_dir`, "
-            "delete this one, or restore the settings to resume."
-        )
-    return str(steps[max(steps)])
-
-
-def _is_whole(checkpoint: Path) -> bool:
-    # The Trainer writes its state last.
-    try:
-        state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
-    except (OSError, ValueError, TypeError):
-        return False
-    return checkpoint.name == f"checkpoint-{state.global_step}"
-
-
-def _settings(config: SensiaConfig, args: AdaptArguments) -> dict[str, Any]:
-    settings = {**config.to_dict(), **asdict(args)}
-    free = tuple(name for name in _FREE_SETTINGS if name.endswith("_"))
-    fixed = {
-        name: value for name, value in settings.items() if name not in _FREE_SETTINGS and not name.startswith(free)
-    }
-    return json.loads(json.dumps(fixed, default=str))

@@ -13,38 +13,95 @@ from corpora.batching import pad_rows
 @dataclass
 class ParallelCollator:
     """
-    Stacks a batch of B pairs into 2 B rows, sources first, so that one forward encodes both languages.
+    Stacks a batch of B pairs, sources first, so that one forward encodes both languages.
 
-    Rows are padded on the right to the longest of the batch. Labels are the target rows' ids; sources and pads have
-    -100, so that the language model loss is on the target alone.
+    Labels are the ids of the target sentences; sources and pads have -100, so that the language model loss is on the
+    target alone. A row of the data whose source is empty is text: its target follows behind all pairs, and only the
+    language model loss sees it. Where a row has `prompt_tokens`, so many leading target tokens have no label.
+
+    Each sentence has a row of its own, padded on the right to the longest of the batch; with `share_rows`, short
+    sentences stand side by side in rows of that length, and little is padded.
 
     Args:
         tokenizer (`PreTrainedTokenizerBase`): supplies the id that fills pads; masks, never ids, mark them.
         pad_to_multiple_of (`int`, *optional*, defaults to 1): round the padded length up to a multiple of this.
+        share_rows (`bool`, *optional*, defaults to `False`): put several sentences into a row.
     """
 
     tokenizer: PreTrainedTokenizerBase
     pad_to_multiple_of: int = 1
+    share_rows: bool = False
 
-    def __call__(self, pairs: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+    def __call__(self, pairs: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """
         Args:
-            pairs (`Sequence[dict]`): each with `source_ids` and `target_ids`, lists of token ids.
+            pairs (`Sequence[dict]`): each with `source_ids` and `target_ids`, lists of token ids; optionally with
+                `prompt_tokens`, and with `row` and `dataset`, which say where it comes from.
 
         Returns:
-            `dict`: `input_ids`, `attention_mask` and `labels`, each `torch.Tensor` of `int` [2 B, L].
+            `dict`: for N = 2 B + texts sentences, in the order sources, targets, texts,
+
+            - `input_ids` and `labels`, `torch.Tensor` of `int` [N, L], or [R, L] with shared rows;
+            - `attention_mask` [N, L], or with shared rows `sentence_ids` [R, L] and `sentence_ends` [N]; see
+              [`BackpackModel.forward`];
+            - `num_pairs`, the `int` B;
+            - `row_numbers` [B + texts, 2], data set and row of each, if the data has them.
 
         Raises:
-            ValueError: if there is no pair, or a side is empty.
+            ValueError: if there is no pair, or a target is empty.
         """
+        texts = [pair for pair in pairs if not len(pair["source_ids"])]
+        pairs = [pair for pair in pairs if len(pair["source_ids"])]
+        sentences = [pair["source_ids"] for pair in pairs] + [pair["target_ids"] for pair in (*pairs, *texts)]
+        unlabelled = [len(pair["source_ids"]) for pair in pairs]
+        unlabelled += [pair.get("prompt_tokens") or 0 for pair in (*pairs, *texts)]
         fill = self.tokenizer.pad_token_id
         if fill is None:
             fill = self.tokenizer.eos_token_id
-        rows = [pair["source_ids"] for pair in pairs] + [pair["target_ids"] for pair in pairs]
-        ids, mask = pad_rows(rows, fill, self.pad_to_multiple_of)  # [2 B, L]
-        is_target = torch.arange(len(rows))[:, None] >= len(pairs)  # [2 B, 1]
-        return {
-            "input_ids": ids,
-            "attention_mask": mask,
-            "labels": ids.masked_fill((mask == 0) | ~is_target, -100),
-        }
+        lay_out = self._share_rows if self.share_rows else self._one_row_each
+        batch: dict[str, Any] = {**lay_out(sentences, unlabelled, fill), "num_pairs": len(pairs)}
+        if all("row" in pair for pair in (*pairs, *texts)):
+            rows = [(pair.get("dataset") or 0, pair["row"]) for pair in (*pairs, *texts)]
+            batch["row_numbers"] = torch.tensor(rows)  # [B + texts, 2]
+        return batch
+
+    def _one_row_each(self, sentences, unlabelled: list[int], fill: int) -> dict[str, torch.Tensor]:
+        ids, mask = pad_rows(sentences, fill, self.pad_to_multiple_of)  # [N, L]
+        labelled = (mask != 0) & (torch.arange(ids.shape[1]) >= torch.tensor(unlabelled)[:, None])
+        return {"input_ids": ids, "attention_mask": mask, "labels": ids.masked_fill(~labelled, -100)}
+
+    def _share_rows(self, sentences, unlabelled: list[int], fill: int) -> dict[str, torch.Tensor]:
+        own, mask = pad_rows(sentences, fill, self.pad_to_multiple_of)  # [N, L]
+        rows, starts = (torch.tensor(places) for places in zip(*pack(mask.sum(1).tolist(), own.shape[1]), strict=True))
+        number, within = mask.nonzero(as_tuple=True)  # of each token: its sentence, and its place in there
+        places = rows[number], starts[number] + within
+        shape = int(rows.max()) + 1, own.shape[1]
+        ids, sentence_ids, labels = torch.full(shape, fill), torch.full(shape, -1), torch.full(shape, -100)  # [R, L]
+        ids[places], sentence_ids[places] = own[number, within], number
+        # What stands before a sentence in its row is another one, so its first token has nothing to be predicted from.
+        labelled = within >= torch.tensor(unlabelled).clamp(min=1)[number]
+        labels[places] = own[number, within].masked_fill(~labelled, -100)
+        ends = rows * shape[1] + starts + mask.sum(1) - 1  # [N]
+        return {"input_ids": ids, "sentence_ids": sentence_ids, "sentence_ends": ends, "labels": labels}
+
+
+def pack(lengths: Sequence[int], width: int) -> list[tuple[int, int]]:
+    """
+    Puts sentences into few rows by first-fit decreasing: at most 11/9 of the fewest and one more (Dósa, 2007).
+
+    Args:
+        lengths (`Sequence[int]`): tokens of each sentence, at most `width`.
+        width (`int`): tokens of a row.
+
+    Returns:
+        `list` of `tuple`: row and first position of each sentence.
+    """
+    free: list[int] = []  # tokens left in each row
+    places = [(0, 0)] * len(lengths)
+    for sentence in sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True):
+        row = next((row for row, space in enumerate(free) if space >= lengths[sentence]), len(free))
+        if row == len(free):
+            free.append(width)
+        places[sentence] = (row, width - free[row])
+        free[row] -= lengths[sentence]
+    return places

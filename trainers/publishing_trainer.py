@@ -5,17 +5,17 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import CommitInfo, HfApi
-from transformers import Trainer
 from transformers.trainer_utils import HubStrategy
 from transformers.utils import logging
 from transformers.utils.hub import PushInProgress
 
+from .checkpointing_trainer import CheckpointingTrainer
 from .publishing import publish, remove_pickled_arguments, stage
 
 logger = logging.get_logger(__name__)
 
 
-class PublishingTrainer(Trainer):
+class PublishingTrainer(CheckpointingTrainer):
     """`transformers.Trainer`, whose pushes are whole commits of a model with its code, tokenizer and card."""
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None):

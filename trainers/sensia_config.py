@@ -54,6 +54,17 @@ class SensiaConfig(TrainingArguments):
     tau_ctx_end: float | None = field(default=None, metadata={"help": "Where tau_ctx moves to during align."})
     tau_sns_end: float | None = field(default=None, metadata={"help": "Where tau_sns moves to during align."})
     tau_pool: float = field(default=0.7, metadata={"help": "Temperature of the mixture in the sense vector."})
+    contrastive_batch_size: int | None = field(
+        default=None,
+        metadata={
+            "help": "Pairs of one step, over all processes, that are each other's negatives (gradient caching): a "
+            "multiple of per_device_train_batch_size x processes, in whose memory it runs. Sets "
+            "gradient_accumulation_steps. Without it, negatives are the pairs of one micro-batch of all processes."
+        },
+    )
+    share_rows: bool = field(
+        default=True, metadata={"help": "Put short sentences side by side into one row, so that little is padded."}
+    )
     one_way: bool = field(default=False, metadata={"help": "InfoNCE from source to target only, not both ways."})
     polish_freeze: str = field(
         default="sense_network",
@@ -75,6 +86,8 @@ class SensiaConfig(TrainingArguments):
         super().__post_init__()
         self.phase_schedule()
         self._check()
+        if self.contrastive_batch_size is not None:
+            self.gradient_accumulation_steps = self._micro_batches()
 
     def phase_schedule(self) -> PhaseSchedule:
         """[`PhaseSchedule`]: the curriculum that these settings describe."""
@@ -90,6 +103,22 @@ class SensiaConfig(TrainingArguments):
             tau_ctx_end=self.tau_ctx_end,
             tau_sns_end=self.tau_sns_end,
         )
+
+    def _micro_batches(self) -> int:
+        """How many micro-batches make a contrastive batch."""
+        at_once = self.per_device_train_batch_size * self.world_size
+        micro_batches, rest = divmod(int(self.contrastive_batch_size or 0), at_once)
+        if micro_batches < 1 or rest:
+            raise ValueError(
+                "`contrastive_batch_size` must be a multiple of `per_device_train_batch_size` x processes = "
+                f"{at_once}, got {self.contrastive_batch_size}."
+            )
+        if self.gradient_accumulation_steps not in (1, micro_batches):
+            raise ValueError(
+                f"`contrastive_batch_size` {self.contrastive_batch_size} takes {micro_batches} micro-batches a step; "
+                f"leave `gradient_accumulation_steps` out, got {self.gradient_accumulation_steps}."
+            )
+        return micro_batches
 
     def _check(self):
         if self.polish_freeze not in POLISH_FREEZES:

@@ -3,6 +3,7 @@
 import math
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate.utils import gather
@@ -10,13 +11,14 @@ from datasets import Dataset
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.trainer_callback import TrainerState
-from transformers.trainer_utils import TrainOutput, get_last_checkpoint, speed_metrics
+from transformers.trainer_utils import TrainOutput, speed_metrics
 from transformers.utils import logging
 
 from evaluation import evaluate_bitext
 from modeling_sensia import BackpackForCausalLM
 
 from .collator import ParallelCollator
+from .contrastive_cache import ContrastiveCache, RandomState
 from .losses import info_nce
 from .publishing_trainer import PublishingTrainer
 from .sampling import LengthWindowSampler
@@ -24,6 +26,9 @@ from .schedule import PHASES, PhasePoint
 from .sensia_config import SensiaConfig
 
 logger = logging.get_logger(__name__)
+
+#: Of a batch, what the forward does not take.
+_NOT_OF_THE_MODEL = ("num_pairs", "row_numbers")
 
 
 class SensiaTrainer(PublishingTrainer):
@@ -35,7 +40,8 @@ class SensiaTrainer(PublishingTrainer):
         w_ctx InfoNCE(context vectors) + w_sns InfoNCE(sense vectors) + w_lm LM(target)
 
     with weights and temperatures from the phase schedule. Gradient accumulation leaves the language model term as if
-    the batch were whole; the InfoNCE terms are means over micro-batches, whose negatives are their own pairs.
+    the batch were whole; the InfoNCE terms are means over micro-batches, whose negatives are their own pairs, unless
+    `contrastive_batch_size` asks for gradient caching: then every pair of the step is a negative of every other.
 
     Args:
         model ([`BackpackForCausalLM`]): the English Backpack to adapt.
@@ -58,14 +64,15 @@ class SensiaTrainer(PublishingTrainer):
     loss_is_scaled_for_ga = True
 
     def __init__(self, model: PreTrainedModel, args: SensiaConfig, *, processing_class, data_collator=None, **kwargs):
-        collator = data_collator or ParallelCollator(processing_class)
+        collator = data_collator or ParallelCollator(processing_class, share_rows=args.share_rows)
         super().__init__(model, args, data_collator=collator, processing_class=processing_class, **kwargs)
         if args.n_gpu > 1:
             raise ValueError("One process sees several GPUs: start it with `accelerate launch`, one process for each.")
         if args.per_device_train_batch_size * args.world_size < 2:
             raise ValueError("InfoNCE needs at least 2 pairs in a batch: raise `per_device_train_batch_size`.")
         self.phase_schedule = args.phase_schedule()
-        self.frozen_in_polish = _frozen_parameters(self.accelerator.unwrap_model(self.model), args.polish_freeze)
+        self._to_contrast: list[dict[str, Any]] = []
+        self._contrast_cache: ContrastiveCache | None = None
         self._sums: dict[str, torch.Tensor] = {}
         self._sums_from_step = 0
         self._session_start = self._earlier_seconds = 0.0
@@ -76,11 +83,11 @@ class SensiaTrainer(PublishingTrainer):
         take one step more.
 
         Args:
-            resume_from_checkpoint (`str` or `bool`, *optional*): a checkpoint, or `True` for the newest one.
+            resume_from_checkpoint (`str` or `bool`, *optional*): a checkpoint, or `True` for the newest whole one.
             kwargs: as in `transformers.Trainer.train`.
         """
         if resume_from_checkpoint is True:
-            resume_from_checkpoint = get_last_checkpoint(str(self.output_folder))
+            resume_from_checkpoint = self.newest_checkpoint()
         self._session_start, self._earlier_seconds = time.time(), 0.0
         if resume_from_checkpoint:
             state = TrainerState.load_from_json(str(Path(str(resume_from_checkpoint), "trainer_state.json")))
@@ -99,23 +106,20 @@ class SensiaTrainer(PublishingTrainer):
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         """SENSIA's objective on one micro-batch (arXiv 2601.10310); see the class."""
         point = self.phase_point
-        outputs = model(
-            **inputs,
-            pooling_temperature=self.args.tau_pool,
-            label_smoothing=self.args.label_smoothing_factor,
-            num_items_in_batch=num_items_in_batch,
-            return_logits=False,
-            use_cache=False,
-        )
-        ctx_src, ctx_tgt = outputs["context_vectors"].chunk(2)  # [B, D] each
-        sns_src, sns_tgt = outputs["sense_vectors"].chunk(2)  # [B, D] each
+        outputs = self._encode(model, inputs, num_items_in_batch)
         contrastive_scale, lm_scale = self._micro_batch_scales(num_items_in_batch)
-        loss_ctx = contrastive_scale * info_nce(ctx_src, ctx_tgt, point.tau_ctx, self.args.one_way)
-        loss_sns = contrastive_scale * info_nce(sns_src, sns_tgt, point.tau_sns, self.args.one_way)
+        num_pairs = inputs.get("num_pairs", len(outputs["context_vectors"]) // 2)
+        ctx, sns = (outputs[name][: 2 * num_pairs] for name in ("context_vectors", "sense_vectors"))  # [2 B, D] each
+        if self._contrast_cache is None:
+            loss_ctx, loss_sns = (contrastive_scale * loss for loss in self._contrast(ctx, sns))
+            contrastive = point.w_ctx * loss_ctx + point.w_sns * loss_sns
+        else:
+            loss_ctx, loss_sns = (contrastive_scale * loss for loss in self._contrast_cache.losses)
+            contrastive = self._contrast_cache.replay(ctx, sns)
         loss_lm = lm_scale * outputs["loss"]
-        loss = point.w_ctx * loss_ctx + point.w_sns * loss_sns + point.w_lm * loss_lm
+        loss = contrastive + point.w_lm * loss_lm
 
-        entropy_src, entropy_tgt = outputs["mixture_entropy"].chunk(2)  # [B] each
+        entropy_src, entropy_tgt = outputs["mixture_entropy"][: 2 * num_pairs].chunk(2)  # [B] each
         self._record(
             loss_ctx=loss_ctx,
             loss_sns=loss_sns,
@@ -125,6 +129,47 @@ class SensiaTrainer(PublishingTrainer):
             entropy_target=contrastive_scale * entropy_tgt.mean(),
         )
         return (loss, outputs) if return_outputs else loss
+
+    def _encode(self, model, inputs, num_items_in_batch=None):
+        """The one forward: sentence vectors of both languages and, with labels, the language model loss."""
+        return model(
+            **{name: value for name, value in inputs.items() if name not in _NOT_OF_THE_MODEL},
+            pooling_temperature=self.args.tau_pool,
+            label_smoothing=self.args.label_smoothing_factor,
+            num_items_in_batch=num_items_in_batch,
+            return_logits=False,
+            use_cache=False,
+        )
+
+    def _contrast(self, ctx: torch.Tensor, sns: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """InfoNCE of stacked context and sense vectors [2 B, D] each, sources first."""
+        point = self.phase_point
+        ctx_src, ctx_tgt = ctx.chunk(2)  # [B, D] each
+        sns_src, sns_tgt = sns.chunk(2)  # [B, D] each
+        return (
+            info_nce(ctx_src, ctx_tgt, point.tau_ctx, self.args.one_way),
+            info_nce(sns_src, sns_tgt, point.tau_sns, self.args.one_way),
+        )
+
+    def get_batch_samples(self, epoch_iterator, num_batches, device):
+        samples, num_items_in_batch = super().get_batch_samples(epoch_iterator, num_batches, device)
+        if self.args.contrastive_batch_size is not None:
+            self._to_contrast = list(samples)
+        return samples, num_items_in_batch
+
+    def _contrast_whole_batch(self, model) -> ContrastiveCache:
+        """Encodes the micro-batches of a step without graph, and contrasts all their sentences with each other."""
+        vectors, states = [], []
+        for sample in self._to_contrast:
+            inputs = self._prepare_inputs({name: value for name, value in sample.items() if name != "labels"})
+            states.append(RandomState(self.args.device))
+            with torch.no_grad(), self.compute_loss_context_manager():
+                outputs = self._encode(model, inputs)
+            stacked = 2 * inputs["num_pairs"]
+            vectors.append((outputs["context_vectors"][:stacked], outputs["sense_vectors"][:stacked]))
+        self._to_contrast = []
+        point = self.phase_point
+        return ContrastiveCache(vectors, states, self._contrast, (point.w_ctx, point.w_sns))
 
     def _micro_batch_scales(self, num_items_in_batch) -> tuple[float, float]:
         """
@@ -138,11 +183,16 @@ class SensiaTrainer(PublishingTrainer):
         return 1 / accumulated, float(processes)
 
     def training_step(self, model, inputs, num_items_in_batch=None):
+        if self._to_contrast:
+            model.train()
+            self._contrast_cache = self._contrast_whole_batch(model)
+        if self._contrast_cache is not None:
+            self._contrast_cache.restore_random_state()
         loss = super().training_step(model, inputs, num_items_in_batch)
         if self.phase_point.phase == "polish":
             # Without a gradient a parameter is left out of clipping and of the optimizer. `requires_grad` must not
             # change here: DDP has already decided which gradients it waits for.
-            for parameter in self.frozen_in_polish:
+            for parameter in _frozen_parameters(self.accelerator.unwrap_model(self.model), self.args.polish_freeze):
                 parameter.grad = None
         return loss
 

@@ -7,6 +7,8 @@ import torch
 from tiny_backpacks import VOCABULARY, tiny_backpack, token_ids
 from torch.nn import functional as F
 
+from modeling_sensia import lm_loss
+from modeling_sensia.lm_loss import language_model_losses_of_states
 from modeling_sensia.modeling_backpack import language_model_losses
 
 SMOOTHINGS = [0.0, 0.05, 0.5]
@@ -191,3 +193,66 @@ def test_labels_of_the_first_position_are_not_predicted():
     before = model(ids, labels=labels).loss
     labels[:, 0] = -100
     torch.testing.assert_close(model(ids, labels=labels).loss, before)
+
+
+def states_and_head(dtype=torch.float64):
+    generator = torch.Generator().manual_seed(1)
+    states = torch.randn(12, 6, generator=generator, dtype=torch.float64).to(dtype).requires_grad_()
+    head = torch.randn(23, 6, generator=generator, dtype=torch.float64).to(dtype).requires_grad_()
+    return states, head, scores_and_labels()[1]
+
+
+@pytest.fixture(params=[23, 3 * 23, 2**25], ids=["a token at a time", "3 tokens", "all tokens"])
+def chunks(request, monkeypatch):
+    monkeypatch.setattr(lm_loss, "_LOGITS_AT_A_TIME", request.param)
+
+
+@pytest.mark.parametrize("smoothing", SMOOTHINGS)
+@pytest.mark.parametrize("num_items", [None, 36])
+def test_losses_of_states_are_those_of_their_logits_in_value_and_gradient(chunks, smoothing, num_items):
+    states, head, labels = states_and_head()
+    found = language_model_losses_of_states(states, head, labels, smoothing, num_items)
+    expected = language_model_losses(states @ head.T, labels, smoothing, num_items)
+    torch.testing.assert_close(found, expected)
+    assert not found[1].requires_grad
+    gradients = [torch.autograd.grad(3 * loss[0], (states, head)) for loss in (found, expected)]
+    torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.parametrize("wanted", ["states", "head", "neither"])
+def test_losses_of_states_need_not_have_both_gradients(wanted):
+    states, head, labels = states_and_head()
+    states.requires_grad_(wanted == "states"), head.requires_grad_(wanted == "head")
+    loss, _ = language_model_losses_of_states(states, head, labels, 0.05)
+    torch.testing.assert_close(loss, language_model_losses(states @ head.T, labels, 0.05)[0])
+    if wanted != "neither":
+        loss.backward()
+    assert (states.grad is None) == (wanted != "states") and (head.grad is None) == (wanted != "head")
+
+
+def test_losses_of_states_without_a_label_are_zero_and_so_are_gradients():
+    states, head, labels = states_and_head()
+    loss, plain = language_model_losses_of_states(states, head, torch.full_like(labels, -100), 0.05)
+    loss.backward()
+    assert loss.item() == plain.item() == 0 and not states.grad.any() and not head.grad.any()
+
+
+def test_losses_of_no_states_are_zero():
+    states, head, labels = states_and_head()
+    loss, _ = language_model_losses_of_states(states[:0], head, labels[:0])
+    loss.backward()
+    assert loss.item() == 0 and not head.grad.any()
+
+
+def test_losses_of_states_under_autocast_add_up_in_float32(chunks):
+    states, head, labels = states_and_head(torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        loss, _ = language_model_losses_of_states(states, head, labels, 0.05)
+    loss.backward()
+    assert loss.dtype == head.grad.dtype == torch.float32
+    rounded = [tensor.detach().bfloat16().double().requires_grad_() for tensor in (states, head)]
+    expected, _ = language_model_losses(rounded[0] @ rounded[1].T, labels, 0.05)
+    expected.backward()
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-2)
+    torch.testing.assert_close(head.grad.double(), rounded[1].grad, rtol=0.05, atol=5e-3)
+    torch.testing.assert_close(states.grad.double(), rounded[0].grad, rtol=0.05, atol=5e-3)

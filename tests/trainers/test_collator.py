@@ -1,7 +1,10 @@
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from trainers import ParallelCollator
+from trainers.collator import pack
 
 PAIRS = [
     {"source_ids": [5, 6, 0], "target_ids": [7, 0]},
@@ -36,3 +39,58 @@ def test_length_is_rounded_up_to_the_multiple(tokenizer):
 def test_a_batch_without_tokens_is_refused(tokenizer, pairs):
     with pytest.raises(ValueError, match="at least one"):
         ParallelCollator(tokenizer)(pairs)
+
+
+def test_shared_rows_hold_each_sentence_once_and_whole(tokenizer):
+    batch = ParallelCollator(tokenizer, share_rows=True)(PAIRS)
+    assert batch["input_ids"].shape == (3, 4) and batch["num_pairs"] == 2
+    held = [batch["input_ids"][batch["sentence_ids"] == number].tolist() for number in range(4)]
+    assert held == [[5, 6, 0], [8, 0], [7, 0], [9, 10, 11, 0]]
+    assert batch["input_ids"].flatten()[batch["sentence_ends"]].tolist() == [0] * 4
+    assert batch["sentence_ids"].flatten()[batch["sentence_ends"]].tolist() == [0, 1, 2, 3]
+
+
+def test_in_shared_rows_nothing_is_predicted_across_sentences(tokenizer):
+    batch = ParallelCollator(tokenizer, share_rows=True)(PAIRS)
+    labels = [batch["labels"][batch["sentence_ids"] == number].tolist() for number in range(4)]
+    assert labels == [[-100] * 3, [-100] * 2, [-100, 0], [-100, 10, 11, 0]]
+    assert (batch["labels"][batch["sentence_ids"] < 0] == -100).all()
+
+
+@pytest.mark.parametrize("share_rows", [False, True])
+def test_text_without_source_comes_behind_the_pairs_and_is_predicted(tokenizer, share_rows):
+    rows = [PAIRS[0], {"source_ids": [], "target_ids": [4, 3, 0]}, PAIRS[1]]
+    batch = ParallelCollator(tokenizer, share_rows=share_rows)(rows)
+    assert batch["num_pairs"] == 2
+    if share_rows:
+        assert batch["input_ids"][batch["sentence_ids"] == 4].tolist() == [4, 3, 0]
+        assert batch["labels"][batch["sentence_ids"] == 4].tolist() == [-100, 3, 0]
+    else:
+        assert batch["labels"][4].tolist() == [4, 3, 0, -100]
+
+
+@pytest.mark.parametrize("share_rows", [False, True])
+def test_the_prompt_of_a_target_is_not_predicted(tokenizer, share_rows):
+    rows = [PAIRS[0], {**PAIRS[1], "prompt_tokens": 2}]
+    batch = ParallelCollator(tokenizer, share_rows=share_rows)(rows)
+    labels = batch["labels"][batch["sentence_ids"] == 3] if share_rows else batch["labels"][3]
+    assert labels.tolist() == [-100, -100, 11, 0]
+
+
+def test_rows_are_numbered_where_the_data_numbers_them(tokenizer):
+    rows = [{**PAIRS[0], "row": 12}, {**PAIRS[1], "row": 3, "dataset": 1}]
+    assert ParallelCollator(tokenizer)(rows)["row_numbers"].tolist() == [[0, 12], [1, 3]]
+    assert "row_numbers" not in ParallelCollator(tokenizer)(PAIRS)
+
+
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=60))
+def test_packed_sentences_do_not_overlap_and_leave_no_two_rows_half_empty(lengths):
+    places = pack(lengths, 30)
+    taken = [
+        (row, position)
+        for (row, start), length in zip(places, lengths, strict=True)
+        for position in range(start, start + length)
+    ]
+    assert len(set(taken)) == len(taken) and all(position < 30 for _, position in taken)
+    filled = [sum(row == number for row, _ in taken) for number in range(max(row for row, _ in places) + 1)]
+    assert all(filled) and sum(count <= 15 for count in filled) <= 1

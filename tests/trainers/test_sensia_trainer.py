@@ -23,10 +23,10 @@ def logged(trainer, name):
 def naive_objective(model, batch, config, point):
     """The objective from its definition, row by row in float64, contributions and all."""
     model = model.double().eval()
-    rows = len(batch["input_ids"]) // 2
+    rows = batch["num_pairs"]
     context, sense, nll, smooth, count = [], [], 0.0, 0.0, 0
     for row in range(2 * rows):
-        ids = batch["input_ids"][row][batch["attention_mask"][row].bool()]
+        ids = batch["input_ids"][batch["sentence_ids"] == row]
         output = model(ids[None], output_senses=True, output_contextualization=True, use_cache=False)
         senses, weights = output.senses[0], output.contextualization[0]  # [K, L, D], [K, L, L]
         contributions = weights @ senses  # [K, L, D]

@@ -1,0 +1,68 @@
+"""What the Backpack's models return.
+
+Shapes: B rows, N sentences (rows, unless sentences share them), L positions of this call, S positions including the
+cached past, K senses, D the hidden size, V tokens.
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+from transformers.cache_utils import Cache
+from transformers.utils import ModelOutput
+
+
+@dataclass
+class BackpackModelOutput(ModelOutput):
+    """
+    Output of [`BackpackModel`].
+
+    Args:
+        last_hidden_state (`torch.Tensor` [B, L, D]): the mixture o of sense vectors at each position.
+        past_key_values (`Cache`, *optional*): the trunk's keys and values, then the mixture's keys and what is
+            kept of the senses.
+        hidden_states (`tuple` of `torch.Tensor` [B, L, D], *optional*): the trunk's, then o.
+        attentions (`tuple` of `torch.Tensor` [B, heads, L, S], *optional*): the trunk's, then the contextualization.
+        senses (`torch.Tensor` [B, K, S, D], *optional*): the sense vectors of every position.
+        contextualization (`torch.Tensor` [B, K, L, S], *optional*): how much each earlier sense counts.
+        context_vectors (`torch.Tensor` [N, D], *optional*): unit context vectors, with `pooling_temperature`.
+        sense_vectors (`torch.Tensor` [N, D], *optional*): unit sense vectors, with `pooling_temperature`.
+        mixture_entropy (`torch.Tensor` [N], *optional*): mean entropy of the sense mixture in nats, with
+            `pooling_temperature`.
+    """
+
+    last_hidden_state: Tensor | None = None
+    past_key_values: Cache | None = None
+    hidden_states: tuple[Tensor, ...] | None = None
+    attentions: tuple[Tensor, ...] | None = None
+    senses: Tensor | None = None
+    contextualization: Tensor | None = None
+    context_vectors: Tensor | None = None
+    sense_vectors: Tensor | None = None
+    mixture_entropy: Tensor | None = None
+
+
+@dataclass
+class BackpackCausalLMOutput(ModelOutput):
+    """
+    Output of [`BackpackForCausalLM`]: the fields of [`BackpackModelOutput`] but the last hidden state, and
+
+    Args:
+        loss (`torch.Tensor` [], *optional*): language modelling loss in nats, smoothed by `label_smoothing`.
+        plain_loss (`torch.Tensor` [], *optional*): the same without smoothing.
+        logits (`torch.Tensor` [B, L, V], *optional*): scores of the next token; absent with `return_logits=False`.
+    """
+
+    loss: Tensor | None = None
+    plain_loss: Tensor | None = None
+    logits: Tensor | None = None
+    past_key_values: Cache | None = None
+    hidden_states: tuple[Tensor, ...] | None = None
+    attentions: tuple[Tensor, ...] | None = None
+    senses: Tensor | None = None
+    contextualization: Tensor | None = None
+    context_vectors: Tensor | None = None
+    sense_vectors: Tensor | None = None
+    mixture_entropy: Tensor | None = None
+
+
+__all__ = ["BackpackCausalLMOutput", "BackpackModelOutput"]

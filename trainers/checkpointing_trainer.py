@@ -1,0 +1,69 @@
+"""The stock Trainer whose checkpoints are whole or not there."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from transformers import Trainer
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+
+from .checkpoints import WRITING_FOLDER, finish, newest_checkpoint, rotate, settle
+
+
+class CheckpointingTrainer(Trainer):
+    """
+    `transformers.Trainer`, except that a checkpoint gets its name when all processes have written their part of it,
+    and older ones are deleted after that; see [`checkpoints`].
+    """
+
+    _writing = False
+
+    def newest_checkpoint(self) -> str | None:
+        """
+        The whole checkpoint of the most steps in `output_dir`, or `None`; what a killed process left half-written is
+        removed first. Every process must call this.
+        """
+        if self.args.should_save:
+            settle(Path(str(self.args.output_dir)))
+        self.accelerator.wait_for_everyone()
+        return newest_checkpoint(str(self.args.output_dir))
+
+    def _save_checkpoint(self, model, trial):
+        run = Path(self._get_output_dir(trial))
+        writing, name = run / WRITING_FOLDER, f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
+        if self.args.should_save:
+            shutil.rmtree(writing / name, ignore_errors=True)  # a killed process may have left it
+        self.accelerator.wait_for_everyone()
+        with self._written_aside():
+            super()._save_checkpoint(model, trial)
+        self._name_best_checkpoint(run)
+        if self.args.should_save:
+            self.state.save_to_json(str(writing / name / TRAINER_STATE_NAME))
+        self.accelerator.wait_for_everyone()
+        if self.args.should_save:
+            finish(writing / name, run / name)
+            rotate(run / name, self.args.save_total_limit, self.state.best_model_checkpoint)
+            shutil.rmtree(writing, ignore_errors=True)
+        self.accelerator.wait_for_everyone()
+
+    @contextmanager
+    def _written_aside(self) -> Iterator[None]:
+        self._writing = True
+        try:
+            yield
+        finally:
+            self._writing = False
+
+    def _get_output_dir(self, trial) -> str:
+        # The Trainer saves, looks for the best checkpoint and rotates in this folder.
+        folder = super()._get_output_dir(trial)
+        return str(Path(folder, WRITING_FOLDER)) if self._writing else folder
+
+    def _name_best_checkpoint(self, run: Path):
+        """The Trainer has looked for it where this checkpoint was written."""
+        if self.state.best_global_step:
+            best = run / f"{PREFIX_CHECKPOINT_DIR}-{self.state.best_global_step}"
+            if best.exists() or self.state.best_global_step == self.state.global_step:
+                self.state.best_model_checkpoint = str(best)
