@@ -62,8 +62,8 @@ class _Bitext:
 
     def __init__(self, sources: Sequence[str], targets: Sequence[str], suffixes: Sequence[str], max_share: float):
         self.texts, self.most_rows = sources, max_share * len(sources)
-        self.source = _Side([_words(text) for text in sources])
-        self.target = _Side(_without_suffixes([_words(text) for text in targets], suffixes))
+        self.source = _Side([words_in(text) for text in sources])
+        self.target = _Side(_without_suffixes([words_in(text) for text in targets], suffixes))
         self._partners: dict[str, str] = {}
 
     def partner(self, target: str) -> str:
@@ -73,7 +73,8 @@ class _Bitext:
         return self._partners[target]
 
 
-def _words(text: str) -> frozenset[str]:
+def words_in(text: str) -> frozenset[str]:
+    """The words of a text, in lower case."""
     return frozenset(re.findall(r"\w+", text.lower()))
 
 
@@ -114,12 +115,12 @@ class _Translation:
     def sentences_without(self, other: "_Translation") -> tuple[int, ...]:
         """Rows with the word once, in lower case, and without the other translation; near-duplicates count once."""
         texts = self.bitext.texts
-        rows = [row for row in sorted(self.inside - other.inside) if _forms(texts[row], self.word) == [self.word]]
+        rows = [row for row in sorted(self.inside - other.inside) if forms_in(texts[row], self.word) == [self.word]]
         groups = group_near_duplicates([[texts[row]] for row in rows])
         return tuple(rows[group[0]] for group in groups)
 
 
-def _forms(text: str, word: str) -> list[str]:
+def forms_in(text: str, word: str) -> list[str]:
     """The word as it is written each time it stands in a text."""
     return [each for each in re.findall(r"\w+", text) if each.lower() == word]
 
@@ -161,7 +162,7 @@ def find_ambiguous_words(
 
     Of several pairs the one with the most sentences of its rarer meaning is taken. The rules can be checked, but
     near-synonyms of different style pass them, as `acuan` and `referensi` for `reference`: read the list, or have
-    people annotate.
+    people annotate. [`word_lists`] has the way from a list that was read.
 
     Args:
         lexicon (`Iterable[WordPair]`): words and their translations, of [`word_pairs.read_lexicon`].

@@ -11,7 +11,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,7 +19,6 @@ from torch.nn import functional as F
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from corpora.batching import pad_rows
-from corpora.text_files import numbered_lines
 
 OUTSIDE = "outside words"
 _TEXTS_AT_ONCE = 256
@@ -61,31 +59,6 @@ def count_words(texts: Iterable[str]) -> Counter[str]:
     return Counter(word for text in texts for word in re.findall(r"\w+", text.casefold()))
 
 
-def read_tags(path: str | Path) -> dict[str, str]:
-    """
-    Reads parts of speech, one `word<TAB>tag` a line.
-
-    Returns:
-        `dict[str, str]`: tag by word, words without regard to case. Blank lines are skipped.
-
-    Raises:
-        ValueError: for a line that is not a word and a tag, a word with two tags, and a file without any.
-    """
-    tags: dict[str, str] = {}
-    for number, line in numbered_lines(Path(path)):
-        if not line.strip():
-            continue
-        cells = [cell.strip() for cell in line.split("\t")]
-        if len(cells) != 2 or not all(cells):
-            raise ValueError(f"{path}, line {number}: expected `word<TAB>tag`, got {line.rstrip()!r}")
-        word, tag = cells[0].casefold(), cells[1]
-        if tags.setdefault(word, tag) != tag:
-            raise ValueError(f"{path}, line {number}: {word!r} is tagged {tag!r} here and {tags[word]!r} before")
-    if not tags:
-        raise ValueError(f"{path}: no `word<TAB>tag` line")
-    return tags
-
-
 @torch.inference_mode()
 def measure_mixture(
     model: PreTrainedModel,
@@ -110,15 +83,16 @@ def measure_mixture(
         texts (`Iterable[str]`): the texts, read once.
         pooling_temperature (`float`, *optional*, defaults to 0.7): temperature of the mixture.
         counts (`Mapping[str, int]`, *optional*): of [`count_words`]; a token's band is its word's rank in them.
-        tags (`Mapping[str, str]`, *optional*): of [`read_tags`]; a token's tag is its word's.
+        tags (`Mapping[str, str]`, *optional*): parts of speech by word, of [`parts_of_speech`]; a
+            token's tag is its word's.
         thresholds ([`CollapseThresholds`], *optional*): of the alarms.
         tokens_per_batch (`int`, *optional*, defaults to 4096): padded tokens that go through the model at once.
 
     Returns:
         `dict`: `entropy`, `tokens`, `senses` (K), `maximum_entropy` (ln K); `entropy_by_frequency` and
-        `entropy_by_tag`, each group with its `entropy` and `tokens`; `off_diagonal_cosine`, the mean over tokens of
-        the mean cosine between two of the token's senses (None for K = 1); `sense_shares`, the mean p of each sense;
-        `alarms`, the messages of [`find_collapse`].
+        `entropy_by_tag` (largest first), each group with its `entropy` and `tokens`; `off_diagonal_cosine`, the mean
+        over tokens of the mean cosine between two of the token's senses (None for K = 1); `sense_shares`, the mean p
+        of each sense; `alarms`, the messages of [`find_collapse`].
 
     Raises:
         ValueError: if there is no token, the temperature is not positive, or the tokenizer cannot tell words.
@@ -148,7 +122,7 @@ def measure_mixture(
         "senses": len(shares),
         "maximum_entropy": math.log(len(shares)),
         "entropy_by_frequency": _means(groups, "frequency"),
-        "entropy_by_tag": _means(groups, "tag"),
+        "entropy_by_tag": _largest_first(_means(groups, "tag")),
         "off_diagonal_cosine": cosine / overall["tokens"] if len(shares) > 1 else None,
         "sense_shares": (shares / overall["tokens"]).tolist(),
     }
@@ -308,6 +282,10 @@ def _groups_of(word: str, bands: Mapping[str, str], tags: Mapping[str, str]) -> 
 def _means(groups: Mapping[tuple[str, str], list[float]], wanted: str) -> dict[str, dict[str, float]]:
     chosen = {name: sums for (kind, name), sums in groups.items() if kind == wanted and sums[1] > 0}
     return {name: {"entropy": total / tokens, "tokens": tokens} for name, (total, tokens) in chosen.items()}
+
+
+def _largest_first(means: Mapping[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+    return dict(sorted(means.items(), key=lambda item: (-item[1]["tokens"], item[0])))
 
 
 def _batches(

@@ -125,17 +125,22 @@ def align_words(
         raise ValueError(f"`matcher` must be one of {sorted(_MATCHERS)}, got {matcher!r}.")
     if len(sources) != len(targets):
         raise ValueError(f"Every sentence needs its translation, got {len(sources)} and {len(targets)} sentences.")
-    sentences = [(_words(source), _words(target)) for source, target in zip(sources, targets, strict=True)]
+    sentences = [(_distinct(source), _distinct(target)) for source, target in zip(sources, targets, strict=True)]
     vocabulary = sorted({word for sides in sentences for side in sides for word in side})
     if not vocabulary:
         raise ValueError(f"There is no word in the {len(sources)} sentence pairs.")
     vectors = F.normalize(word_senses(model, tokenizer, vocabulary, batch_size).sum(1), dim=-1).numpy()  # [V, D]
     counts = _count_matches(sentences, dict(zip(vocabulary, vectors, strict=True)), _MATCHERS[matcher], min_cosine)
-    return _frequent_pairs(counts, min_count)
+    return frequent_pairs(counts, min_count)
 
 
-def _words(text: str) -> list[str]:
-    return list(dict.fromkeys(_WORD.findall(text)))
+def words_of(text: str) -> list[str]:
+    """The words of a text in their order; in scripts without spaces every character."""
+    return _WORD.findall(text)
+
+
+def _distinct(text: str) -> list[str]:
+    return list(dict.fromkeys(words_of(text)))
 
 
 def _count_matches(
@@ -171,7 +176,17 @@ def _assignment(cosines: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 _MATCHERS = {"mutual_argmax": _mutual_argmax, "assignment": _assignment}
 
 
-def _frequent_pairs(counts: Counter[WordPair], min_count: int) -> tuple[list[WordPair], dict[str, int]]:
+def frequent_pairs(counts: Counter[WordPair], min_count: int) -> tuple[list[WordPair], dict[str, int]]:
+    """
+    The pairs that were counted often enough, most frequent first, and how many others were dropped by reason.
+
+    Args:
+        counts (`Counter[WordPair]`): how often two words were matched.
+        min_count (`int`): the least that counts.
+
+    Raises:
+        ValueError: if no pair is left.
+    """
     pairs, dropped = [], Counter[str]()
     for pair, count in sorted(counts.items(), key=lambda item: (-item[1], item[0].source, item[0].target)):
         if pair.source.casefold() == pair.target.casefold():

@@ -17,6 +17,7 @@ from transformers import PreTrainedTokenizerBase
 
 from corpora import find_language, read_pairs
 from evaluation.inspection import check_same_tokens, mixture_of, senses_of
+from evaluation.results_files import end_with_the_message
 from evaluation.senses_page import VocabularyUse, count_use, page_data, render_page
 from evaluation.senses_tables import mixture_table, sense_tables
 from model_cards.files import write_whole
@@ -113,4 +114,5 @@ def write_page(path: Path, data: dict[str, Any], title: str):
 
 
 if __name__ == "__main__":
-    main()
+    with end_with_the_message("inspect_senses.py"):
+        main()

@@ -7,16 +7,14 @@ A list of three is a mean and its 95 % bootstrap interval, over texts or, for `b
 """
 
 import json
-import re
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import torch
-from transformers import set_seed
-
-from modeling_sensia import steering as st
+from evaluation.results_files import end_with_the_message, rounded
+from evaluation.steering_effects import measure_bias, measure_swap, measure_topic, topic_settings
+from evaluation.word_pairs import read_lexicon
+from modeling_sensia.steering import find_words
 from trainers import parse_arguments
 from trainers.adaptation import load_base
 
@@ -26,16 +24,15 @@ WORDS = {
     "knowledge": "king doctor",
     "bias": "doctor nurse teacher lawyer captain officer servant cook writer farmer soldier priest clerk judge poet",
 }
+CASES = ["topic", "knowledge", "bias"]
 PAIRS = ["he she", "his her", "himself herself", "man woman", "father mother", "brother sister", "son daughter"]
-PROMPTS = ["My {} said that", "The {} believes that", "I really liked the {}. In fact,", "The {} was late, because"]
-TOKENS = 40  # of each text
 
 
 @dataclass
 class SteerArguments:
     """What to steer and how to measure it; see each field's help."""
 
-    case: str = field(metadata={"help": "What to show.", "choices": ["topic", "knowledge", "bias"]})
+    case: str = field(metadata={"help": "What to show.", "choices": CASES})
     model: str = field(default="examples/assets/backpack-en-mini", metadata={"help": "Hub id or folder."})
     words: list[str] = field(default_factory=list, metadata={"help": "Topic (half steers), swap or jobs."})
     strengths: list[float] = field(default_factory=lambda: [0.5, 1.0, 2.0], metadata={"help": "Of the topic."})
@@ -43,78 +40,50 @@ class SteerArguments:
     prompt: str = field(default="The", metadata={"help": "Beginning of the texts of `topic`."})
     texts: int = field(default=128, metadata={"help": "Texts of each setting of `topic`."})
     seed: int = field(default=0, metadata={"help": "Seed of sampling and bootstrap."})
+    digits: int = field(default=5, metadata={"help": "Significant digits of the figures."})
+
+    def __post_init__(self):
+        if self.case not in CASES:
+            raise ValueError(f"`case` must be one of {', '.join(CASES)}, got {self.case!r}.")
+        self.words = self.words or WORDS[self.case].split()
+        if self.case == "knowledge" and len(self.words) != 2:
+            raise ValueError(f"`words` of `knowledge` must be the word to edit and another, got {self.words}.")
 
 
-def interval(values: list, seed: int) -> list[float]:
-    means = np.random.default_rng(seed).choice(values, (1000, len(values))).mean(1)
-    return [sum(values) / len(values), *np.quantile(means, [0.025, 0.975]).tolist()]
+def topic(model, tokenizer, args: SteerArguments) -> dict[str, Any]:
+    """Every other word of the topic steers; the rest shows whether more than those words is said."""
+    bags = args.words[::2], args.words[1::2], WORDS["other topic"].split()
+    steered, others, other_topic = (find_words(tokenizer, bag) for bag in bags)
+    measured: dict[str, Any] = {"steered": steered, "others": others, "counted": counted_words(args)}
+    measured |= {"prompt": args.prompt, "texts": args.texts, "seed": args.seed}
+    settings = topic_settings(steered, other_topic, args.strengths)
+    return {name: measure_topic(model, tokenizer, setting, **measured) for name, setting in settings.items()}
 
 
-def topic(model, tokenizer, args: SteerArguments, words: list[str]) -> dict:
-    steered, rest, other = (st.find_words(tokenizer, w[::2]) for w in (words, words[1:], WORDS["other topic"].split()))
-    counted = {word.lower() for word in words[1::2]}
-    if args.lexicon is not None:
-        lines = [line.split("\t") for line in Path(args.lexicon).read_text(encoding="utf-8").lower().splitlines()]
-        counted = {line[1] for line in lines if line[0] in {word.lower() for word in words}}
-    settings: dict[str, tuple] = {"none": ([], {}), "temperature 0.7": ([], {"temperature": 0.7})}
-    settings |= {f"logit bias {b:g}": ([], {"sequence_bias": [[[i], b] for i in steered]}) for b in (2.0, 4.0)}
-    for name, bag in (("topic", steered), ("other topic", other)):
-        settings |= {f"{name} {s:g}": ([st.TowardsTopic(bag, s)], {}) for s in args.strengths}
-    return {name: write(model, tokenizer, args, steered, rest, counted, *how) for name, how in settings.items()}
+def counted_words(args: SteerArguments) -> set[str]:
+    """The words that do not steer; or, with a lexicon, the translations of all words of the topic."""
+    if args.lexicon is None:
+        return {word.lower() for word in args.words[1::2]}
+    topic_words = {word.lower() for word in args.words}
+    pairs, _ = read_lexicon(Path(args.lexicon))
+    return {pair.target.lower() for pair in pairs if pair.source.lower() in topic_words}
 
 
-def write(model, tokenizer, args: SteerArguments, steered, rest, counted: set[str], edits, options: dict) -> dict:
-    """Samples texts; scores the topic, fluency under the model as it is, and the share of repeated pairs of tokens."""
-    set_seed(args.seed)
-    prompts = torch.tensor([[tokenizer.eos_token_id, *tokenizer(args.prompt)["input_ids"]]] * args.texts)
-    options |= {"max_new_tokens": TOKENS, "min_new_tokens": TOKENS, "pad_token_id": tokenizer.eos_token_id}
-    options |= {"attention_mask": torch.ones_like(prompts), "do_sample": True, "top_k": 0, "output_scores": True}
-    result = st.Steering(edits).generate(model, prompts, return_dict_in_generate=True, **options)
-    written = result.sequences[:, -TOKENS:]
-    chances = torch.stack(result.scores, 1).softmax(-1).mean(1) * 1000  # [B, V]
-    likelihoods = model(result.sequences[:, :-1]).logits[:, -TOKENS:].log_softmax(-1).gather(-1, written[..., None])
-    found = [re.findall(r"\w+", text.lower()) for text in tokenizer.batch_decode(written)]
-    return {
-        "counted per 1000 words": interval([1000 * np.mean([w in counted for w in ws]) for ws in found], args.seed),
-        "steered words per 1000 tokens": interval(chances[:, steered].sum(1).tolist(), args.seed),
-        "other words of the topic per 1000 tokens": interval(chances[:, rest].sum(1).tolist(), args.seed),
-        "perplexity": np.exp(interval((-likelihoods.mean((1, 2))).tolist(), args.seed)).tolist(),
-        "repeated": interval([1 - len(set(pairwise(ids))) / (TOKENS - 1) for ids in written.tolist()], args.seed),
-        "text": tokenizer.decode(written[0]),
-    }
+def knowledge(model, tokenizer, args: SteerArguments) -> dict[str, Any]:
+    return measure_swap(model, tokenizer, *args.words)
 
 
-def next_tokens(model, tokenizer, word: str, edits=()) -> torch.Tensor:
-    rows = [tokenizer(tokenizer.eos_token + p.format(word), return_tensors="pt")["input_ids"] for p in PROMPTS]
-    with st.Steering(edits).applied(model):
-        return torch.stack([model(row).logits[0, -1].log_softmax(-1) for row in rows])  # [P, V]
+def bias(model, tokenizer, args: SteerArguments) -> dict[str, Any]:
+    pairs = [(first, second) for first, second in map(str.split, PAIRS)]
+    return measure_bias(model, tokenizer, args.words, pairs, seed=args.seed)
 
 
-def knowledge(model, tokenizer, args: SteerArguments, words: list[str]) -> dict:
-    before, goal = (next_tokens(model, tokenizer, word) for word in words)
-    token_id, other_id = st.find_words(tokenizer, words)
-    after = next_tokens(model, tokenizer, words[0], [st.SwapSenses(token_id, other_id)])
-    nats = {"before to goal": (before, goal), "after to goal": (after, goal), "after to before": (after, before)}
-    return {name: (p.exp() * (p - q)).sum(-1).tolist() for name, (p, q) in nats.items()}
-
-
-def bias(model, tokenizer, args: SteerArguments, words: list[str]) -> dict:
-    jobs, pairs = st.find_words(tokenizer, words), [st.find_words(tokenizer, pair.split()) for pair in PAIRS]
-    results: dict[str, dict] = {f"sense {row['sense']}": row for row in st.localise(model, pairs)}
-    out = [st.ProjectOut([k], st.find_direction(model, pairs, k), jobs) for k in range(len(results))]
-    for name, edits in {**dict(zip(results, zip(out), strict=True)), "every sense": out, "none": []}.items():
-        gaps = torch.stack([next_tokens(model, tokenizer, word, edits)[:, pairs[0]] for word in words]).diff().abs()
-        results[name] = results.get(name, {}) | {"ratio": interval(gaps.exp().mean((1, 2)).tolist(), args.seed)}
-    return results
-
-
-@torch.no_grad()
 def main():
     (args,) = parse_arguments(SteerArguments, description=__doc__)
-    words = args.words or WORDS[args.case].split()
-    results = {"topic": topic, "knowledge": knowledge, "bias": bias}[args.case](*load_base(args.model), args, words)
-    print(json.dumps(json.loads(json.dumps(results), parse_float=lambda digits: round(float(digits), 4)), indent=1))
+    measure = {"topic": topic, "knowledge": knowledge, "bias": bias}[args.case]
+    print(json.dumps(rounded(measure(*load_base(args.model), args), args.digits), indent=1))
 
 
 if __name__ == "__main__":
-    main()
+    with end_with_the_message("steer.py"):
+        main()

@@ -2,8 +2,8 @@
 
     python examples/study_senses.py --config examples/configs/study_senses_id.yaml --data DIR --plots plots
 
-Ambiguous words are found and measured in `bitext`, the mixture in `held_out`. `--annotate` writes sentences for a
-person to judge, `--annotations` scores what came back. `--plots` draws and tabulates. `--help` explains every setting.
+Ambiguous words are measured in `bitext`, the mixture in `held_out`. `--annotate` writes sentences for a person to
+judge, `--annotations` scores what came back. `--plots` draws and tabulates. `--help` explains every setting.
 """
 
 import json
@@ -14,12 +14,9 @@ from typing import Any, cast
 from rich.console import Console
 
 from corpora import describe_file, read_pairs
-from evaluation.ambiguous_words import find_ambiguous_words
 from evaluation.annotation import compare_judges, read_annotations, translated_meanings, write_annotations
-from evaluation.geometry import compare_geometry
-from evaluation.meanings import measure_meanings
-from evaluation.mixture import ablate_mixture, count_words, measure_mixture, read_tags
-from evaluation.sense_maps import choose_pairs, map_words
+from evaluation.results_files import end_with_the_message, rounded
+from evaluation.sense_study import PAIRS, choose_tags, choose_words, study_model
 from evaluation.senses_tables import meanings_table, mixture_lines
 from evaluation.word_pairs import read_lexicon
 from model_cards.files import write_whole
@@ -44,8 +41,16 @@ class StudyArguments:
     data: str = field(
         default=".", metadata={"help": "Folder that bitext, held-out pairs and lexicon are relative to."}
     )
-    source_tags: str | None = field(default=None, metadata={"help": "word<TAB>tag file of the source language."})
-    target_tags: str | None = field(default=None, metadata={"help": "word<TAB>tag file of the target language."})
+    ambiguous_words: str | None = field(
+        default=None, metadata={"help": "Checked list of words; else rules find some."}
+    )
+    pairs_from: str = field(default="lexicon", metadata={"help": "Geometry's word pairs.", "choices": list(PAIRS)})
+    source_tags: str | None = field(
+        default=None, metadata={"help": "word<TAB>tag file of the source language, or `tagger` for English."}
+    )
+    target_tags: str | None = field(
+        default=None, metadata={"help": "word<TAB>tag file of the target language, or `lexicon` to carry tags over."}
+    )
     suffixes: list[str] = field(default_factory=list, metadata={"help": "Endings of words of the target language."})
     bitext_pairs: int | None = field(default=None, metadata={"help": "Pairs of the bitext to use, if not all."})
     held_out_pairs: int = field(default=300, metadata={"help": "Held-out pairs to use."})
@@ -54,6 +59,7 @@ class StudyArguments:
     tau_pool: float = field(default=0.7, metadata={"help": "Temperature of the mixture."})
     shuffles: int = field(default=200, metadata={"help": "Shuffles that chance levels come from."})
     seed: int = field(default=0, metadata={"help": "Seed of the shuffles."})
+    digits: int = field(default=4, metadata={"help": "Significant digits of the figures written."})
     annotate: str | None = field(default=None, metadata={"help": "TSV file of sentences to write for an annotator."})
     annotations: list[str] = field(default_factory=list, metadata={"help": "Such files, filled in, to score."})
     plots: str | None = field(default=None, metadata={"help": "Folder for plots and tables of the figures."})
@@ -61,8 +67,9 @@ class StudyArguments:
     def files(self) -> list[Path]:
         """What the figures depend on, as far as it lies here."""
         texts = [Path(self.data) / name for name in (self.bitext, self.held_out, self.lexicon)]
+        given = [Path(name) for name in (self.ambiguous_words, self.source_tags, self.target_tags) if name is not None]
         weights = [Path(name) / "model.safetensors" for name in (self.base, self.model) if name is not None]
-        return [path for path in (*texts, *weights) if path.is_file()]
+        return [path for path in (*texts, *given, *weights) if path.is_file()]
 
     def read(self, name: str, most: int | None) -> dict[str, list[str]]:
         """Both sides of sentence pairs, by language."""
@@ -72,42 +79,30 @@ class StudyArguments:
         return dict(zip(languages, (list(pairs["source"]), list(pairs["target"])), strict=True))
 
 
-def study_mixture(args: StudyArguments, model, tokenizer, texts: dict[str, list[str]], counts) -> dict[str, Any]:
-    """Mixture and ablations by language."""
-    results, tags = {}, [read_tags(path) if path else None for path in (args.source_tags, args.target_tags)]
-    for (language, sentences), tag, count in zip(texts.items(), tags, counts, strict=True):
-        options: dict[str, Any] = {"pooling_temperature": args.tau_pool, "counts": count, "tags": tag}
-        measures = measure_mixture(model, tokenizer, sentences, **options)
-        results[language] = {**measures, "ablation": ablate_mixture(model, tokenizer, sentences)}
-    return results
-
-
 def main():
     (args,) = parse_arguments(StudyArguments, description=__doc__)
     bitext, held_out = args.read(args.bitext, args.bitext_pairs), args.read(args.held_out, args.held_out_pairs)
     lexicon, _ = read_lexicon(Path(args.data) / args.lexicon)
-    sources, targets = bitext.values()
-    counts = count_words(sources), count_words(targets)
-    words = find_ambiguous_words(lexicon, sources, targets, suffixes=args.suffixes, max_sentences=args.max_sentences)
+    options = {"suffixes": args.suffixes, "max_sentences": args.max_sentences}
+    words = choose_words(bitext, lexicon, args.ambiguous_words, **options)
     if args.annotate is not None:
-        write_annotations(args.annotate, words, sources, seed=args.seed)
+        write_annotations(args.annotate, words, bitext[args.source_language], seed=args.seed)
     labels = {"translations": translated_meanings(words)}
-    chance: dict[str, Any] = {"pooling_temperature": args.tau_pool, "permutations": args.shuffles, "seed": args.seed}
-    results: dict[str, Any] = {**chance, "files": [describe_file(path) for path in args.files()], "models": {}}
+    chance = {"pooling_temperature": args.tau_pool, "shuffles": args.shuffles, "seed": args.seed}
+    asked: dict[str, Any] = {**chance, "mapped": args.mapped, "pairs_from": args.pairs_from}
+    asked["tags"] = choose_tags(bitext, lexicon, args.source_tags, args.target_tags)
+    given: dict[str, Any] = {"bitext": bitext, "held_out": held_out, "words": words, "lexicon": lexicon}
+    results: dict[str, Any] = {**chance, "pairs_from": args.pairs_from, "models": {}}
+    results["files"] = [describe_file(path) for path in args.files()]
     for role, name in {"base": args.base, "adapted": args.model}.items():
         if name is None:
             continue
         model, tokenizer = cast(Any, load_base(name))
-        meanings = measure_meanings(model, tokenizer, words, sources, **chance)
-        labels[role] = meanings.pop("choices")
-        mixture = study_mixture(args, model, tokenizer, held_out, counts)
-        geometry = compare_geometry(model, tokenizer, lexicon, counts=counts, shuffles=args.shuffles, seed=args.seed)
-        word_map = map_words(model, tokenizer, choose_pairs(lexicon, tokenizer, counts, args.mapped))
-        entry = {"mixture": mixture, "meanings": meanings, "geometry": geometry, "word_map": word_map}
-        results["models"][role] = entry
-        Console().print(*mixture_lines(mixture, role), meanings_table(meanings, role), sep="\n")
+        entry = results["models"][role] = study_model(model, tokenizer, **given, **asked)
+        labels[role] = entry["meanings"].pop("choices")
+        Console().print(*mixture_lines(entry["mixture"], role), meanings_table(entry["meanings"], role), sep="\n")
     people = {Path(path).name: read_annotations(path) for path in args.annotations}
-    results["agreement"] = compare_judges(people, labels)
+    results = rounded({**results, "agreement": compare_judges(people, labels)}, args.digits)
     write_whole(Path(args.output), (json.dumps(results, ensure_ascii=False, indent=1) + "\n").encode())
     if args.plots is not None:
         plot_senses(results, Path(args.plots))
@@ -115,4 +110,5 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    with end_with_the_message("study_senses.py"):
+        main()

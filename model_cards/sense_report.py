@@ -15,7 +15,8 @@ _BANDS = ("sense_topology", "procrustes", "procrustes_centered")
 
 def sense_report(results: Mapping[str, Any]) -> str:
     """
-    The tables of a study of senses: mixture, ablations, geometry, geometry by frequency, and ambiguous words.
+    The tables of a study of senses: mixture, its entropy by word frequency and, where tags were given, part of speech,
+    ablations, geometry, geometry by frequency, and ambiguous words.
 
     Args:
         results (`Mapping`): what `examples/study_senses.py` writes.
@@ -26,6 +27,7 @@ def sense_report(results: Mapping[str, Any]) -> str:
     models = results["models"]
     parts = {
         "Mixture": (["model, language", "entropy", "of at most", "cosine of two senses", "tokens"], _mixture(models)),
+        **_entropies(models),
         "Ablations: nats per token lost": _ablations(models),
         "Geometry": (["statistic", "model", "estimate, 95 %", "shuffled pairs", "gap", "p"], _geometry(models)),
         "Geometry by word frequency: gap": (["count of the rarer word", "model", *_BANDS], _bands(models)),
@@ -46,6 +48,31 @@ def _mixture(models: Mapping[str, Any]) -> Iterator[Sequence[str]]:
     for model, language, each in _languages(models):
         numbers = (each["entropy"], each["maximum_entropy"], each["off_diagonal_cosine"])
         yield f"{model}, {language}", *map(_number, numbers), f"{each['tokens']:,}"
+
+
+def _entropies(models: Mapping[str, Any]) -> dict[str, tuple[Sequence[str], Iterator[Sequence[str]]]]:
+    """Tables of the mixture's entropy by groups of words, for the groups that were measured."""
+    headings = {
+        "entropy_by_frequency": ("Entropy by word frequency", "rank of the word"),
+        "entropy_by_tag": ("Entropy by part of speech", "part of speech"),
+    }
+    measured = {
+        name: {f"{model}, {language}": each[name] for model, language, each in _languages(models) if each.get(name)}
+        for name in headings
+    }
+    return {
+        headings[name][0]: ([headings[name][1], *columns], _groups(columns))
+        for name, columns in measured.items()
+        if columns
+    }
+
+
+def _groups(columns: Mapping[str, Mapping[str, Any]]) -> Iterator[Sequence[str]]:
+    """A row for each group, in the order of the column with most of them, with the group's entropy and tokens."""
+    most = max(columns.values(), key=len)
+    for name in dict.fromkeys([*most, *(name for groups in columns.values() for name in groups)]):
+        found = [groups.get(name) for groups in columns.values()]
+        yield name, *(f"{_number(each['entropy'])} ({each['tokens']:,})" if each else "" for each in found)
 
 
 def _ablations(models: Mapping[str, Any]) -> tuple[Sequence[str], Iterator[Sequence[str]]]:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from evaluation import perplexity
-from evaluation.mixture import CollapseThresholds, ablate_mixture, count_words, measure_mixture, read_tags
+from evaluation.mixture import CollapseThresholds, ablate_mixture, count_words, measure_mixture
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
 
 TEXTS = ["Save the document, then close the window.", "Yes", "naïve café 世界", ""]
@@ -238,25 +238,3 @@ def test_settings_out_of_range_are_refused(backpack, tokenizer):
         measure_mixture(backpack, tokenizer, TEXTS, pooling_temperature=0)
     with pytest.raises(ValueError, match=r"got \[0\]"):
         ablate_mixture(backpack, tokenizer, TEXTS, top=[0])
-
-
-def test_tags_are_read_without_regard_to_case(tmp_path):
-    path = tmp_path / "tags.tsv"
-    path.write_text("The\tDET\n\nthe\tDET\nfile\tNOUN\n", encoding="utf-8")
-    assert read_tags(path) == {"the": "DET", "file": "NOUN"}
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("the\tDET\nfile NOUN\n", "tags.tsv, line 2: expected `word<TAB>tag`, got 'file NOUN'"),
-        ("the\t\n", "tags.tsv, line 1: expected"),
-        ("run\tNOUN\nrun\tVERB\n", "tags.tsv, line 2: 'run' is tagged 'VERB' here and 'NOUN' before"),
-        ("\n", "tags.tsv: no `word<TAB>tag` line"),
-    ],
-)
-def test_tags_of_another_form_are_refused_by_file_and_line(tmp_path, text, message):
-    path = tmp_path / "tags.tsv"
-    path.write_text(text, encoding="utf-8")
-    with pytest.raises(ValueError, match=message):
-        read_tags(path)

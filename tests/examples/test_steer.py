@@ -9,6 +9,7 @@ from example_scripts import load_example
 from small_backpacks import save, small_backpack, small_tokenizer
 from transformers import set_seed
 
+from evaluation.steering_effects import PROMPTS
 from modeling_sensia.steering import ProjectOut, Steering, SwapSenses, TowardsTopic, find_direction, find_words
 
 TOPIC = ["use", "object", "data", "django", "with", "that"]
@@ -124,10 +125,10 @@ def test_a_logit_bias_raises_the_words_that_it_names(topics):
     assert found == sorted(found) and found[2] > 2 * found[0]
 
 
-def test_knowledge_compares_the_swapped_word_with_itself_and_with_the_other(steer, script, model, tokenizer):
+def test_knowledge_compares_the_swapped_word_with_itself_and_with_the_other(steer, model, tokenizer):
     results = steer("--case", "knowledge", "--words", "use", "data")
     b, c = find_words(tokenizer, ["use", "data"])
-    for place, prompt in enumerate(script.PROMPTS):
+    for place, prompt in enumerate(PROMPTS):
         before, goal = (next_tokens(model, tokenizer, prompt.format(word)) for word in ("use", "data"))
         with Steering([SwapSenses(b, c)]).applied(model):
             after = next_tokens(model, tokenizer, prompt.format("use"))
@@ -145,7 +146,7 @@ def test_bias_is_the_ratio_of_the_likelier_pronoun_to_the_other(steer, script, m
     assert list(results) == ["sense 0", "sense 1", "sense 2", "sense 3", "every sense", "none"]
     for name, applied in {"none": [], "sense 2": edits[2:3], "every sense": edits}.items():
         with Steering(applied).applied(model):
-            rows = [next_tokens(model, tokenizer, p.format(word)) for word in JOBS for p in script.PROMPTS]
+            rows = [next_tokens(model, tokenizer, p.format(word)) for word in JOBS for p in PROMPTS]
         ratios = [max(float(r[he] - r[she]), float(r[she] - r[he])) for r in rows]
         expected = sum(math.exp(ratio) for ratio in ratios) / len(ratios)
         assert results[name]["ratio"][0] == pytest.approx(expected, rel=1e-3)
@@ -160,3 +161,21 @@ def test_settings_come_from_a_file(steer, tmp_path):
 def test_a_word_of_several_tokens_is_refused(steer):
     with pytest.raises(ValueError, match=r"'xylophone' is .* tokens"):
         steer("--case", "knowledge", "--words", "use", "xylophone")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--case", "knowledge", "--words", "use"], "`words` of `knowledge` must be the word to edit and another"),
+        (["--config", "CONFIG"], "`case` must be one of topic, knowledge, bias, got 'else'"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(steer, tmp_path, options, message):
+    (tmp_path / "steer.yaml").write_text("case: else\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=message):
+        steer(*(str(tmp_path / "steer.yaml") if each == "CONFIG" else each for each in options))
+
+
+def test_figures_have_as_many_digits_as_asked(steer):
+    fine, coarse = (steer("--case", "knowledge", "--words", "use", "data", "--digits", n) for n in (6, 2))
+    assert coarse == {name: [float(f"{value:.2g}") for value in values] for name, values in fine.items()}
