@@ -8,11 +8,19 @@ from typing import Any
 import datasets
 from transformers import PreTrainedTokenizerBase
 
+from corpora.fields import PROMPT_COLUMNS
 from corpora.reading import AnyDataset
 
 # Part of the key under which `datasets` caches the result: raise it when the rules below change.
-RULES_VERSION = 2
+RULES_VERSION = 3
 KEPT = ""
+#: What to do about pairs that were dropped for a reason.
+_ADVICE = {
+    "empty": "look whether both columns hold text",
+    "not_text": "look whether both columns hold text",
+    "too_long": "raise max_length",
+    "length_ratio": "raise max_length_ratio",
+}
 
 
 @dataclass
@@ -45,6 +53,23 @@ class CleaningReport:
             else:
                 self.dropped[reason] = self.dropped.get(reason, 0) + number
 
+    def add(self, other: "CleaningReport") -> None:
+        """
+        Add the counts of another report.
+
+        Args:
+            other (`CleaningReport`): what was counted elsewhere.
+        """
+        self.total += other.total
+        self.kept += other.kept
+        for reason, number in other.dropped.items():
+            self.dropped[reason] = self.dropped.get(reason, 0) + number
+
+    def advice(self) -> str:
+        """`str`: what to do about the most frequent reason for dropping; empty if nothing was dropped."""
+        reasons = sorted(self.dropped, key=self.dropped.__getitem__)
+        return _ADVICE.get(reasons[-1], "") if reasons else ""
+
     def __str__(self) -> str:
         reasons = ", ".join(f"{reason} {number:,}" for reason, number in sorted(self.dropped.items()))
         return f"kept {self.kept:,} of {self.total:,} pairs" + (f"; dropped: {reasons}" if reasons else "")
@@ -62,7 +87,9 @@ def clean_pairs(
 
     Dropped are pairs with a side that is empty or not text, a side of more than `max_length` tokens (cutting it would
     leave a translation of something else), sides of too different lengths and, unless streamed, repetitions of an
-    earlier pair. Surrounding white space is removed first. No special token but eos is added.
+    earlier pair. Surrounding white space is removed first. No special token but eos is added. With prompts, a side is
+    prompt, line end, response and eos; prompt and response are tokenized apart, so that where the response begins does
+    not depend on it. Prompts that are empty on both sides are none.
 
     Args:
         dataset (`datasets.Dataset` or `datasets.IterableDataset`): pairs as `read_pairs` gives them.
@@ -72,10 +99,11 @@ def clean_pairs(
             eos. Not checked if not given.
 
     Returns:
-        `tuple`: the pairs as columns `source_ids` and `target_ids` (lists of int) and `target_bytes` (UTF-8 bytes of
-        the target's text), with `origin` and `doc` kept where present, and the `CleaningReport`. For a streamed data
-        set the report is empty at first and grows as rows pass, once more with every pass, and only in the process
-        that reads them (data loader workers keep their own).
+        `tuple`: the pairs as columns `source_ids` and `target_ids` (lists of int), `target_bytes` (UTF-8 bytes of the
+        target's text) and `row` (number of the row that the pair was read from, from 0), with `prompt_tokens` (so
+        many of `target_ids` are prompt) where the data has prompts, and `origin` and `doc` kept where present; and
+        the `CleaningReport`. For a streamed data set the report is empty at first and grows as rows pass, once more
+        with every pass, and only in the process that reads them (data loader workers keep their own).
 
     Raises:
         `ValueError`: if the tokenizer has no eos token, a limit makes no sense, columns are missing, or no pair is
@@ -83,58 +111,97 @@ def clean_pairs(
     """
     _check_arguments(dataset, tokenizer, max_length, max_length_ratio)
     rules = {"max_length": max_length, "max_length_ratio": max_length_ratio, "version": RULES_VERSION}
-    extras = [name for name in ("origin", "doc") if name in (dataset.column_names or [])]
+    extras = [name for name in ("origin", "doc") if name in dataset.column_names]
     options = {"tokenizer": tokenizer, "rules": rules, "extras": extras}
+    prompts = set(PROMPT_COLUMNS) <= set(dataset.column_names)
     report = CleaningReport()
     if isinstance(dataset, datasets.IterableDataset):
-        return _clean_stream(dataset, options, report), report
+        return _clean_stream(dataset, options, _features(extras, prompts), report), report
     encoded = dataset.map(
         encode_pairs,
         batched=True,
+        with_indices=True,
         fn_kwargs=options,
         remove_columns=dataset.column_names,
-        features=_features([*extras, "reason"]),
+        features=_features([*extras, "reason"], prompts),
         desc="Tokenizing pairs",
     )
     reasons = _mark_duplicates(encoded)
     report.count(reasons)
     if report.kept == 0:
-        raise ValueError(f"no pair is left after cleaning with max_length={max_length}: {report}")
+        raise ValueError(f"no pair is left after cleaning with max_length={max_length}: {report}; {report.advice()}")
     kept = [index for index, reason in enumerate(reasons) if reason == KEPT]
     return encoded.remove_columns("reason").select(kept), report
 
 
 def encode_pairs(
-    batch: dict[str, list[Any]], tokenizer: PreTrainedTokenizerBase, rules: dict[str, Any], extras: list[str]
+    batch: dict[str, list[Any]],
+    indices: list[int],
+    tokenizer: PreTrainedTokenizerBase,
+    rules: dict[str, Any],
+    extras: list[str],
 ) -> dict[str, list[Any]]:
     """
     Tokenize a batch of pairs and say for each whether it stays.
 
     Args:
-        batch (`dict[str, list]`): columns `source` and `target`, and those in `extras`.
+        batch (`dict[str, list]`): columns `source` and `target`, those in `extras`, and optionally `source_prompt`,
+            `target_prompt` and `row`.
+        indices (`list[int]`): places of the pairs in the data set; their rows, where there is no `row`.
         tokenizer (`PreTrainedTokenizerBase`): tokenizer with an eos token.
         rules (`dict[str, Any]`): `max_length` and `max_length_ratio`.
         extras (`list[str]`): columns to carry along.
 
     Returns:
-        `dict[str, list]`: `source_ids`, `target_ids`, `target_bytes`, `reason` (empty text for a pair that stays) and
-            the extras.
+        `dict[str, list]`: `source_ids`, `target_ids`, `target_bytes`, `row`, `prompt_tokens` if there are prompts,
+            `reason` (empty text for a pair that stays) and the extras.
     """
-    sources = _tokenize(batch["source"], tokenizer)
-    targets = _tokenize(batch["target"], tokenizer)
-    texts = zip(batch["source"], batch["target"], strict=True)
+    sources, targets = _tokenize(batch["source"], tokenizer), _tokenize(batch["target"], tokenizer)
+    heads = _read_prompts(batch)
+    source_heads, target_heads = (_tokenize_heads(side, tokenizer) for side in zip(*heads, strict=True))
+    texts = zip(*(batch[name] for name in ("source", "target", *PROMPT_COLUMNS) if name in batch), strict=True)
     reasons = [
-        "not_text" if None in pair else _length_reason(len(source), len(target), rules)
-        for pair, source, target in zip(texts, sources, targets, strict=True)
+        _reason(pair, (len(source), len(target)), head, (len(source_head), len(target_head)), rules)
+        for pair, source, target, head, source_head, target_head in zip(
+            texts, sources, targets, heads, source_heads, target_heads, strict=True
+        )
     ]
     eos = tokenizer.eos_token_id
-    return {
-        "source_ids": [[*ids, eos] for ids in sources],
-        "target_ids": [[*ids, eos] for ids in targets],
-        "target_bytes": [len((text or "").strip().encode()) for text in batch["target"]],
+    encoded: dict[str, list[Any]] = {
+        "source_ids": [[*head, *ids, eos] for head, ids in zip(source_heads, sources, strict=True)],
+        "target_ids": [[*head, *ids, eos] for head, ids in zip(target_heads, targets, strict=True)],
+        "target_bytes": [
+            len((head + (text or "").strip()).encode()) for (_, head), text in zip(heads, batch["target"], strict=True)
+        ],
+        "row": batch.get("row", indices),
         "reason": reasons,
         **{name: batch[name] for name in extras},
     }
+    return encoded | ({"prompt_tokens": [len(head) for head in target_heads]} if PROMPT_COLUMNS[0] in batch else {})
+
+
+def _read_prompts(batch: dict[str, list[Any]]) -> list[tuple[str, str]]:
+    """Both prompts of each pair, each with the line end that parts it from the response; empty where there is none."""
+    if PROMPT_COLUMNS[0] not in batch:
+        return [("", "")] * len(batch["source"])
+    sides = ([(text or "").strip() for text in batch[name]] for name in PROMPT_COLUMNS)
+    pairs = list(zip(*sides, strict=True))
+    return [(f"{source}\n" if source else "", f"{target}\n" if target else "") for source, target in pairs]
+
+
+def _tokenize_heads(heads: tuple[str, ...], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
+    if not any(heads):
+        return [[]] * len(heads)
+    return tokenizer(list(heads), add_special_tokens=False, verbose=False)["input_ids"]
+
+
+def _reason(texts, lengths: tuple[int, int], heads: tuple[str, str], head_lengths, rules: dict[str, Any]) -> str:
+    if None in texts:
+        return "not_text"
+    # A prompt on one side only is a side that is missing.
+    if min(lengths) == 0 or bool(heads[0]) != bool(heads[1]):
+        return "empty"
+    return _length_reason(lengths[0] + head_lengths[0], lengths[1] + head_lengths[1], rules)
 
 
 def _tokenize(texts: list[str | None], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
@@ -143,8 +210,6 @@ def _tokenize(texts: list[str | None], tokenizer: PreTrainedTokenizerBase) -> li
 
 
 def _length_reason(source: int, target: int, rules: dict[str, Any]) -> str:
-    if min(source, target) == 0:
-        return "empty"
     if max(source, target) + 1 > rules["max_length"]:
         return "too_long"
     ratio = rules["max_length_ratio"]
@@ -154,17 +219,18 @@ def _length_reason(source: int, target: int, rules: dict[str, Any]) -> str:
 
 
 def _clean_stream(
-    dataset: datasets.IterableDataset, options: dict[str, Any], report: CleaningReport
+    dataset: datasets.IterableDataset, options: dict[str, Any], features: datasets.Features, report: CleaningReport
 ) -> datasets.IterableDataset:
-    def encode_and_count(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        encoded = encode_pairs(batch, **options)
+    def encode_and_count(batch: dict[str, list[Any]], indices: list[int]) -> dict[str, list[Any]]:
+        encoded = encode_pairs(batch, indices, **options)
         reasons = encoded.pop("reason")
         report.count(reasons)
         kept = [index for index, reason in enumerate(reasons) if reason == KEPT]
         return {name: [values[index] for index in kept] for name, values in encoded.items()}
 
-    features = _features(options["extras"])
-    return dataset.map(encode_and_count, batched=True, remove_columns=dataset.column_names, features=features)
+    return dataset.map(
+        encode_and_count, batched=True, with_indices=True, remove_columns=dataset.column_names, features=features
+    )
 
 
 def _mark_duplicates(encoded: datasets.Dataset) -> list[str]:
@@ -180,10 +246,12 @@ def _mark_duplicates(encoded: datasets.Dataset) -> list[str]:
     return reasons
 
 
-def _features(texts: list[str]) -> datasets.Features:
+def _features(texts: list[str], prompts: bool) -> datasets.Features:
     ids = {name: datasets.List(datasets.Value("int32")) for name in ("source_ids", "target_ids")}
     texts_and_reason = {name: datasets.Value("string") for name in texts}
-    return datasets.Features({**ids, "target_bytes": datasets.Value("int32"), **texts_and_reason})
+    counts = {"target_bytes": datasets.Value("int32"), "row": datasets.Value("int64")}
+    counts |= {"prompt_tokens": datasets.Value("int32")} if prompts else {}
+    return datasets.Features({**ids, **counts, **texts_and_reason})
 
 
 def _check_arguments(

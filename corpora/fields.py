@@ -8,6 +8,11 @@ from typing import Any
 from corpora.languages import Language
 
 TRANSLATION = "translation"
+PROMPT = "prompt"
+
+
+#: What comes before each side of an instruction pair, as [`read_pairs`] names it.
+PROMPT_COLUMNS = ("source_prompt", "target_prompt")
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,7 @@ class PairFields:
         target (`str`): key of the target side.
         origin (`str` or `None`): column that names the corpus of the pair, if there is one.
         doc (`str` or `None`): column that names the document of the pair, if there is one.
+        prompts (`tuple[str, str]` or `None`): keys of the sides inside the column `prompt`, if there is one.
     """
 
     nested: bool
@@ -46,11 +52,13 @@ class PairFields:
     target: str
     origin: str | None
     doc: str | None
+    prompts: tuple[str, str] | None = None
 
     @property
     def extras(self) -> list[str]:
         """Names under which the extra columns are kept."""
-        return [name for name, column in (("origin", self.origin), ("doc", self.doc)) if column is not None]
+        kept = [name for name, column in (("origin", self.origin), ("doc", self.doc)) if column is not None]
+        return [*kept, *PROMPT_COLUMNS] if self.prompts else kept
 
 
 def pick_column(available: Collection[str], wanted: Sequence[str], place: str, prefix: str = "") -> str:
@@ -108,7 +116,27 @@ def choose_fields(columns: Mapping[str, Any], request: PairRequest, place: str) 
     # In translation-type files the corpus stands in `source`; elsewhere a column of that name is a side of the pair.
     origins = ["origin", "source"] if nested else ["origin"]
     origin = next((name for name in origins if name in columns and name not in (source, target)), None)
-    return PairFields(nested, source, target, origin, "doc" if "doc" in columns else None)
+    prompts = _prompt_keys(columns, (source, target), request, place)
+    return PairFields(nested, source, target, origin, "doc" if "doc" in columns else None, prompts)
+
+
+def _prompt_keys(
+    columns: Mapping[str, Any], sides: tuple[str, str], request: PairRequest, place: str
+) -> tuple[str, str] | None:
+    if PROMPT not in columns or PROMPT in sides:
+        return None
+    prompt = columns[PROMPT]
+    if not isinstance(prompt, Mapping):
+        raise ValueError(
+            f"{place}: field 'prompt' must map language codes to texts, as 'translation' does, got "
+            f"{type(prompt).__name__}; rename it if it is not what comes before both sides of the pair"
+        )
+    languages = (request.source_language, request.target_language)
+    source, target = (
+        pick_column(prompt, [side, *language.codes], place, f"{PROMPT}.")
+        for side, language in zip(sides, languages, strict=True)
+    )
+    return source, target
 
 
 def text_or_none(value: Any) -> str | None:
@@ -149,7 +177,8 @@ def take_pair(record: Mapping[str, Any], fields: PairFields, place: str) -> dict
         place (`str`): file and line for error messages.
 
     Returns:
-        `dict[str, str | None]`: `source`, `target`, `origin` and `doc`.
+        `dict[str, str | None]`: `source`, `target`, `origin` and `doc`, and with prompts `source_prompt` and
+            `target_prompt`; a record without a prompt has empty ones.
 
     Raises:
         `ValueError`: if a side is missing from the record.
@@ -161,9 +190,32 @@ def take_pair(record: Mapping[str, Any], fields: PairFields, place: str) -> dict
     for side in (fields.source, fields.target):
         if side not in sides:
             pick_column(sides, [side], place, prefix)
+    if record.get(PROMPT) is not None and PROMPT not in (fields.source, fields.target):
+        if fields.prompts is None:
+            raise ValueError(f"{place}: a 'prompt', but the first record of the file has none; give it an empty one")
+        if not isinstance(record[PROMPT], Mapping):
+            raise ValueError(f"{place}: field 'prompt' must map language codes to texts")
     return {
+        **take_prompts(record.get(PROMPT), fields.prompts),
         "source": text_or_none(sides[fields.source]),
         "target": text_or_none(sides[fields.target]),
         "origin": label_or_none(record.get(fields.origin)) if fields.origin else None,
         "doc": label_or_none(record.get(fields.doc)) if fields.doc else None,
     }
+
+
+def take_prompts(prompt: Mapping[str, Any] | None, keys: tuple[str, str] | None) -> dict[str, str | None]:
+    """
+    What comes before both sides of a pair.
+
+    Args:
+        prompt (`Mapping[str, Any]`, *optional*): the cell of the column `prompt`.
+        keys (`tuple[str, str]`, *optional*): where its sides are; `None` if the data has no prompts.
+
+    Returns:
+        `dict[str, str | None]`: `source_prompt` and `target_prompt`; empty if the data has no prompts.
+    """
+    if keys is None:
+        return {}
+    given = prompt or {}
+    return {name: text_or_none(given.get(key)) for name, key in zip(PROMPT_COLUMNS, keys, strict=True)}

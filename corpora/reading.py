@@ -10,6 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from corpora.fields import (
+    PROMPT,
+    PROMPT_COLUMNS,
     TRANSLATION,
     PairFields,
     PairRequest,
@@ -17,6 +19,7 @@ from corpora.fields import (
     label_or_none,
     pick_column,
     take_pair,
+    take_prompts,
     text_or_none,
 )
 from corpora.languages import find_language
@@ -45,7 +48,8 @@ def read_pairs(
     Args:
         source (`str`): Hub data set id, or a local file or folder: `.jsonl`, `.json` (one object a line), `.csv`,
             `.tsv` (each also with `.gz`) or `.parquet`. The pair is in a column `translation`
-            (`{"en": ..., "id": ...}`) or in two columns.
+            (`{"en": ..., "id": ...}`) or in two columns. A column `prompt` of the same shape makes instruction pairs:
+            the pair itself is then the response.
         source_language (`str`): code of the source language, any that `find_language` knows.
         target_language (`str`): code of the target language.
         source_column (`str`, *optional*): column of the source side; by default one named by a code of its language.
@@ -58,8 +62,9 @@ def read_pairs(
 
     Returns:
         `datasets.Dataset` or `datasets.IterableDataset`: text columns `source` and `target`, and `origin` (the corpus;
-        the column `source` of a translation-type file counts as it) and `doc` where the data has them. A null cell is
-        read as empty text and a cell that is not text as None; `clean_pairs` counts and drops both.
+        the column `source` of a translation-type file counts as it), `doc`, `source_prompt` and `target_prompt` where
+        the data has them. A null cell is read as empty text and a cell that is not text as None; `clean_pairs` counts
+        and drops both. Several text files with `doc` also give `file`, where each pair is from.
 
     Raises:
         `ValueError`: for unknown languages, missing columns and damaged data, naming file, line and field.
@@ -77,7 +82,9 @@ def read_pairs(
     files, kind = local_files(source, split, ("json", "csv", "tsv", "parquet"))
     if kind == "parquet":
         return _pairs_of_table(_load_parquet(files, streaming), request, source)
-    names = ("source", "target", *_first_fields(files, kind, request).extras)
+    extras = _first_fields(files, kind, request).extras
+    # Documents are numbered anew in each file.
+    names = ("source", "target", *extras, *(["file"] if "doc" in extras and len(files) > 1 else []))
     return _dataset_of_rows(_pairs_of_files, {"files": files, "kind": kind, "request": request}, names, streaming)
 
 
@@ -126,7 +133,7 @@ def _pairs_of_files(files: list[Path], kind: str, request: PairRequest) -> Itera
         fields: PairFields | None = None
         for place, record in read_records(path, kind):
             fields = fields or choose_fields(record, request, place)
-            yield take_pair(record, fields, place)
+            yield {**take_pair(record, fields, place), "file": str(path)}
 
 
 def _texts_of_files(files: list[Path], kind: str, column: str) -> Iterator[dict[str, str | None]]:
@@ -148,13 +155,28 @@ def _dataset_of_rows(
     features = _text_features(names)
     if streaming:
         return datasets.IterableDataset.from_generator(_only, features, {**options, "rows": rows, "names": names})
-    stream = _only(rows=rows, names=names, **options)
-    chunks = iter(lambda: list(islice(stream, ROWS_PER_CHUNK)), [])
-    schema = features.arrow_schema
-    table = pa.Table.from_batches([pa.RecordBatch.from_pylist(chunk, schema) for chunk in chunks], schema)
-    if len(table) == 0:
+    loaded = dataset_of_rows(_only(rows=rows, names=names, **options), features)
+    if len(loaded) == 0:
         raise ValueError(f"no rows in {', '.join(str(path) for path in options['files'])}")
-    return datasets.Dataset(table)
+    return loaded
+
+
+def dataset_of_rows(rows: Iterator[dict[str, Any]], features: datasets.Features) -> datasets.Dataset:
+    """
+    Rows to a data set in memory, without ever holding all of them as Python objects.
+
+    Args:
+        rows (`Iterator[dict]`): the rows.
+        features (`datasets.Features`): their columns.
+
+    Returns:
+        `datasets.Dataset`: the rows, in order.
+    """
+    chunks = iter(lambda: list(islice(rows, ROWS_PER_CHUNK)), [])
+    schema = features.arrow_schema
+    return datasets.Dataset(
+        pa.Table.from_batches([pa.RecordBatch.from_pylist(chunk, schema) for chunk in chunks], schema)
+    )
 
 
 def _only(
@@ -179,8 +201,9 @@ def _columns(table: AnyDataset) -> dict[str, Any]:
     if table.features is None:
         return next(iter(table), {})
     columns = dict(table.features)
-    if isinstance(columns.get(TRANSLATION), datasets.Translation):
-        columns[TRANSLATION] = {code: datasets.Value("string") for code in columns[TRANSLATION].languages}
+    for name in (TRANSLATION, PROMPT):
+        if isinstance(columns.get(name), datasets.Translation):
+            columns[name] = {code: datasets.Value("string") for code in columns[name].languages}
     return columns
 
 
@@ -213,6 +236,9 @@ def _take_pairs(batch: dict[str, list[Any]], fields: PairFields) -> dict[str, li
     taken = {name: [text_or_none(value) for value in values] for name, values in columns.items()}
     labels = {"origin": fields.origin, "doc": fields.doc}
     taken |= {name: [label_or_none(value) for value in batch[column]] for name, column in labels.items() if column}
+    if fields.prompts:
+        prompts = [take_prompts(prompt, fields.prompts) for prompt in batch[PROMPT]]
+        taken |= {name: [prompt[name] for prompt in prompts] for name in PROMPT_COLUMNS}
     return taken
 
 

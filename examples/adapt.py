@@ -25,15 +25,10 @@ from evaluation import evaluate_bitext
 from model_cards import comparison_rows, format_value, write_card
 from model_cards.files import write_whole
 from trainers import SensiaConfig, SensiaTrainer, parse_arguments
-from trainers.adaptation import (
-    AdaptArguments,
-    PairSet,
-    load_base,
-    load_eval_pairs,
-    load_train_pairs,
-)
+from trainers.adaptation import AdaptArguments, load_base
 from trainers.checkpoints import find_checkpoint
 from trainers.results import continue_prompts, describe_run
+from trainers.training_data import PairSet, load_eval_pairs, load_train_pairs
 
 
 def main():
@@ -41,18 +36,23 @@ def main():
     set_seed(config.seed)
     checkpoint = find_checkpoint(config, args)
     model, tokenizer = load_base(
-        args.model, tokenizer_name=args.tokenizer, attn_implementation=args.attn_implementation
+        args.model, tokenizer_name=args.tokenizer, attn_implementation=args.attn_implementation, dropout=args.dropout
     )
     positions = model.config.max_position_embeddings
     with PartialState().main_process_first():
         train = load_train_pairs(args, tokenizer, min(args.max_length, positions), config.seed)
         evals = load_eval_pairs(args, tokenizer, positions)
     say(f"{args.model_name}: {model.num_parameters():,} parameters, {args.source.name} to {args.target.name}")
-    for pairs in (train, *evals):
+    for pairs in (*train.parts, *evals):
         say(f"  {pairs.name}: {pairs.report}")
     watched = {each.name: each.pairs.select(range(min(args.eval_pairs, len(each.pairs)))) for each in evals}
     trainer = SensiaTrainer(
-        model, config, train_dataset=train.pairs, eval_dataset=watched or None, processing_class=tokenizer
+        args.with_adapter(model),
+        config,
+        train_dataset=train.pairs,
+        train_texts=train.texts,
+        eval_dataset=watched or None,
+        processing_class=tokenizer,
     )
     before = measure(trainer, evals)
     if checkpoint:

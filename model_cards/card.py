@@ -8,7 +8,15 @@ from typing import Any
 
 from huggingface_hub import ModelCard
 
-from model_cards.comparison import comparison_rows, format_change, format_value, metric_notes
+from model_cards.comparison import (
+    comparison_metrics,
+    comparison_rows,
+    format_change,
+    format_value,
+    metric_label,
+    metric_notes,
+)
+from model_cards.curriculum import PHASE_HEADERS, curriculum_sentence, phase_rows
 from model_cards.files import write_whole
 from model_cards.limits import limit_sentences
 from model_cards.metadata import card_metadata, eval_results_yaml
@@ -22,7 +30,7 @@ EVAL_RESULTS = Path(".eval_results", "sensia.yaml")
 
 #: The plots that a card may show: file name -> what is to be seen there.
 CAPTIONS = {
-    "losses.png": "The loss terms without their weights, by phase. Thin: as logged, thick: running mean.",
+    "losses.png": "The loss terms without their weights; shades are phases. Thin: as logged, thick: running mean.",
     "recall.png": "Translation retrieval on held-out sentence pairs.",
     "bits_per_byte.png": "Bits per byte of held-out text.",
     "entropy.png": "Entropy of the mixture of senses; 0 is a single sense. Thin: as logged, thick: running mean.",
@@ -71,15 +79,17 @@ def _with_licence(text: str, license_id: str | None) -> str:
 
 
 def _comparison(entry: Mapping[str, Any]) -> dict[str, Any]:
-    described = f"{entry['rows']:,} rows of `{entry['file']}`"
+    described = f"{entry['rows']:,} rows of `{entry['file']}`{_by_chance(entry)}"
     rows = [
         [
             f"{label}{_ARROWS[better]}",
             format_value(label, before),
-            format_value(label, after),
+            format_value(label, after) + _interval(entry, metric),
             format_change(label, before, after),
         ]
-        for label, before, after, better in comparison_rows(entry)
+        for metric, (label, before, after, better) in zip(
+            comparison_metrics(entry), comparison_rows(entry), strict=True
+        )
     ]
     return {
         "title": entry["dataset"],
@@ -87,6 +97,18 @@ def _comparison(entry: Mapping[str, Any]) -> dict[str, Any]:
         "about": _with_licence(described, entry.get("license")),
         "rows": rows,
     }
+
+
+def _interval(entry: Mapping[str, Any], metric: str) -> str:
+    interval = (entry.get("intervals") or {}).get(metric)
+    return "" if interval is None else f" ({interval[0]:.4f} to {interval[1]:.4f})"
+
+
+def _by_chance(entry: Mapping[str, Any]) -> str:
+    """One level where all metrics share it, as the scores of multiple choice do; else that of each."""
+    levels = {value: metric for metric, value in (entry.get("chance") or {}).items()}
+    shown = [f"{value:.4f} ({metric_label(metric).lower()})" for value, metric in levels.items()]
+    return f", by chance {', '.join(shown) if len(shown) > 1 else f'{next(iter(levels)):.4f}'}" if levels else ""
 
 
 def _sample(sample: Mapping[str, str]) -> dict[str, str]:
@@ -151,6 +173,9 @@ def _context(results: Mapping[str, Any], plots: Mapping[str, str]) -> dict[str, 
         "notes": metric_notes(results["evaluation"]),
         "samples": [_sample(sample) for sample in results["samples"]],
         "duration": _duration(training["seconds"]),
+        "curriculum": curriculum_sentence(training),
+        "phase_headers": PHASE_HEADERS,
+        "phases": phase_rows(training),
         "schedule": _settings({name: knob for name, knob in training["schedule"].items() if name != "name"}),
         "hyperparameters": _settings(training["hyperparameters"]),
         "data_rows": [_dataset(data) for data in results["datasets"]],

@@ -22,7 +22,7 @@ LABELS = {
 
 NOT_MEASURED = "not measured"
 
-_SHARES = ("recall", "accuracy")
+_SHARES = ("recall", "accuracy", "precision", "mrr", "spearman")
 _LOWER = ("perplexity", "bits_per_byte", "loss")
 
 _NOTES = {
@@ -30,6 +30,16 @@ _NOTES = {
     "bits_per_byte": "Bits per byte measure the same text without regard to how it is cut into tokens.",
     "recall@1": "Recall@1 is the share of sentences whose nearest neighbour in the other language, by cosine, is "
     "their translation. Context vectors are the model's output at the last token, sense vectors the pooled senses.",
+    "mrr": "MRR is the mean of one over the place of the translation among all sentences of the other language.",
+    "margin_recall": "Margin recall divides cosines by those to the nearest neighbours before it looks for the "
+    "nearest.",
+    "accuracy_per_byte": "Accuracy is of the answer with the highest log-likelihood after its context; per byte, "
+    "divided by the answer's length; PMI, less its log-likelihood after a neutral context.",
+    "accuracy_transfer": "Accuracy of topics is a linear probe's on frozen sentence vectors: transfer learns on the "
+    "source language and is tested on the target language.",
+    "precision": "Precision@k is the share of English words with a translation among the k nearest target words.",
+    "spearman": "Spearman is the rank correlation of cosines with people's scores of likeness. The best sense is the "
+    "best on these very pairs.",
     "entropy": "Sense entropy says over how many senses a position spreads: 0 is one sense.",
 }
 

@@ -62,7 +62,7 @@ def phase_spans(history: Sequence[Record]) -> list[tuple[str, int, int]]:
 
 
 def _shade_phases(panels: Sequence[Axes], spans: Sequence[tuple[str, int, int]]) -> None:
-    if not spans:
+    if len(spans) < 2:  # a single shade tells nothing apart
         return
     length = spans[-1][2] - spans[0][1]
     shades = {name: _PHASE_SHADES[index % 3] for index, name in enumerate(dict.fromkeys(span[0] for span in spans))}

@@ -101,6 +101,13 @@ ROLE = Field("'train' or 'dev'", lambda value: value in ("train", "dev"))
 DATE = Field("an ISO date such as '2026-01-31'", _is_date)
 COUNTS = Field("an object of whole numbers", _mapping_of(_is_count))
 METRICS = Field("an object of finite numbers", _mapping_of(is_number))
+INTERVALS = Field(
+    "an object of pairs of finite numbers",
+    _mapping_of(lambda value: isinstance(value, list) and len(value) == 2 and all(map(is_number, value))),
+)
+WEIGHTS = Field(
+    "three finite numbers", lambda value: isinstance(value, list) and len(value) == 3 and all(map(is_number, value))
+)
 KNOBS = Field("an object of JSON values without NaN or infinity", _mapping_of(_is_plain))
 TEXTS = Field("an object of strings", _mapping_of(_is_text))
 # A training log holds what its trainer logs, NaN included: only what the plots can show is taken from it.
@@ -135,6 +142,10 @@ EVALUATION = {
     "license?": TEXT,
     "before": METRICS,
     "after": METRICS,
+    # Of a task that examples/score.py measured: its kind, what guessing gives, and intervals of `after`.
+    "task?": TEXT,
+    "chance?": METRICS,
+    "intervals?": INTERVALS,
 }
 
 TRAINING = {
@@ -145,7 +156,28 @@ TRAINING = {
     "seconds": NUMBER,
     "device": TEXT,
     "precision": TEXT,
+    # Where an adapter was trained instead of the whole model, into which it is merged.
+    "adapter?": {
+        "method": TEXT,
+        "rank": COUNT,
+        "alpha": NUMBER,
+        "dropout": NUMBER,
+        "targets": [TEXT],
+        "trained_parameters": COUNT,
+        "share": NUMBER,
+    },
     "schedule": KNOBS,
+    # The phases that came, in order, with their steps counted from 1; a curriculum without phases is a single one.
+    "phases?": [
+        {
+            "name": TEXT,
+            "first_step": COUNT,
+            "last_step": COUNT,
+            "weights": WEIGHTS,
+            "end_weights": WEIGHTS,
+            "frozen?": TEXT,
+        }
+    ],
     "hyperparameters": KNOBS,
     "history": [STEP],
     "evaluations": [STEP],

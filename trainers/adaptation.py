@@ -1,22 +1,29 @@
-"""What an adaptation starts from: its arguments, the base model, and pairs ready to train on."""
+"""What an adaptation starts from: its arguments and the base model."""
 
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 
 from datasets import Dataset, IterableDataset
+from peft import PeftModel
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from corpora import CleaningReport, clean_pairs, find_language, read_pairs
-from modeling_sensia import BackpackForCausalLM
+from corpora import find_language, read_pairs
+from modeling_sensia import BackpackConfig, BackpackForCausalLM
+
+from .adapters import AdapterArguments, with_adapter
 
 
 @dataclass
-class AdaptArguments:
+class AdaptArguments(AdapterArguments):
     """What to adapt, to what, and on which text; see each field's help."""
 
     model: str = field(metadata={"help": "English Backpack to start from: Hub id or folder."})
-    train_data: str = field(
-        metadata={"help": "Bitext: Hub data set id, or .jsonl, .jsonl.gz, .parquet, .csv or .tsv file."}
+    train_data: list[str] = field(
+        metadata={
+            "help": "Bitext, one or several: Hub data set ids, or .jsonl, .jsonl.gz, .parquet, .csv or .tsv files. "
+            "Several are concatenated, or, streamed, read in equal shares, unless weights or a temperature are given."
+        }
     )
     target_language: str = field(metadata={"help": "Language to adapt to: ISO 639-1, ISO 639-3 or FLORES code."})
     tokenizer: str | None = field(
@@ -39,6 +46,31 @@ class AdaptArguments:
         default=None,
         metadata={"help": "Attention of the trunk: sdpa or eager, which is faster on short sentences without a GPU."},
     )
+    data_weights: list[float] = field(
+        default_factory=list,
+        metadata={
+            "help": "Share of each of several data sets, one positive number each. An epoch ends when all have been "
+            "read to their end; the others are read again until then."
+        },
+    )
+    data_temperature: float | None = field(
+        default=None,
+        metadata={
+            "help": "Instead of weights: shares proportional to rows^(1/T). 1 keeps the proportions, more brings them "
+            "together. Not for streams, whose rows are not known."
+        },
+    )
+    join_documents: bool = field(
+        default=False,
+        metadata={"help": "Join consecutive pairs of one document (column doc), as many as max_length allows."},
+    )
+    text_data: list[str] = field(
+        default_factory=list,
+        metadata={"help": "Text of the target language for the language model loss; see text_rate."},
+    )
+    dropout: float | None = field(
+        default=None, metadata={"help": "Dropout of trunk and senses while training, if not the base model's own."}
+    )
     streaming: bool = field(default=False, metadata={"help": "Read the training bitext as it is needed."})
     shuffle_buffer: int = field(default=10_000, metadata={"help": "Pairs that a stream is shuffled within."})
     max_length: int = field(
@@ -50,11 +82,41 @@ class AdaptArguments:
 
     def __post_init__(self):
         self.source, self.target = find_language(self.source_language), find_language(self.target_language)
+        # A YAML file may name a single one without a list.
+        self.train_data = [self.train_data] if isinstance(self.train_data, str) else list(self.train_data)
+        self.text_data = [self.text_data] if isinstance(self.text_data, str) else list(self.text_data)
+        self._check_shares()
         for entry in self.eval_data:
             if not all(entry.partition("=")):
                 raise ValueError(f"`eval_data` entries are NAME=FILE, got {entry!r}.")
+        self.check_adapter()
         if self.model_name is None:
             self.model_name = f"{Path(self.model).name}-{self.target.iso1 or self.target.iso3}"
+
+    def _check_shares(self):
+        if not self.train_data:
+            raise ValueError("`train_data` names no data set.")
+        if self.data_weights and self.data_temperature is not None:
+            raise ValueError("Give `data_weights` or `data_temperature`, not both.")
+        if self.data_weights and (
+            len(self.data_weights) != len(self.train_data) or not all(0 < weight < inf for weight in self.data_weights)
+        ):
+            raise ValueError(
+                f"`data_weights` must be one positive number for each of the {len(self.train_data)} data sets of "
+                f"`train_data`, got {self.data_weights}."
+            )
+        if self.data_temperature is None:
+            return
+        if self.streaming:
+            raise ValueError(
+                "`data_temperature` needs the number of rows, which a stream does not know: use `data_weights`."
+            )
+        if not 0 < self.data_temperature < inf:
+            raise ValueError(f"`data_temperature` must be a positive number, got {self.data_temperature}.")
+
+    def with_adapter(self, model: PreTrainedModel) -> PreTrainedModel | PeftModel:
+        """The base model, as it is or, with `use_peft`, under an adapter; see [`with_adapter`]."""
+        return with_adapter(model, self, self.model)
 
     def locate(self, name: str) -> str:
         """
@@ -78,28 +140,12 @@ class AdaptArguments:
         )
 
 
-@dataclass
-class PairSet:
-    """
-    Bitext ready for a model.
-
-    Args:
-        name (`str`): what tables call it.
-        path (`str`): file or Hub id.
-        pairs (`datasets.Dataset` or `IterableDataset`): from [`corpora.clean_pairs`].
-        report (`CleaningReport`): what was dropped.
-        fertility (`dict`): tokens per word of each side; empty for a stream, and for a side without spaces.
-    """
-
-    name: str
-    path: str
-    pairs: Dataset | IterableDataset
-    report: CleaningReport
-    fertility: dict[str, float] = field(default_factory=dict)
-
-
 def load_base(
-    name: str, *, tokenizer_name: str | None = None, attn_implementation: str | None = None
+    name: str,
+    *,
+    tokenizer_name: str | None = None,
+    attn_implementation: str | None = None,
+    dropout: float | None = None,
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """
     Loads the Backpack to adapt and its tokenizer.
@@ -108,11 +154,15 @@ def load_base(
         name (`str`): Hub id or folder, in our layout or the public one.
         tokenizer_name (`str`, *optional*, defaults to `name`): Hub id or folder of the tokenizer.
         attn_implementation (`str`, *optional*): attention of the trunk, as transformers names them.
+        dropout (`float`, *optional*): dropout of trunk and senses, instead of the model's own.
 
     Raises:
         ValueError: if it is not a Backpack, the tokenizer has no end-of-text token, or more tokens than the model.
     """
-    model = BackpackForCausalLM.from_pretrained(name, dtype="float32", attn_implementation=attn_implementation)
+    config = None if dropout is None else _with_dropout(BackpackConfig.from_pretrained(name), dropout)
+    model = BackpackForCausalLM.from_pretrained(
+        name, config=config, dtype="float32", attn_implementation=attn_implementation
+    )
     tokenizer_name = tokenizer_name or name
     tokenizer = AutoTokenizer.from_pretrained(tokenizer_name)
     if tokenizer.eos_token_id is None:
@@ -127,49 +177,12 @@ def load_base(
     return model, tokenizer
 
 
-def load_train_pairs(args: AdaptArguments, tokenizer: PreTrainedTokenizerBase, max_length: int, seed: int) -> PairSet:
-    """
-    Reads, cleans and, where streamed, shuffles the training bitext.
-
-    Args:
-        args ([`AdaptArguments`]): names the data.
-        tokenizer (`PreTrainedTokenizerBase`): the base model's.
-        max_length (`int`): longest side in tokens.
-        seed (`int`): of a stream's shuffling.
-    """
-    options = {"split": args.data_split, "config_name": args.data_config}
-    dataset = args.read(args.train_data, streaming=args.streaming, **options)
-    if args.streaming:
-        dataset = dataset.shuffle(seed=seed, buffer_size=args.shuffle_buffer)
-    pairs, report = clean_pairs(dataset, tokenizer, max_length=max_length)
-    return PairSet("train", args.locate(args.train_data), pairs, report)
-
-
-def load_eval_pairs(args: AdaptArguments, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[PairSet]:
-    """
-    Reads and cleans the held-out bitext, in the order given.
-
-    Args:
-        args ([`AdaptArguments`]): names the data.
-        tokenizer (`PreTrainedTokenizerBase`): the base model's.
-        max_length (`int`): longest side in tokens.
-    """
-    sets = []
-    for entry in args.eval_data:
-        name, _, path = entry.partition("=")
-        dataset = args.read(path)
-        pairs, report = clean_pairs(dataset, tokenizer, max_length=max_length)
-        sets.append(PairSet(name, args.locate(path), pairs, report, _fertility(dataset, tokenizer)))
-    return sets
-
-
-def _fertility(dataset: Dataset, tokenizer: PreTrainedTokenizerBase) -> dict[str, float]:
-    """Tokens per word. A side whose words are longer than 20 letters on average is written without spaces."""
-    fertility = {}
-    for side in ("source", "target"):
-        texts = [text for text in dataset[side] if text]
-        words, letters = sum(len(text.split()) for text in texts), sum(map(len, texts))
-        if words and letters / words <= 20:
-            tokens = sum(map(len, tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]))
-            fertility[side] = tokens / words
-    return fertility
+def _with_dropout(config: BackpackConfig, dropout: float) -> BackpackConfig:
+    """A configuration in which every dropout, however the trunk calls its own, is this one."""
+    if not 0 <= dropout < 1:
+        raise ValueError(f"`dropout` must lie in [0, 1), got {dropout}.")
+    for name, value in config.trunk_config.to_dict().items():
+        if name.endswith(("dropout", "pdrop")) and isinstance(value, int | float):
+            setattr(config.trunk_config, name, dropout)
+    config.sense_dropout = dropout
+    return config

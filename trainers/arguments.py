@@ -41,7 +41,7 @@ def parse_arguments(*dataclass_types: type, description: str, arguments: Sequenc
     )
     if unknown:
         known = [option for action in parser._actions for option in action.option_strings]
-        raise ValueError(f"Unknown setting `{unknown[0]}`.{_nearest(unknown[0].partition('=')[0], known)}")
+        raise ValueError(f"Unknown setting `{unknown[0]}`.{did_you_mean(unknown[0].partition('=')[0], known)}")
     # `--config` itself is no dataclass's; it comes back in a namespace behind them.
     return tuple(parsed[: len(dataclass_types)])
 
@@ -82,10 +82,17 @@ def read_config(path: str | Path, dataclass_types: Sequence[type]) -> dict[str, 
     known = {field.name for dataclass_type in dataclass_types for field in fields(dataclass_type) if field.init}
     for name in settings:
         if name not in known:
-            raise ValueError(f"{path}: unknown setting `{name}`.{_nearest(str(name), known)}")
+            raise ValueError(f"{path}: unknown setting `{name}`.{did_you_mean(str(name), known)}")
     return settings
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """
+    A sentence that offers the nearest known name, for the end of an error message; empty where none is near.
+
+    Args:
+        name (`str`): what was given.
+        known (`Iterable[str]`): what there is.
+    """
     nearest = difflib.get_close_matches(name, known, n=1)
     return f" Did you mean `{nearest[0]}`?" if nearest else ""

@@ -8,6 +8,8 @@ from pathlib import Path
 from huggingface_hub import CommitInfo, CommitOperationAdd, HfApi
 from transformers.trainer import TRAINING_ARGS_NAME
 
+#: Folder of a published model that holds the adapter alone; the model itself has it merged in.
+ADAPTER_FOLDER = "adapter"
 #: What a model repository of ours consists of. Pickles, event files and checkpoints are not named, so never sent.
 PUBLISHED_FILES = (
     "README.md",
@@ -18,6 +20,8 @@ PUBLISHED_FILES = (
     "model.safetensors.index.json",
     "adapter_config.json",
     "adapter_model.safetensors",
+    f"{ADAPTER_FOLDER}/adapter_*.json",
+    f"{ADAPTER_FOLDER}/adapter_*.safetensors",
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
@@ -100,7 +104,8 @@ def stage(folder: Path, staging: Path) -> Path:
     Copies what belongs on the Hub aside, so that it can be sent while the folder is rotated away.
 
     Args:
-        folder (`Path`): a checkpoint.
+        folder (`Path`): a checkpoint. An adapter goes to [`ADAPTER_FOLDER`]: beside a whole model it would be loaded
+            instead of that.
         staging (`Path`): where to; replaced.
 
     Returns:
@@ -108,8 +113,9 @@ def stage(folder: Path, staging: Path) -> Path:
     """
     shutil.rmtree(staging, ignore_errors=True)
     for name in published_files(folder):
-        (staging / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(folder / name, staging / name)
+        copy = staging / (Path(ADAPTER_FOLDER, name) if name.parts[0].startswith("adapter_") else name)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(folder / name, copy)
     return staging
 
 

@@ -1,14 +1,21 @@
 """The stock Trainer with what is saved and published of ours: no pickles, and one commit of named files."""
 
+from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import CommitInfo, HfApi
+from peft import PeftModel
+from torch import nn
+from torch.distributed.fsdp import FSDPModule
+from transformers import PreTrainedTokenizerBase
 from transformers.trainer_utils import HubStrategy
 from transformers.utils import logging
 from transformers.utils.hub import PushInProgress
 
+from .adapters import save_adapter, save_merged
 from .checkpointing_trainer import CheckpointingTrainer
 from .publishing import publish, remove_pickled_arguments, stage
 
@@ -19,8 +26,21 @@ class PublishingTrainer(CheckpointingTrainer):
     """`transformers.Trainer`, whose pushes are whole commits of a model with its code, tokenizer and card."""
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None):
-        super()._save(output_dir, state_dict)
-        remove_pickled_arguments(Path(output_dir) if output_dir else self.output_folder)
+        folder = Path(output_dir) if output_dir else self.output_folder
+        model = self.accelerator.unwrap_model(self.model)
+        if isinstance(model, PeftModel) and self.args.should_save:
+            self._save_adapted(model, folder, state_dict)
+        else:
+            with _class_of_ours(model):
+                super()._save(output_dir, state_dict)
+            remove_pickled_arguments(folder)
+
+    def _save_adapted(self, model: PeftModel, folder: Path, state_dict: dict[str, Any] | None):
+        """A checkpoint holds the adapter alone; everywhere else, what is saved is a whole model."""
+        save = save_adapter if self._writing else save_merged
+        save(model, folder, state_dict)
+        if isinstance(self.processing_class, PreTrainedTokenizerBase):
+            self.processing_class.save_pretrained(folder)
 
     def init_hf_repo(self, token: str | None = None, private: bool | None = None):
         """
@@ -111,3 +131,15 @@ class PublishingTrainer(CheckpointingTrainer):
 def _warn_of_failed_push(push: Future):
     if not push.cancelled() and (error := push.exception()):
         logger.warning(f"{error}\nTraining goes on; the next save is pushed again.")
+
+
+@contextmanager
+def _class_of_ours(model: nn.Module) -> Iterator[None]:
+    """FSDP2 gives a model a class of its own, whose name and code would be saved in place of the model's."""
+    given = type(model)
+    if issubclass(given, FSDPModule):
+        model.__class__ = given.__bases__[-1]
+    try:
+        yield
+    finally:
+        model.__class__ = given

@@ -13,10 +13,12 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArgum
 
 from corpora import Language, describe_file
 
-from .adaptation import AdaptArguments, PairSet
-from .schedule import PHASES
+from .adaptation import AdaptArguments
+from .adapters import base_parameters, describe_adapter
+from .health import limits_of_run
 from .sensia_config import SensiaConfig
 from .sensia_trainer import SensiaTrainer
+from .training_data import PairSet, TrainingData
 
 _LIBRARIES = ("torch", "transformers", "accelerate", "datasets", "tokenizers", "safetensors", "huggingface-hub")
 #: Of the Trainer's own settings, those that shape what is learned; all of SENSIA's are listed.
@@ -48,7 +50,7 @@ def describe_run(
     args: AdaptArguments,
     config: SensiaConfig,
     trainer: SensiaTrainer,
-    train: PairSet,
+    train: TrainingData,
     evals: list[PairSet],
     before: dict[str, dict[str, float]],
     after: dict[str, dict[str, float]],
@@ -61,7 +63,7 @@ def describe_run(
     Args:
         args ([`AdaptArguments`]), config ([`SensiaConfig`]): the settings.
         trainer ([`SensiaTrainer`]): after training.
-        train, evals ([`PairSet`]): the data.
+        train ([`TrainingData`]), evals (`list` of [`PairSet`]): the data.
         before, after (`dict`): metrics of [`evaluation.evaluate_bitext`] by the name of each evaluation set.
         samples (`list` of `dict`): of [`continue_prompts`].
         command (`str`): what was typed.
@@ -70,8 +72,9 @@ def describe_run(
         `dict`: JSON values only; files by base name and hash.
     """
     base = _base_model(args.model)
-    datasets = [_describe_data(train, "train", args), *(_describe_data(each, "dev", args) for each in evals)]
-    license_id, reason = _license(args, base, datasets[0])
+    trained_on = [_describe_data(each, "train", args) for each in train.parts]
+    held_out = [_describe_data(each, "dev", args) for each in evals]
+    license_id, reason = _license(args, base, trained_on)
     return {
         "model_name": args.model_name,
         "repo_id": trainer.hub_model_id if config.push_to_hub else None,
@@ -79,16 +82,16 @@ def describe_run(
         "languages": {"source": _describe_language(args.source), "target": _describe_language(args.target)},
         "license": license_id,
         "license_reason": reason,
-        "datasets": datasets,
+        "datasets": [*trained_on, *held_out],
         "model": _describe_model(trainer.accelerator.unwrap_model(trainer.model)),
-        "training": _describe_training(config, trainer),
+        "training": describe_training(config, trainer),
         "evaluation": [
             _describe_evaluation(each, described, before[each.name], after[each.name])
-            for each, described in zip(evals, datasets[1:], strict=True)
+            for each, described in zip(evals, held_out, strict=True)
         ],
         "samples": samples,
         "fertility": evals[0].fertility if evals else None,
-        "limits": _limits(args, evals),
+        "limits": _limits(args, evals, trainer),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
         "command": command,
         "seed": config.seed,
@@ -121,12 +124,15 @@ def continue_prompts(
     return samples
 
 
-def _limits(args: AdaptArguments, evals: list[PairSet]) -> list[str]:
+def _limits(args: AdaptArguments, evals: list[PairSet], trainer: SensiaTrainer) -> list[str]:
+    num_senses = trainer.accelerator.unwrap_model(trainer.model).config.num_senses
+    went_wrong = list(limits_of_run(trainer.state.log_history, trainer.args, num_senses))
     if not any(len(each.pairs) > args.eval_pairs for each in evals):
-        return []
+        return went_wrong
     return [
+        *went_wrong,
         f"The curves while training are over the first {args.eval_pairs} pairs of each set, among which a translation "
-        "is easier to find than among all; the tables are over the whole sets."
+        "is easier to find than among all; the tables are over the whole sets.",
     ]
 
 
@@ -171,9 +177,11 @@ def _count_origins(pairs: PairSet) -> list[dict[str, Any]]:
     return [{"name": name, "rows": rows} for name, rows in sorted(counts.items(), key=lambda item: -item[1])]
 
 
-def _license(args: AdaptArguments, base: dict[str, Any], train: dict[str, Any]) -> tuple[str, str]:
+def _license(args: AdaptArguments, base: dict[str, Any], train: list[dict[str, Any]]) -> tuple[str, str]:
+    unstated = "licences that were not stated"
+    licenses = dict.fromkeys(each["license"] or unstated for each in train)
     stated = f"The base model is under {base['license'] or 'a licence that its card does not state'}, the training "
-    stated += f"bitext under {train['license'] or 'licences that were not stated'}."
+    stated += f"bitext under {', '.join(licenses)}."
     if args.model_license is None:
         return "other", f"{stated} No licence was chosen for the adapted model; who publishes it has to."
     return args.model_license, f"{stated} The adapted model follows the most demanding of them: {args.model_license}."
@@ -182,7 +190,7 @@ def _license(args: AdaptArguments, base: dict[str, Any], train: dict[str, Any]) 
 def _describe_model(model: PreTrainedModel) -> dict[str, Any]:
     config = model.config
     return {
-        "parameters": model.num_parameters(),
+        "parameters": base_parameters(model),
         "num_senses": config.num_senses,
         "hidden_size": config.hidden_size,
         "layers": config.trunk_config.num_hidden_layers,
@@ -192,11 +200,21 @@ def _describe_model(model: PreTrainedModel) -> dict[str, Any]:
     }
 
 
-def _describe_training(config: SensiaConfig, trainer: SensiaTrainer) -> dict[str, Any]:
+def describe_training(config: SensiaConfig, trainer: SensiaTrainer) -> dict[str, Any]:
+    """
+    The part of [`describe_run`] that tells of the training itself.
+
+    Args:
+        config ([`SensiaConfig`]), trainer ([`SensiaTrainer`]): as there.
+
+    Returns:
+        `dict`: JSON values only; settings that mean nothing to the curriculum are left out.
+    """
     schedule = config.phase_schedule()
-    knobs = [field.name for field in fields(SensiaConfig) if field.name not in _inherited()]
+    unused = {*_inherited(), *config.unused_settings()}
+    knobs = [field.name for field in fields(SensiaConfig) if field.name not in unused]
     logs: list[dict[str, Any]] = [
-        {**entry, "phase": PHASES[int(entry["phase"])]} if "phase" in entry else dict(entry)
+        {**entry, "phase": schedule.phase_names[int(entry["phase"])]} if "phase" in entry else dict(entry)
         for entry in trainer.state.log_history
     ]
     return {
@@ -207,11 +225,37 @@ def _describe_training(config: SensiaConfig, trainer: SensiaTrainer) -> dict[str
         "seconds": max((entry.get("seconds", entry.get("train_runtime", 0.0)) for entry in logs), default=0.0),
         "device": config.device.type,
         "precision": "bf16" if config.bf16 else "fp16" if config.fp16 else "float32",
-        "schedule": {field.name: _plain(getattr(schedule, field.name)) for field in fields(schedule)},
+        "adapter": describe_adapter(trainer.accelerator.unwrap_model(trainer.model)),
+        "schedule": {
+            field.name: _plain(getattr(schedule, field.name))
+            for field in fields(schedule)
+            if field.name != "phases" and field.name not in unused
+        },
+        "phases": _describe_phases(config, trainer),
         "hyperparameters": {name: _plain(getattr(config, name)) for name in (*_TRAINER_KNOBS, *knobs)},
         "history": [entry for entry in logs if "loss_ctx" in entry],
         "evaluations": [entry for entry in logs if any(name.startswith("eval_") for name in entry)],
     }
+
+
+def _describe_phases(config: SensiaConfig, trainer: SensiaTrainer) -> list[dict[str, Any]]:
+    schedule, steps, ended = trainer.phase_schedule, trainer.state.max_steps, trainer.phase_ends
+    phases = []
+    for name, first, last in schedule.spans(steps, ended):
+        last = min(last, trainer.state.global_step - 1)  # training may have stopped before
+        if first <= last:
+            start, end = schedule.at(first, steps, ended), schedule.at(last, steps, ended)
+            phases.append(
+                {
+                    "name": name,
+                    "first_step": first + 1,
+                    "last_step": last + 1,
+                    "weights": [start.w_ctx, start.w_sns, start.w_lm],
+                    "end_weights": [end.w_ctx, end.w_sns, end.w_lm],
+                    "frozen": config.polish_freeze if start.freeze and config.polish_freeze != "none" else None,
+                }
+            )
+    return phases
 
 
 def _inherited() -> set[str]:
@@ -221,6 +265,8 @@ def _inherited() -> set[str]:
 def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {str(name): _plain(item) for name, item in value.items()}
     return value if value is None or isinstance(value, bool | int | float) else str(getattr(value, "value", value))
 
 

@@ -1,14 +1,23 @@
 """Every knob of a SENSIA run."""
 
-from dataclasses import dataclass, field
+import json
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any
 
 import torch
+from accelerate.utils import parse_flag_from_env
 from transformers import TrainingArguments
-from transformers.trainer_utils import HubStrategy
+from transformers.trainer_utils import HubStrategy, IntervalStrategy
 
-from .schedule import PhaseSchedule
+from .schedule import SCHEDULES, Phase, PhaseSchedule
+
+_ADAPTIVE = ("adaptive_patience", "adaptive_min_delta", "adaptive_bounds")
+_TAU_END = (
+    "Where {} moves to during align or the first of phases (cosine: over the whole run; adaptive: when align ends)."
+)
 
 POLISH_FREEZES = ("none", "sense_network", "sense_vectors")
+ON_NONFINITE = ("stop", "skip")
 
 
 @dataclass
@@ -36,7 +45,31 @@ class SensiaConfig(TrainingArguments):
         default=False, metadata={"help": "Not needed: every parameter gets a gradient."}
     )
 
-    schedule: str = field(default="phased", metadata={"help": "Curriculum: phased (cosine ramps) or stepwise."})
+    schedule: str = field(
+        default="phased",
+        metadata={
+            "help": "Curriculum: phased (cosine ramps), stepwise (each phase holds its weights), cosine (one ramp "
+            "from align_weights to polish_weights, without phases or freezing), adaptive (stepwise, but align and "
+            "joint end when held-out recall stops rising) or custom (see phases)."
+        },
+    )
+    phases: list[dict[str, Any]] | str | None = field(
+        default=None,
+        metadata={
+            "help": "Phases of schedule custom, each with name, share of all steps, weights, and optionally "
+            "end_weights (to move to by half-cosine) and freeze (true: what polish_freeze says); here as JSON."
+        },
+    )
+    adaptive_patience: int = field(
+        default=2, metadata={"help": "Schedule adaptive: evaluations without a rise of recall that end a phase."}
+    )
+    adaptive_min_delta: float = field(
+        default=0.005, metadata={"help": "Schedule adaptive: a rise of recall by no more than this is none."}
+    )
+    adaptive_bounds: list[float] = field(
+        default_factory=lambda: [0.05, 0.4],
+        metadata={"help": "Schedule adaptive: shortest and longest share of all steps for each of align and joint."},
+    )
     align_share: float = field(default=0.2, metadata={"help": "Share of the steps that the align phase takes."})
     joint_share: float = field(default=0.3, metadata={"help": "Share of the joint phase; polish has the rest."})
     align_weights: list[float] = field(
@@ -51,8 +84,8 @@ class SensiaConfig(TrainingArguments):
     )
     tau_ctx: float = field(default=0.07, metadata={"help": "Temperature of the context InfoNCE."})
     tau_sns: float = field(default=0.05, metadata={"help": "Temperature of the sense InfoNCE."})
-    tau_ctx_end: float | None = field(default=None, metadata={"help": "Where tau_ctx moves to during align."})
-    tau_sns_end: float | None = field(default=None, metadata={"help": "Where tau_sns moves to during align."})
+    tau_ctx_end: float | None = field(default=None, metadata={"help": _TAU_END.format("tau_ctx")})
+    tau_sns_end: float | None = field(default=None, metadata={"help": _TAU_END.format("tau_sns")})
     tau_pool: float = field(default=0.7, metadata={"help": "Temperature of the mixture in the sense vector."})
     contrastive_batch_size: int | None = field(
         default=None,
@@ -65,6 +98,16 @@ class SensiaConfig(TrainingArguments):
     share_rows: bool = field(
         default=True, metadata={"help": "Put short sentences side by side into one row, so that little is padded."}
     )
+    batches_per_window: int = field(
+        default=50,
+        metadata={
+            "help": "Steps whose pairs are sorted by length together, so that little is padded; 1 does not sort."
+        },
+    )
+    text_rate: float = field(
+        default=0.0,
+        metadata={"help": "Texts (see text_data) that the language model loss gets for each pair; 0 for none."},
+    )
     one_way: bool = field(default=False, metadata={"help": "InfoNCE from source to target only, not both ways."})
     polish_freeze: str = field(
         default="sense_network",
@@ -76,6 +119,29 @@ class SensiaConfig(TrainingArguments):
     collapse_entropy: float = field(
         default=0.05, metadata={"help": "Warn when the mixture's entropy falls under this share of ln K."}
     )
+    alignment_floor: float = field(
+        default=0.15,
+        metadata={
+            "help": "Warn when held-out recall@1 after the first phase is under this, on a scale from 0 (guessing "
+            "one of n pairs) to 1, as mean over sets, context and sense."
+        },
+    )
+    on_nonfinite: str = field(
+        default="stop",
+        metadata={
+            "help": "At a loss or gradient that is not finite: stop (and write which rows the step saw) or skip "
+            "(leave weights and optimizer as they are, count the step, go on)."
+        },
+    )
+    logging_nan_inf_filter: bool = field(
+        default=False, metadata={"help": "Not needed: `on_nonfinite` decides, without reading each loss out."}
+    )
+    sense_learning_rate: float | None = field(
+        default=None, metadata={"help": "Peak learning rate of sense and weight network, if not learning_rate."}
+    )
+    trunk_learning_rate: float | None = field(
+        default=None, metadata={"help": "Peak learning rate of the trunk without its word embeddings, likewise."}
+    )
 
     def __post_init__(self):
         # Each process reads its own part of a stream; dispatching from rank 0 would need equal lengths.
@@ -83,8 +149,15 @@ class SensiaConfig(TrainingArguments):
             self.accelerator_config = {"dispatch_batches": False, **(self.accelerator_config or {})}
         # The Trainer refuses bf16 on a machine without an accelerator unless the CPU is asked for by name.
         self.use_cpu = self.use_cpu or not torch.accelerator.is_available()
+        if self.polish_freeze != "none" and (self.deepspeed or parse_flag_from_env("ACCELERATE_USE_DEEPSPEED")):
+            raise ValueError(
+                "DeepSpeed keeps the gradients to itself, so that polish cannot freeze anything: set `polish_freeze` "
+                f"to none, got {self.polish_freeze!r}, or shard by FSDP2."
+            )
         super().__post_init__()
+        self.phases = _read_phases(self.phases)
         self.phase_schedule()
+        self._check_curriculum()
         self._check()
         if self.contrastive_batch_size is not None:
             self.gradient_accumulation_steps = self._micro_batches()
@@ -102,7 +175,36 @@ class SensiaConfig(TrainingArguments):
             tau_sns=self.tau_sns,
             tau_ctx_end=self.tau_ctx_end,
             tau_sns_end=self.tau_sns_end,
+            phases=tuple(Phase.from_settings(settings) for settings in _read_phases(self.phases) or ()),
         )
+
+    def unused_settings(self) -> tuple[str, ...]:
+        """`tuple` of `str`: settings of other curricula than the one chosen, which mean nothing to it."""
+        adaptive = () if self.schedule == "adaptive" else _ADAPTIVE
+        return SCHEDULES[self.schedule] + adaptive
+
+    def _check_curriculum(self):
+        for each in fields(self):
+            default = each.default if each.default_factory is MISSING else each.default_factory()
+            if each.name in self.unused_settings() and getattr(self, each.name) != default:
+                raise ValueError(
+                    f"`{each.name}` means nothing to `schedule` {self.schedule}: leave it out, got "
+                    f"{getattr(self, each.name)}."
+                )
+        if self.adaptive_patience < 1:
+            raise ValueError(f"`adaptive_patience` must be at least 1 evaluation, got {self.adaptive_patience}.")
+        if not 0 <= self.adaptive_min_delta < 1:
+            raise ValueError(f"`adaptive_min_delta` must lie in [0, 1), got {self.adaptive_min_delta}.")
+        bounds = self.adaptive_bounds
+        if len(bounds) != 2 or not 0 <= bounds[0] <= bounds[1] < 0.5 or bounds[1] == 0:
+            raise ValueError(
+                "`adaptive_bounds` must be the shortest and longest share of align and of joint, 0 <= shortest <= "
+                f"longest < 0.5 with longest above 0, so that polish has some; got {bounds}."
+            )
+        if self.schedule == "adaptive" and self.eval_strategy == IntervalStrategy.NO:
+            raise ValueError(
+                "`schedule` adaptive ends phases by held-out recall: `eval_strategy` no never measures it."
+            )
 
     def _micro_batches(self) -> int:
         """How many micro-batches make a contrastive batch."""
@@ -125,14 +227,37 @@ class SensiaConfig(TrainingArguments):
             raise ValueError(
                 f"`polish_freeze` must be one of {', '.join(POLISH_FREEZES)}, got {self.polish_freeze!r}."
             )
+        if self.batches_per_window < 1:
+            raise ValueError(f"`batches_per_window` must be at least 1, got {self.batches_per_window}.")
+        if not 0 <= self.text_rate < float("inf"):
+            raise ValueError(f"`text_rate` must be 0 or more texts per pair, got {self.text_rate}.")
         if self.tau_pool <= 0:
             raise ValueError(f"`tau_pool` must be a positive temperature, got {self.tau_pool}.")
         if not 0 <= self.label_smoothing_factor < 1:
             raise ValueError(f"`label_smoothing_factor` must lie in [0, 1), got {self.label_smoothing_factor}.")
         if not 0 <= self.collapse_entropy < 1:
             raise ValueError(f"`collapse_entropy` must lie in [0, 1), got {self.collapse_entropy}.")
+        if not 0 <= self.alignment_floor < 1:
+            raise ValueError(f"`alignment_floor` must lie in [0, 1), got {self.alignment_floor}.")
+        if self.on_nonfinite not in ON_NONFINITE:
+            raise ValueError(f"`on_nonfinite` must be one of {', '.join(ON_NONFINITE)}, got {self.on_nonfinite!r}.")
+        for name in ("sense_learning_rate", "trunk_learning_rate"):
+            if (rate := getattr(self, name)) is not None and rate < 0:
+                raise ValueError(f"`{name}` must not be negative, got {rate}.")
         if not self.dataloader_drop_last:
             raise ValueError("`dataloader_drop_last` must stay true: InfoNCE needs equally many pairs everywhere.")
         if self.hub_strategy in (HubStrategy.CHECKPOINT, HubStrategy.ALL_CHECKPOINTS):
             given = HubStrategy(self.hub_strategy).value
             raise ValueError(f"`hub_strategy={given}` would publish optimizer pickles; use `every_save` or `end`.")
+
+
+def _read_phases(phases: Any) -> list[dict[str, Any]] | None:
+    """Phases as a settings file gives them, or as the command line does: in JSON."""
+    if isinstance(phases, str):
+        try:
+            phases = json.loads(phases)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"`phases` must be a list in JSON, got {phases!r}: {error}.") from error
+    if phases is not None and not isinstance(phases, list):
+        raise ValueError(f"`phases` must be a list of phases, got {phases!r}.")
+    return phases

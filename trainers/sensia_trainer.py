@@ -8,30 +8,38 @@ from typing import Any
 import torch
 from accelerate.utils import gather
 from datasets import Dataset
+from peft import PeftModel
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.trainer_callback import TrainerState
 from transformers.trainer_utils import TrainOutput, speed_metrics
-from transformers.utils import logging
 
 from evaluation import evaluate_bitext
 from modeling_sensia import BackpackForCausalLM
 
+from .adapters import check_something_learns
+from .adaptive import AdaptivePhases
+from .batching_trainer import BatchingTrainer
 from .collator import ParallelCollator
 from .contrastive_cache import ContrastiveCache, RandomState
+from .health import (
+    AlignmentWatch,
+    StepWatch,
+    contrast_over_chance,
+    recall_over_chance,
+    spread_nonfinite,
+    warn_of_collapse,
+)
 from .losses import info_nce
-from .publishing_trainer import PublishingTrainer
-from .sampling import LengthWindowSampler
-from .schedule import PHASES, PhasePoint
+from .parameter_groups import decaying_parameter_names, set_learning_rates
+from .schedule import PhasePoint
 from .sensia_config import SensiaConfig
-
-logger = logging.get_logger(__name__)
 
 #: Of a batch, what the forward does not take.
 _NOT_OF_THE_MODEL = ("num_pairs", "row_numbers")
 
 
-class SensiaTrainer(PublishingTrainer):
+class SensiaTrainer(BatchingTrainer):
     """
     Adapts a Backpack to another language by aligning meanings.
 
@@ -44,9 +52,10 @@ class SensiaTrainer(PublishingTrainer):
     `contrastive_batch_size` asks for gradient caching: then every pair of the step is a negative of every other.
 
     Args:
-        model ([`BackpackForCausalLM`]): the English Backpack to adapt.
+        model ([`BackpackForCausalLM`] or `PeftModel` of one): the English Backpack to adapt; see [`with_adapter`].
         args ([`SensiaConfig`]): the settings.
-        train_dataset, eval_dataset (`datasets.Dataset`): pairs from [`corpora.clean_pairs`]; `eval_dataset` may be a
+        train_dataset, train_texts: see [`BatchingTrainer`].
+        eval_dataset (`datasets.Dataset`, *optional*): pairs from [`corpora.clean_pairs`]; may be a
             `dict` of several by name. Metrics are those of [`evaluation.evaluate_bitext`], with the prefix `eval_`
             and the set's name, so `metric_for_best_model="eval_dev_sense_recall@1"` works.
         processing_class (`PreTrainedTokenizerBase`): the tokenizer.
@@ -63,18 +72,33 @@ class SensiaTrainer(PublishingTrainer):
     # The losses are scaled here, term by term; see `_micro_batch_scales`.
     loss_is_scaled_for_ga = True
 
-    def __init__(self, model: PreTrainedModel, args: SensiaConfig, *, processing_class, data_collator=None, **kwargs):
+    def __init__(
+        self,
+        model: PreTrainedModel | PeftModel,
+        args: SensiaConfig,
+        *,
+        processing_class,
+        data_collator=None,
+        **kwargs,
+    ):
         collator = data_collator or ParallelCollator(processing_class, share_rows=args.share_rows)
+        if args.schedule == "adaptive":
+            ends_phases = AdaptivePhases.from_config(args, kwargs.get("eval_dataset"))
+            kwargs["callbacks"] = [*(kwargs.get("callbacks") or []), ends_phases]
         super().__init__(model, args, data_collator=collator, processing_class=processing_class, **kwargs)
         if args.n_gpu > 1:
             raise ValueError("One process sees several GPUs: start it with `accelerate launch`, one process for each.")
         if args.per_device_train_batch_size * args.world_size < 2:
             raise ValueError("InfoNCE needs at least 2 pairs in a batch: raise `per_device_train_batch_size`.")
         self.phase_schedule = args.phase_schedule()
+        backpack = self.accelerator.unwrap_model(self.model)
+        check_something_learns(backpack, _frozen_parameters(backpack, args.polish_freeze), args.polish_freeze)
+        self._step_watch = StepWatch(args, self.accelerator)
+        self._alignment_watch = AlignmentWatch(args, self._phase_at)
         self._to_contrast: list[dict[str, Any]] = []
         self._contrast_cache: ContrastiveCache | None = None
         self._sums: dict[str, torch.Tensor] = {}
-        self._sums_from_step = 0
+        self._summed_steps = 0
         self._session_start = self._earlier_seconds = 0.0
 
     def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs) -> TrainOutput:  # type: ignore[override]
@@ -92,16 +116,30 @@ class SensiaTrainer(PublishingTrainer):
         if resume_from_checkpoint:
             state = TrainerState.load_from_json(str(Path(str(resume_from_checkpoint), "trainer_state.json")))
             self._earlier_seconds = max((entry.get("seconds", 0.0) for entry in state.log_history), default=0.0)
+            self._step_watch.resume(state.log_history)
             if state.global_step >= state.max_steps:
                 self._load_from_checkpoint(str(resume_from_checkpoint))
                 self.state = state
+                for callback in self.callback_handler.callbacks:
+                    if isinstance(callback, AdaptivePhases):
+                        callback.restore(state)
                 return TrainOutput(state.global_step, 0.0, {})
         return super().train(resume_from_checkpoint=resume_from_checkpoint, **kwargs)
 
     @property
+    def phase_ends(self) -> tuple[int, ...]:
+        """`tuple` of `int`: how many steps were done when phases of an `adaptive` curriculum ended; else empty."""
+        # Looked up each time: transformers may replace its callbacks by those of a checkpoint.
+        callbacks = self.callback_handler.callbacks
+        return next((tuple(each.ends) for each in callbacks if isinstance(each, AdaptivePhases)), ())
+
+    @property
     def phase_point(self) -> PhasePoint:
         """[`PhasePoint`]: weights, temperatures and phase of the step under way."""
-        return self.phase_schedule.at(self.state.global_step, self.state.max_steps)
+        return self.phase_schedule.at(self.state.global_step, self.state.max_steps, self.phase_ends)
+
+    def _phase_at(self, step: int, max_steps: int) -> str:
+        return self.phase_schedule.at(step, max_steps, self.phase_ends).phase
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         """SENSIA's objective on one micro-batch (arXiv 2601.10310); see the class."""
@@ -120,7 +158,8 @@ class SensiaTrainer(PublishingTrainer):
         loss = contrastive + point.w_lm * loss_lm
 
         entropy_src, entropy_tgt = outputs["mixture_entropy"][: 2 * num_pairs].chunk(2)  # [B] each
-        self._record(
+        self._step_watch.note_losses(
+            loss=loss,
             loss_ctx=loss_ctx,
             loss_sns=loss_sns,
             loss_lm=loss_lm,
@@ -128,6 +167,7 @@ class SensiaTrainer(PublishingTrainer):
             entropy_source=contrastive_scale * entropy_src.mean(),
             entropy_target=contrastive_scale * entropy_tgt.mean(),
         )
+        loss = spread_nonfinite(loss)
         return (loss, outputs) if return_outputs else loss
 
     def _encode(self, model, inputs, num_items_in_batch=None):
@@ -188,57 +228,74 @@ class SensiaTrainer(PublishingTrainer):
             self._contrast_cache = self._contrast_whole_batch(model)
         if self._contrast_cache is not None:
             self._contrast_cache.restore_random_state()
+        self._step_watch.note_rows(inputs.get("row_numbers"))
         loss = super().training_step(model, inputs, num_items_in_batch)
-        if self.phase_point.phase == "polish":
+        if self.phase_point.freeze:
             # Without a gradient a parameter is left out of clipping and of the optimizer. `requires_grad` must not
             # change here: DDP has already decided which gradients it waits for.
             for parameter in _frozen_parameters(self.accelerator.unwrap_model(self.model), self.args.polish_freeze):
                 parameter.grad = None
-        return loss
+        # The Trainer adds this up; its sum must outlive a step that is skipped.
+        return loss.nan_to_num(nan=0.0)
 
-    def _record(self, **values: torch.Tensor):
-        """Adds up what is logged, on the device: reading a value out at each step would wait for the GPU."""
-        if not self._sums:
-            self._sums_from_step = self.state.global_step
-        for name, value in values.items():
-            self._sums[name] = self._sums.get(name, 0) + value.detach()
+    def create_optimizer(self, model=None):
+        made_here = self.optimizer is None
+        optimizer = super().create_optimizer(model)
+        if made_here:
+            learning = self.accelerator.unwrap_model(self.model if model is None else model)
+            set_learning_rates(optimizer, learning, self.args)
+        return optimizer
+
+    def get_decay_parameter_names(self, model) -> list[str]:
+        return decaying_parameter_names(model)
+
+    def _get_grad_norm(self, model, grad_norm=None):
+        # The Trainer calls this when gradients are reduced and clipped, right before the optimizer uses them.
+        grad_norm = super()._get_grad_norm(model, grad_norm)
+        losses = self._step_watch.end_step(model, grad_norm, self.state.global_step + 1)
+        if losses is not None:
+            self._summed_steps += 1
+            for name, value in losses.items():  # on the device: reading values out would wait for the GPU
+                self._sums[name] = self._sums.get(name, 0) + value
+        return grad_norm
 
     def log(self, logs: dict[str, float], start_time: float | None = None):
-        if "loss" in logs and self._sums:
+        if "loss" in logs:
             seconds = self._earlier_seconds + time.time() - self._session_start
             logs = {**logs, **self._recorded_means(), **self._schedule_log(), "seconds": round(seconds, 1)}
-            self._warn_of_collapse(logs)
+            logs |= self._step_watch.logs()
+            if "entropy_source" in logs:
+                logs |= self._look_after(logs)
         super().log(logs, start_time)
 
     def _recorded_means(self) -> dict[str, float]:
-        steps = max(self.state.global_step - self._sums_from_step, 1)
-        totals = gather(torch.stack([value.float() for value in self._sums.values()])[None]).mean(0) / steps
-        means = dict(zip(self._sums, totals.tolist(), strict=True))
-        self._sums = {}
+        if not self._sums:  # every step since the last log was skipped
+            return {"loss": math.nan}
+        totals = gather(torch.stack([value.float() for value in self._sums.values()])[None]).mean(0)
+        means = dict(zip(self._sums, (totals / self._summed_steps).tolist(), strict=True))
+        self._sums, self._summed_steps = {}, 0
         return means
+
+    def _look_after(self, logs: dict[str, float]) -> dict[str, float]:
+        num_senses = self.accelerator.unwrap_model(self.model).config.num_senses
+        warn_of_collapse(logs, self.state.global_step, num_senses, self.args.collapse_entropy)
+        if not self._alignment_watch.is_due(self.state, evaluating=False):
+            return {}
+        pairs = self.args.contrastive_batch_size or self.args.per_device_train_batch_size * self.args.world_size
+        signal = "nothing is evaluated, and the in-batch InfoNCE stands at"
+        return self._alignment_watch.judge(contrast_over_chance(logs, pairs), signal, self.state)
 
     def _schedule_log(self) -> dict[str, float]:
         # The last step that is in the log; the state already counts the next one.
-        point = self.phase_schedule.at(max(self.state.global_step - 1, 0), self.state.max_steps)
+        point = self.phase_schedule.at(max(self.state.global_step - 1, 0), self.state.max_steps, self.phase_ends)
         return {
             "weight_ctx": point.w_ctx,
             "weight_sns": point.w_sns,
             "weight_lm": point.w_lm,
             "tau_ctx": point.tau_ctx,
             "tau_sns": point.tau_sns,
-            "phase": PHASES.index(point.phase),
+            "phase": self.phase_schedule.phase_names.index(point.phase),
         }
-
-    def _warn_of_collapse(self, logs: dict[str, float]):
-        num_senses = self.accelerator.unwrap_model(self.model).config.num_senses
-        floor = self.args.collapse_entropy * math.log(num_senses)
-        for side in ("source", "target"):
-            if logs[f"entropy_{side}"] < floor:
-                logger.warning(
-                    f"Step {self.state.global_step}: the sense mixture of the {side} side is collapsing: entropy "
-                    f"{logs[f'entropy_{side}']:.3f} of ln {num_senses} = {math.log(num_senses):.3f}. One sense takes "
-                    "nearly all weight; a lower learning rate or a higher `tau_pool` may help."
-                )
 
     def evaluate(
         self,
@@ -255,9 +312,14 @@ class SensiaTrainer(PublishingTrainer):
         dataset = self.eval_dataset if eval_dataset is None else eval_dataset
         if dataset is None:
             raise ValueError("There is nothing to evaluate on: give `eval_dataset`.")
+        named: dict[str, Dataset] = dataset if isinstance(dataset, dict) else {"": dataset}
+        sets = {f"{metric_key_prefix}_{name}" if name else metric_key_prefix: named[name] for name in named}
         metrics: dict[str, float] = {}
-        for name, pairs in dataset.items() if isinstance(dataset, dict) else [(None, dataset)]:
-            metrics |= self._evaluate_pairs(pairs, f"{metric_key_prefix}_{name}" if name else metric_key_prefix)
+        for prefix, pairs in sets.items():
+            metrics |= self._evaluate_pairs(pairs, prefix)
+        if self._alignment_watch.is_due(self.state, evaluating=True):
+            score = recall_over_chance(metrics, {prefix: len(pairs) for prefix, pairs in sets.items()})
+            metrics |= self._alignment_watch.judge(score, "held-out recall@1 is", self.state)
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
@@ -275,18 +337,6 @@ class SensiaTrainer(PublishingTrainer):
             )
         named = {f"{prefix}_{name}": value for name, value in metrics.items()}
         return named | speed_metrics(prefix, start, num_samples=len(pairs))
-
-    def _get_train_sampler(self, train_dataset=None):
-        dataset = self.train_dataset if train_dataset is None else train_dataset
-        if not isinstance(dataset, Dataset):
-            return super()._get_train_sampler(train_dataset)
-        lengths = [max(len(a), len(b)) for a, b in zip(dataset["source_ids"], dataset["target_ids"], strict=True)]
-        pairs_per_step = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
-        seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
-        return LengthWindowSampler(lengths, pairs_per_step, seed)
-
-    def _set_signature_columns_if_needed(self):
-        self._signature_columns = ["source_ids", "target_ids"]  # type: ignore[assignment]
 
 
 def _frozen_parameters(model: BackpackForCausalLM, polish_freeze: str) -> list[nn.Parameter]:

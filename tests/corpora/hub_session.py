@@ -17,6 +17,9 @@ FILES = {
     "acme/script": {"script.py": "print('never run')\n"},
     "acme/damaged": {"train.jsonl": '{"translation": {"en"\n'},
     "acme/gated": {"train.jsonl": '{"en": "Yes", "id": "Ya"}\n'},
+    "acme/instructions": {
+        "train.jsonl": '{"translation": {"en": "Yes", "id": "Ya"}, "prompt": {"en": "Sure?", "id": "Yakin?"}}\n'
+    },
     "acme/text": {"train.jsonl": '{"text": "Satu."}\n{"text": null}\n'},
 }
 FILES["acme/nested"]["test.jsonl"] = FILES["acme/nested"]["train.jsonl"].replace("Yes", "No")
@@ -36,6 +39,8 @@ def main(folder: Path) -> None:
 REQUESTS = {
     "nested": {"source": "acme/nested"},
     "streamed": {"source": "acme/nested", "streaming": True},
+    "instructions": {"source": "acme/instructions"},
+    "streamed instructions": {"source": "acme/instructions", "streaming": True},
     "test split": {"source": "acme/nested", "split": "test"},
     "flat": {"source": "acme/flat"},
     "no split": {"source": "acme/nested", "split": "dev"},

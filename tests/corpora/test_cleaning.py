@@ -34,7 +34,7 @@ def test_every_reason_is_counted(tokenizer):
 
 def test_what_is_kept_keeps_its_order_and_its_corpus(tokenizer):
     cleaned, _ = clean_pairs(pairs(ROWS), tokenizer, max_length=20)
-    assert cleaned.column_names == ["source_ids", "target_ids", "target_bytes", "origin"]
+    assert cleaned.column_names == ["source_ids", "target_ids", "target_bytes", "row", "origin"]
     assert cleaned["origin"][:] == ["corpus0", "corpus5"]
 
 
@@ -138,3 +138,31 @@ def test_a_ratio_below_one_is_refused(tokenizer):
 def test_data_that_are_not_pairs_are_refused(tokenizer):
     with pytest.raises(ValueError, match=r"no column \['target'\]"):
         clean_pairs(datasets.Dataset.from_dict({"source": ["a"]}), tokenizer, max_length=20)
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_kept_pairs_know_their_row(tokenizer, streaming):
+    data = pairs(ROWS).to_iterable_dataset() if streaming else pairs(ROWS)
+    cleaned, _ = clean_pairs(data, tokenizer, max_length=20)
+    assert [row["row"] for row in cleaned] == ([0, 4, 5] if streaming else [0, 5])
+
+
+def test_rows_of_a_stream_go_on_from_batch_to_batch(tokenizer):
+    texts = [(f"Number {row}.", f"Nomor {row}.") for row in range(2500)]
+    stream, _ = clean_pairs(pairs(texts).to_iterable_dataset(), tokenizer, max_length=20)
+    assert [row["row"] for row in stream] == list(range(2500))
+
+
+@pytest.mark.parametrize(
+    ("rows", "advice"),
+    [([("Hello", " "), ("Bye", "\n")], "both columns hold text"), ([("a " * 30, "b")], "raise max_length")],
+    ids=["a language that is all blank", "all too long"],
+)
+def test_nothing_kept_says_what_to_do(tokenizer, rows, advice):
+    with pytest.raises(ValueError, match=f"kept 0 of {len(rows)} pairs; dropped: .*{advice}"):
+        clean_pairs(pairs(rows), tokenizer, max_length=9)
+
+
+def test_a_pair_of_one_token_a_side_is_kept(tokenizer):
+    cleaned, _ = clean_pairs(pairs([("a", "b")]), tokenizer, max_length=2)
+    assert [len(cleaned[0][side]) for side in ("source_ids", "target_ids")] == [2, 2]

@@ -34,6 +34,11 @@ def test_a_stream_gives_the_same_pairs(outcomes):
     assert outcomes["streamed"] == outcomes["nested"]
 
 
+def test_prompts_are_read_from_loaded_and_streamed_data_alike(outcomes):
+    assert outcomes["instructions"] == [{**YES, "source_prompt": "Sure?", "target_prompt": "Yakin?"}]
+    assert outcomes["streamed instructions"] == outcomes["instructions"]
+
+
 def test_another_split_can_be_chosen(outcomes):
     assert [row["source"] for row in outcomes["test split"]] == ["No"]
 

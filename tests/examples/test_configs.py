@@ -3,12 +3,13 @@ from accelerate.commands.config.config_args import load_config_from_file
 from example_scripts import EXAMPLES, load_example
 from transformers import TrainingArguments
 
+from evaluation.tasks import make_tasks
 from trainers import SensiaConfig, parse_arguments
 from trainers.adaptation import AdaptArguments
 
 CONFIGS = sorted(path.name for path in (EXAMPLES / "configs").glob("*.yaml"))
 # Each config begins with the name of its script; the others are adaptations.
-SCRIPTS = ("pretrain", "study_senses", "inspect_senses")
+SCRIPTS = ("pretrain", "study_senses", "inspect_senses", "score")
 ADAPTATIONS = [name for name in CONFIGS if not name.startswith(SCRIPTS)]
 
 
@@ -34,7 +35,7 @@ def test_the_config_of_the_paper_is_its_recipe(tmp_path):
 def test_the_quickstart_reads_files_that_are_there():
     args, _ = parse("quickstart.yaml", AdaptArguments, SensiaConfig)
     root = EXAMPLES.parent
-    files = [args.train_data, *(entry.partition("=")[2] for entry in args.eval_data)]
+    files = [*args.train_data, *(entry.partition("=")[2] for entry in args.eval_data)]
     assert all((root / name).is_file() for name in files)
     assert (root / args.model / "model.safetensors").is_file()
 
@@ -59,6 +60,14 @@ def test_every_inspection_config_is_valid(name):
     (args,) = parse(name, load_example("inspect_senses").InspectArguments, bitext="pairs.jsonl")
     assert (EXAMPLES.parent / args.model / "model.safetensors").is_file()
     assert args.words and args.sentences and args.target_language
+
+
+@pytest.mark.parametrize("name", [name for name in CONFIGS if name.startswith("score")])
+def test_every_score_config_is_a_suite(name):
+    (args,) = parse(name, load_example("score").ScoreArguments, model="here", output="scores.json")
+    tasks = make_tasks([], args.suite, source_language="en", target_language=args.target_language)
+    assert len(tasks) == len(args.suite) > 2
+    assert not any("{" in str(value) for task in tasks for value in (task.source, *task.settings.values()))
 
 
 @pytest.mark.parametrize("path", sorted((EXAMPLES / "accelerate").glob("*.yaml")), ids=lambda path: path.name)

@@ -71,6 +71,11 @@ _BEFORE = (184233.71, 4.7184, 0.0029851, 0.0039801, 0.0034826, 0.0019900, 1.8764
 _AFTER = (57.2381, 1.6932, 0.8507463, 0.8398010, 0.8452736, 0.9064677, 1.3391, 1.4577)
 
 
+def _phase(name, first_step, last_step, weights, end_weights):
+    steps = {"first_step": first_step, "last_step": last_step}
+    return {"name": name, **steps, "weights": weights, "end_weights": end_weights, "frozen": None}
+
+
 def _languages():
     return {
         "source": {"iso1": "en", "iso3": "eng", "flores": "eng_Latn", "name": "English"},
@@ -88,6 +93,11 @@ def _training():
         "device": "cpu",
         "precision": "bf16",
         "schedule": {"name": "phased", "align_share": 0.2, "joint_share": 0.3},
+        "phases": [
+            _phase("align", 1, 301, [0.44, 0.54, 0.02], [0.4, 0.4, 0.2]),
+            _phase("joint", 302, 750, [0.4, 0.4, 0.2], [0.15, 0.15, 0.7]),
+            _phase("polish", 751, 1500, [0.15, 0.15, 0.7], [0.15, 0.15, 0.7]) | {"frozen": "sense_network"},
+        ],
         "hyperparameters": {
             "learning_rate": 5e-05,
             "max_grad_norm": 1.0,

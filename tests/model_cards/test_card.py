@@ -28,7 +28,7 @@ def _bare(results):
     results |= {"repo_id": None, "license_reason": "", "datasets": [], "evaluation": [], "samples": [], "limits": []}
     results |= {"fertility": None, "versions": {}, "command": ""}
     results["base_model"]["license"] = None
-    results["training"] |= {"schedule": {}, "hyperparameters": {}, "history": [], "evaluations": []}
+    results["training"] |= {"schedule": {}, "phases": [], "hyperparameters": {}, "history": [], "evaluations": []}
     return results
 
 

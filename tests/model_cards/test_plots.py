@@ -88,6 +88,14 @@ def test_phases_change_what_is_drawn(training, tmp_path):
     assert _pixels(tmp_path / "phases.png") != _pixels(tmp_path / "plain.png")
 
 
+def test_a_single_phase_is_not_shaded(training, tmp_path):
+    single = [{**record, "phase": "cosine"} for record in training["history"]]
+    plain = [{key: value for key, value in record.items() if key != "phase"} for record in training["history"]]
+    plot_losses(single, tmp_path / "single.png")
+    plot_losses(plain, tmp_path / "plain.png")
+    assert _pixels(tmp_path / "single.png") == _pixels(tmp_path / "plain.png")
+
+
 def test_a_phase_lasts_until_the_next_begins():
     names = {10: "align", 20: "align", 30: "joint", 40: "polish", 50: "polish"}
     history = [{"step": step, "phase": name} for step, name in names.items()]

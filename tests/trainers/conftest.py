@@ -30,7 +30,7 @@ def make_model(tokenizer):
 
 @pytest.fixture
 def make_trainer(make_model, pairs, tokenizer, tmp_path):
-    def make(model=None, train=None, evaluate=None, **settings):
+    def make(model=None, train=None, evaluate=None, texts=None, **settings):
         settings = {
             "output_dir": str(tmp_path / "run"),
             "max_steps": 4,
@@ -48,6 +48,7 @@ def make_trainer(make_model, pairs, tokenizer, tmp_path):
             make_model() if model is None else model,
             SensiaConfig(**settings),
             train_dataset=pairs if train is None else train,
+            train_texts=texts,
             eval_dataset=evaluate,
             processing_class=tokenizer,
         )

@@ -1,73 +1,16 @@
-import json
-
 import pytest
+import torch
 
-from trainers import SensiaConfig
-from trainers.adaptation import AdaptArguments, find_checkpoint, load_base, load_eval_pairs, load_train_pairs
+from modeling_sensia import BackpackConfig, BackpackForCausalLM
+from trainers.adaptation import AdaptArguments, load_base
 from trainers.pretraining import train_tokenizer
+from trainers.training_data import load_eval_pairs, load_train_pairs
 
 BITEXT = "examples/assets/bitext/en-id.dev-indomain.parquet"
 
 
 def arguments(**settings):
     return AdaptArguments(**{"model": "base", "train_data": BITEXT, "target_language": "id", **settings})
-
-
-@pytest.fixture
-def config(tmp_path):
-    def make(**settings):
-        return SensiaConfig(output_dir=str(tmp_path / "run"), **{"max_steps": 10, **settings})
-
-    return make
-
-
-def checkpoint(config, step, state=None):
-    folder = config.output_dir + f"/checkpoint-{step}"
-    from pathlib import Path
-
-    Path(folder).mkdir(parents=True)
-    if state is not None:
-        Path(folder, "trainer_state.json").write_text(state, encoding="utf-8")
-    return folder
-
-
-def whole(step):
-    return json.dumps({"global_step": step, "max_steps": 10})
-
-
-def test_a_new_run_has_no_checkpoint(config):
-    assert find_checkpoint(config(), arguments()) is None
-
-
-def test_the_newest_whole_checkpoint_is_resumed(config):
-    find_checkpoint(config(), arguments())
-    checkpoint(config(), 2, whole(2))
-    newest = checkpoint(config(), 10, whole(10))
-    assert find_checkpoint(config(), arguments()) == newest
-
-
-@pytest.mark.parametrize("state", [None, "", '{"global_step": 4', whole(2)], ids=["none", "empty", "cut", "another"])
-def test_a_half_written_checkpoint_is_never_resumed(config, state):
-    find_checkpoint(config(), arguments())
-    older = checkpoint(config(), 2, whole(2))
-    checkpoint(config(), 4, state)
-    assert find_checkpoint(config(), arguments()) == older
-
-
-@pytest.mark.parametrize(
-    ("changed", "named"), [({"learning_rate": 0.5}, "learning_rate"), ({"polish_freeze": "none"}, "polish_freeze")]
-)
-def test_checkpoints_of_other_settings_are_refused_by_name(config, changed, named):
-    find_checkpoint(config(), arguments())
-    checkpoint(config(), 2, whole(2))
-    with pytest.raises(ValueError, match=f"other settings .{named}: .* then, .* now"):
-        find_checkpoint(config(**changed), arguments())
-
-
-def test_settings_that_compute_nothing_may_change(config):
-    find_checkpoint(config(), arguments())
-    folder = checkpoint(config(), 2, whole(2))
-    assert find_checkpoint(config(logging_steps=1, save_steps=3), arguments(data="elsewhere", prompts=["x"])) == folder
 
 
 def test_a_model_without_senses_is_no_base(tmp_path, tokenizer):
@@ -117,3 +60,28 @@ def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(tmp_path, bitext
     train_tokenizer(bitext["source"], 450).save_pretrained(tmp_path)
     with pytest.raises(ValueError, match=r"450 tokens.* only 400"):
         load_base(str(tmp_path))
+
+
+@pytest.mark.parametrize("trunk", ["gpt2", "llama"])
+def test_dropout_is_set_everywhere_and_nothing_else_changes(tmp_path, tokenizer, make_model, trunk):
+    model = make_model(dropout=0.1)
+    if trunk == "llama":
+        fields = {"num_hidden_layers": 1, "intermediate_size": 48, "num_attention_heads": 2, "attention_dropout": 0.1}
+        config = {"model_type": "llama", "vocab_size": 400, "hidden_size": 32, "max_position_embeddings": 64, **fields}
+        model = BackpackForCausalLM(BackpackConfig(trunk_config=config, num_senses=4))
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    given, _ = load_base(str(tmp_path), dropout=0.25)
+    kept, _ = load_base(str(tmp_path))
+    names = [name for name in given.config.trunk_config.to_dict() if name.endswith(("attention_dropout", "pdrop"))]
+    assert names and {getattr(given.config.trunk_config, name) for name in names} == {0.25}
+    assert {module.p for module in given.modules() if isinstance(module, torch.nn.Dropout)} == {0.25}
+    assert given.config.sense_dropout == 0.25 and kept.config.sense_dropout == 0.1
+    for found, expected in zip(given.parameters(), kept.parameters(), strict=True):
+        assert torch.equal(found, expected)
+
+
+def test_an_impossible_dropout_is_refused(tmp_path, tokenizer, make_model):
+    make_model().save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=r"`dropout` must lie in \[0, 1\), got 1\.5"):
+        load_base(str(tmp_path), dropout=1.5)

@@ -5,6 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trainers import PhaseSchedule
+from trainers.schedule import SCHEDULES, Phase
+
+WARM, MAIN = Phase("warm", 0.1, (1, 1, 0)), Phase("main", 0.9, (1, 1, 2), (0, 0, 4), freeze=True)
 
 ALIGN, JOINT, POLISH = (0.45, 0.55, 0.02), (0.40, 0.40, 0.20), (0.15, 0.15, 0.70)
 
@@ -87,6 +90,13 @@ def test_temperatures_move_to_their_end_values_during_align():
     ("settings", "named"),
     [
         ({"name": "phasd"}, "schedule"),
+        ({"align_share": "0.2"}, "align_share"),
+        ({"joint_weights": (0.5, "0.5", 0)}, "joint_weights"),
+        ({"polish_weights": (1, -1, 1)}, "polish_weights"),
+        ({"name": "custom"}, "needs `phases`"),
+        ({"phases": (WARM, MAIN)}, "`phases` belong to `schedule` custom"),
+        ({"name": "custom", "phases": (WARM,)}, "must sum to 1, got 0.1"),
+        ({"name": "custom", "phases": (Phase("one", 0.5, ALIGN), Phase("one", 0.5, JOINT))}, "must differ"),
         ({"align_share": 1.2}, "align_share"),
         ({"align_share": 0.7, "joint_share": 0.5}, "joint_share"),
         ({"joint_weights": (0.5, 0.5)}, "joint_weights"),
@@ -105,3 +115,142 @@ def test_impossible_settings_are_refused_by_name(settings, named):
 def test_steps_outside_the_run_are_refused(step, max_steps):
     with pytest.raises(ValueError, match="max_steps"):
         PhaseSchedule().at(step, max_steps)
+
+
+@given(step=st.integers(0, 3000), name=st.sampled_from(sorted(SCHEDULES)))
+def test_every_curriculum_names_its_phases_and_normalises_its_weights(step, name):
+    schedule = PhaseSchedule(name=name, phases=(WARM, MAIN) if name == "custom" else ())
+    point = schedule.at(step, 3000)
+    assert point.phase in schedule.phase_names
+    assert sum(weights(point)) == pytest.approx(1) and min(weights(point)) >= 0
+
+
+@pytest.mark.parametrize("name", ["phased", "stepwise"])
+def test_polish_alone_freezes(name):
+    schedule = PhaseSchedule(name=name)
+    assert {(schedule.at(step, 100).phase, schedule.at(step, 100).freeze) for step in range(101)} == {
+        ("align", False),
+        ("joint", False),
+        ("polish", True),
+    }
+
+
+@pytest.mark.parametrize("step", [0, 1, 250, 500, 999, 1000])
+def test_cosine_is_one_curve_over_the_whole_run_that_freezes_nothing(step):
+    point = PhaseSchedule(name="cosine").at(step, 1000)
+    assert weights(point) == normalized(between(ALIGN, POLISH, step / 1000))
+    assert (point.phase, point.freeze) == ("cosine", False)
+
+
+def test_temperatures_of_cosine_move_over_the_whole_run():
+    schedule = PhaseSchedule(name="cosine", tau_sns=0.2, tau_sns_end=0.1)
+    assert [schedule.at(step, 100).tau_sns for step in (0, 50, 100)] == pytest.approx([0.2, 0.15, 0.1])
+
+
+@pytest.mark.parametrize(
+    ("step", "ended", "phase", "vector"),
+    [
+        (900, (), "align", ALIGN),
+        (299, (300,), "align", ALIGN),
+        (300, (300,), "joint", JOINT),
+        (449, (300, 450), "joint", JOINT),
+        (450, (300, 450), "polish", POLISH),
+        (1000, (300, 450), "polish", POLISH),
+    ],
+)
+def test_adaptive_holds_each_vector_until_its_phase_is_said_to_have_ended(step, ended, phase, vector):
+    point = PhaseSchedule(name="adaptive").at(step, 1000, ended)
+    assert (point.phase, point.freeze) == (phase, phase == "polish")
+    assert weights(point) == normalized(vector)
+
+
+def test_temperatures_of_adaptive_change_when_align_ends():
+    schedule = PhaseSchedule(name="adaptive", tau_ctx=0.2, tau_ctx_end=0.1)
+    assert [schedule.at(step, 100, (30,)).tau_ctx for step in (0, 29, 30, 100)] == [0.2, 0.2, 0.1, 0.1]
+
+
+@pytest.mark.parametrize(("name", "ended"), [("phased", (3,)), ("adaptive", (5, 3)), ("adaptive", (1, 2, 3))], ids=str)
+def test_ends_that_cannot_be_are_refused(name, ended):
+    with pytest.raises(ValueError, match="`ended`"):
+        PhaseSchedule(name=name).at(4, 10, ended)
+
+
+def test_custom_phases_move_within_themselves_and_freeze_as_told():
+    schedule = PhaseSchedule(name="custom", phases=(WARM, MAIN))
+    points = [schedule.at(step, 100) for step in range(101)]
+    assert [point.phase for point in points] == ["warm"] * 11 + ["main"] * 90
+    assert [point.freeze for point in points] == [False] * 11 + [True] * 90
+    assert all(weights(point) == normalized((1, 1, 0)) for point in points[:11])
+    for step in range(11, 101):
+        assert weights(points[step]) == normalized(between((1, 1, 2), (0, 0, 4), (step - 10) / 90))
+
+
+@given(shares=st.lists(st.integers(0, 20), min_size=1, max_size=6).filter(any))
+def test_custom_phases_begin_where_the_decimal_shares_say(shares):
+    total = sum(shares)
+    phases = tuple(Phase(str(place), share / total, (1, 1, 1)) for place, share in enumerate(shares))
+    found = [PhaseSchedule(name="custom", phases=phases).at(step, total).phase for step in range(total)]
+    wanted = [str(place) for place, share in enumerate(shares) for _ in range(share)]
+    if 0 < shares[0] < total:
+        wanted[shares[0]] = "0"  # the step on which the first phase ends is its own
+    assert found == wanted
+
+
+@pytest.mark.parametrize(
+    ("schedule", "ended"),
+    [
+        (PhaseSchedule(), ()),
+        (PhaseSchedule(align_share=0.0, joint_share=0.123), ()),
+        (PhaseSchedule(name="cosine"), ()),
+        (PhaseSchedule(name="adaptive"), ()),
+        (PhaseSchedule(name="adaptive"), (7, 31)),
+        (PhaseSchedule(name="custom", phases=(WARM, MAIN)), ()),
+    ],
+)
+def test_spans_hold_exactly_the_steps_of_their_phase(schedule, ended):
+    phases = [schedule.at(step, 97, ended).phase for step in range(97)]
+    spans = [(name, phases.index(name), 96 - phases[::-1].index(name)) for name in dict.fromkeys(phases)]
+    assert schedule.spans(97, ended) == spans
+
+
+def test_a_phase_is_read_from_settings():
+    given = {"name": "main", "share": 0.9, "weights": [1, 1, 2], "end_weights": [0, 0, 4], "freeze": True}
+    assert Phase.from_settings(given) == MAIN
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"weigths": [1, 1, 1]}, r"unknown setting `weigths` of a phase\. Did you mean `weights`"),
+        ({"share": 1.5}, r"`share` of phase 'main' must lie in \[0, 1\], got 1\.5"),
+        ({"share": math.nan}, "`share` of phase 'main'"),
+        ({"share": True}, "`share` of phase 'main'"),
+        ({"weights": [1, 1]}, "`weights` of phase 'main'"),
+        ({"weights": 1}, "`weights` of phase 'main'"),
+        ({"end_weights": [0, 0, 0]}, "`end_weights` of phase 'main'"),
+        ({"end_weights": [0, math.inf, 0]}, "`end_weights` of phase 'main'"),
+        ({"freeze": "yes please"}, "`freeze` of phase 'main'"),
+        ({"name": " "}, "`name` of a phase"),
+    ],
+)
+def test_impossible_phases_are_refused_by_name(changed, message):
+    with pytest.raises(ValueError, match=message):
+        Phase.from_settings({"name": "main", "share": 0.9, "weights": [1, 1, 2], **changed})
+
+
+@pytest.mark.parametrize("missing", ["name", "share", "weights"])
+def test_a_phase_without_what_it_needs_is_refused(missing):
+    settings = {"name": "main", "share": 0.9, "weights": [1, 1, 2]}
+    del settings[missing]
+    with pytest.raises(ValueError, match=f"needs `{missing}`"):
+        Phase.from_settings(settings)
+
+
+def test_a_phase_that_is_no_mapping_is_refused():
+    with pytest.raises(ValueError, match="`phases`"):
+        Phase.from_settings("align")
+
+
+def test_a_share_written_with_ten_digits_ends_on_the_step_that_it_means():
+    third = PhaseSchedule(align_share=0.3333333333, joint_share=0.3333333333)
+    assert [third.at(step, 3).phase for step in range(4)] == ["align", "align", "polish", "polish"]

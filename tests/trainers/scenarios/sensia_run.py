@@ -1,31 +1,64 @@
-"""A short SENSIA run on the embedded bitext; alone, by torchrun, or resumed. Prints its losses as JSON lines."""
+"""Short SENSIA runs on the embedded bitext, one after the other: alone, or on each of torchrun's ranks.
+
+The argument is a JSON list of settings; see `run`. Each run leaves in its `output_dir` its losses and metrics
+(history.json), what every rank saw at every step (trace_RANK.pt), and the model (final).
+"""
 
 import json
 import os
-import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
+from accelerate.state import AcceleratorState, PartialState
+from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin
+from torch import distributed
+from torch.distributed.tensor import DTensor
 from transformers import TrainerCallback
 
 from corpora import clean_pairs, read_pairs
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
 from trainers import SensiaConfig, SensiaTrainer
+from trainers.adaptation import AdaptArguments
 from trainers.pretraining import train_tokenizer
+from trainers.training_data import load_train_pairs
 
 BITEXT = "examples/assets/bitext/en-id.dev-indomain.parquet"
 
 
-class KillAfter(TrainerCallback):
-    """Ends the process as a power cut would, when a step is done."""
+class Trace(TrainerCallback):
+    """Keeps the gradients that the optimizer got, and the parameters after each step, whole where they are sharded."""
 
-    def __init__(self, step):
-        self.step = step
+    def __init__(self):
+        self.gradients: list[dict[str, torch.Tensor]] = []
+        self.parameters: list[dict[str, torch.Tensor]] = []
 
-    def on_step_end(self, args, state, control, **kwargs):
-        if state.global_step == self.step:
-            os.kill(os.getpid(), signal.SIGKILL)
+    def on_pre_optimizer_step(self, args, state, control, model=None, **kwargs):
+        self.gradients.append({n: whole(p.grad) for n, p in model.named_parameters() if p.grad is not None})
+
+    def on_step_end(self, args, state, control, model=None, **kwargs):
+        self.parameters.append({name: whole(parameter) for name, parameter in model.named_parameters()})
+
+
+def whole(tensor: torch.Tensor) -> torch.Tensor:
+    tensor = tensor.detach()
+    return (tensor.full_tensor() if isinstance(tensor, DTensor) else tensor).clone()
+
+
+class ShardedTrainer(SensiaTrainer):
+    """
+    Shards on the CPU. accelerate takes `fsdp` up on accelerators only, and quietly falls back to DDP on gloo ranks;
+    told that this is FSDP, it does here what it does there.
+    """
+
+    def create_accelerator_and_postprocess(self):
+        super().create_accelerator_and_postprocess()
+        state = AcceleratorState()
+        # Every new AcceleratorState takes this over again.
+        PartialState().distributed_type = state.distributed_type = DistributedType.FSDP
+        state.fsdp_plugin = FullyShardedDataParallelPlugin(**self.args.fsdp_plugin_args)
+        self.is_fsdp_enabled = True
 
 
 def tiny_model(tokenizer, dropout=0.0, seed=0, num_senses=4):
@@ -44,11 +77,14 @@ def tiny_model(tokenizer, dropout=0.0, seed=0, num_senses=4):
     return BackpackForCausalLM(BackpackConfig(trunk_config=trunk, num_senses=num_senses, sense_dropout=dropout))
 
 
-def build(settings):
+def build(settings: dict[str, Any]) -> SensiaTrainer:
     bitext = read_pairs(BITEXT, source_language="en", target_language="id").select(range(200))
     tokenizer = train_tokenizer(bitext["source"], 400)
     pairs, _ = clean_pairs(bitext, tokenizer, max_length=64)
     model = tiny_model(tokenizer, settings.pop("dropout", 0.0))
+    train = pairs.select(range(settings.pop("pairs", 64)))
+    if settings.pop("streamed", False):
+        train = stream(bitext.select(range(64)), tokenizer, Path(settings["output_dir"]).with_suffix(".jsonl"))
     config = SensiaConfig(
         **{
             "learning_rate": 1e-2,
@@ -60,22 +96,58 @@ def build(settings):
             **settings,
         }
     )
-    train, held_out = pairs.select(range(64)), pairs.select(range(64, 93))
-    return SensiaTrainer(model, config, train_dataset=train, eval_dataset=held_out, processing_class=tokenizer)
+    make = ShardedTrainer if config.fsdp else SensiaTrainer
+    held_out = pairs.select(range(64, 93))
+    return make(model, config, train_dataset=train, eval_dataset=held_out, processing_class=tokenizer)
+
+
+def stream(bitext, tokenizer, path: Path):
+    """Pairs that are read from a file as they are needed, as `examples/adapt.py` does."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    bitext.to_json(path)
+    columns = {"source_column": "source", "target_column": "target"}
+    args = AdaptArguments("-", str(path), "id", streaming=True, shuffle_buffer=16, **columns)
+    return load_train_pairs(args, tokenizer, max_length=64, seed=3).pairs
+
+
+def run(settings: dict[str, Any], *callbacks: TrainerCallback):
+    """
+    Trains, evaluates and saves.
+
+    Args:
+        settings (`dict`): of [`SensiaConfig`], and `dropout` (of the model), `pairs` (how many to train on),
+            `streamed`, `resume` (go on from the newest checkpoint).
+        callbacks: of the trainer.
+    """
+    settings = dict(settings)
+    resume = settings.pop("resume", False)
+    trainer, trace = build(settings), Trace()
+    for callback in (trace, *callbacks):
+        trainer.add_callback(callback)
+    before = trainer.evaluate()
+    trainer.train(resume_from_checkpoint=resume)
+    metrics = {"before": before, "after": trainer.evaluate()}
+    output = Path(trainer.args.output_dir)
+    trainer.save_model(str(output / "final"))
+    torch.save({"gradients": trace.gradients, "parameters": trace.parameters}, trace_of(output, trainer))
+    if trainer.is_world_process_zero():
+        history = [entry for entry in trainer.state.log_history if "loss_ctx" in entry]
+        (output / "history.json").write_text(json.dumps({"history": history, "metrics": metrics}))
+
+
+def trace_of(output: Path, trainer: SensiaTrainer) -> Path:
+    output.mkdir(parents=True, exist_ok=True)
+    return output / f"trace_{trainer.args.process_index}.pt"
 
 
 def main():
-    settings = json.loads(sys.argv[1])
-    kill_after, resume = settings.pop("kill_after", None), settings.pop("resume", None)
-    trainer = build(settings)
-    if kill_after:
-        trainer.add_callback(KillAfter(kill_after))
-    trainer.train(resume_from_checkpoint=resume)
-    metrics = trainer.evaluate()
-    trainer.save_model(str(Path(trainer.args.output_dir, "final")))
-    if trainer.is_world_process_zero():
-        history = [entry for entry in trainer.state.log_history if "loss_ctx" in entry]
-        Path(trainer.args.output_dir, "history.json").write_text(json.dumps({"history": history, "metrics": metrics}))
+    for settings in json.loads(sys.argv[1]):
+        run(settings)
+    # Not destroyed: the teardown of gloo can wait for ranks that have already left.
+    if PartialState().num_processes > 1:
+        distributed.barrier()
+        sys.stdout.flush()
+        os._exit(0)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,83 @@
+"""Rows of whatever fields, from local files or the Hub, and what they were: name, hash and number."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from corpora.fingerprint import describe_file
+from corpora.locations import is_local, load_hub, local_files
+from corpora.text_files import read_records
+
+
+def read_rows(
+    source: str, *, config_name: str | None = None, split: str | None = None, revision: str | None = None
+) -> list[dict[str, Any]]:
+    """
+    Reads a table of any fields.
+
+    Args:
+        source (`str`): Hub data set id, or a local file or folder: `.jsonl`, `.json` (one object a line), `.csv`,
+            `.tsv` with a first row of names (each also with `.gz`) or `.parquet`.
+        config_name (`str`, *optional*): configuration of a Hub data set.
+        split (`str`, *optional*): as in [`read_pairs`]; `test` for a Hub data set if not given.
+        revision (`str`, *optional*): branch, tag or commit of a Hub data set.
+
+    Returns:
+        `list[dict]`: the rows in order.
+
+    Raises:
+        ValueError: for damaged data and for no rows, naming the file.
+        OSError: if the file or data set is missing, gated or cannot be reached.
+    """
+    if is_local(source):
+        files, kind = local_files(source, split, ("json", "csv", "tsv", "parquet"))
+        rows = [row for path in files for row in _rows_of_file(path, kind)]
+    else:
+        table = load_hub(source, name=config_name, split=split or "test", revision=revision)
+        rows = [dict(row) for row in table]
+    if not rows:
+        raise ValueError(f"no rows in {source}")
+    return rows
+
+
+def _rows_of_file(path: Path, kind: str) -> list[dict[str, Any]]:
+    if kind != "parquet":
+        return [record for _, record in read_records(path, kind)]
+    try:
+        return pq.read_table(path).to_pylist()
+    except pa.ArrowInvalid as error:
+        raise ValueError(f"{path}: not a readable Parquet file ({error})") from error
+
+
+def describe_rows(source: str, rows: Iterable[Mapping[str, Any]], **options: str | None) -> dict[str, Any]:
+    """
+    What a figure was measured on, without saying where it lay.
+
+    Args:
+        source (`str`): what the rows were read from.
+        rows (`Iterable`): the rows that were used.
+        options (`str`, *optional*): how a Hub data set was opened (`config_name`, `split`, `revision`).
+
+    Returns:
+        `dict`: `name` (base name of a local file or folder, else the Hub id), `hub_id`, `rows` (how many), and
+        `sha256`: of the file where there is one, of the rows where they are of a folder or of the Hub; and the
+        options given.
+    """
+    path = Path(source).expanduser()
+    local = is_local(source)
+    digest, count = hashlib.sha256(), 0
+    for row in rows:
+        digest.update(json.dumps(row, sort_keys=True, ensure_ascii=False, default=str).encode() + b"\n")
+        count += 1
+    return {
+        "name": path.resolve().name if local else source,
+        "hub_id": None if local else source,
+        "sha256": describe_file(path)["sha256"] if path.is_file() else digest.hexdigest(),
+        "rows": count,
+        **{name: value for name, value in options.items() if value is not None},
+    }

@@ -1,0 +1,69 @@
+"""One short run of adapt.py that trains a LoRA adapter of the embedded model."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from peft import PeftModel
+
+from corpora import clean_pairs, read_pairs
+from evaluation import evaluate_bitext
+from trainers.adaptation import load_base
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).resolve().parents[2]
+BITEXT = ROOT / "examples/assets/bitext/en-id.dev-indomain.parquet"
+BASE = ROOT / "examples/assets/backpack-en-mini"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("adapter")
+    rows = read_pairs(str(BITEXT), source_language="en", target_language="id").select(range(80))
+    for name, part in (("train", rows.select(range(50))), ("dev", rows.select(range(50, 80)))):
+        lines = [json.dumps({"translation": {"en": row["source"], "id": row["target"]}}) + "\n" for row in part]
+        (folder / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
+    settings = {"--train_data": folder / "train.jsonl", "--output_dir": folder / "run", "--max_steps": 3}
+    options = [str(word) for pair in settings.items() for word in pair]
+    options += ["--eval_data", f"dev={folder / 'dev.jsonl'}", "--disable_tqdm", "true", "--report_to", "none"]
+    options += ["--per_device_train_batch_size", "8", "--prompts", "Simpan"]
+    options += ["--use_peft", "--lora_r", "4", "--learning_rate", "0.01", "--bf16", "false"]
+    command = [sys.executable, "examples/adapt.py", "--config", "examples/configs/quickstart.yaml", *options]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder
+
+
+def test_numbers_are_those_of_the_merged_model(run):
+    results = json.loads((run / "run/final/results.json").read_text(encoding="utf-8"))
+    model, tokenizer = load_base(str(run / "run/final"))
+    rows = read_pairs(str(run / "dev.jsonl"), source_language="en", target_language="id")
+    measured = evaluate_bitext(
+        model, tokenizer, clean_pairs(rows, tokenizer, max_length=256)[0], pooling_temperature=0.7
+    )
+    assert results["evaluation"][0]["after"] == pytest.approx(measured, rel=1e-3)
+
+
+def test_the_adapter_on_the_base_model_is_the_merged_model(run):
+    merged, tokenizer = load_base(str(run / "run/final"))
+    base, _ = load_base(str(BASE))
+    ids = tokenizer("Simpan berkas ini", return_tensors="pt")["input_ids"]
+    with torch.no_grad():
+        plain = base(input_ids=ids).logits
+        adapted = PeftModel.from_pretrained(base, run / "run/final/adapter").eval()(input_ids=ids).logits
+        torch.testing.assert_close(merged.eval()(input_ids=ids).logits, adapted, rtol=1e-2, atol=1e-2)
+    assert (adapted - plain).abs().max() > 0.1
+
+
+def test_results_and_card_say_what_was_trained(run):
+    results = json.loads((run / "run/final/results.json").read_text(encoding="utf-8"))
+    adapter, card = results["training"]["adapter"], (run / "run/final/README.md").read_text(encoding="utf-8")
+    assert adapter["rank"] == 4 and 0 < adapter["share"] < 0.1
+    assert results["model"]["parameters"] == load_base(str(BASE))[0].num_parameters()
+    assert f"{adapter['trained_parameters']:,} parameters" in card

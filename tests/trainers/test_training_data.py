@@ -1,0 +1,148 @@
+"""Several data sets, documents, instructions and texts, loaded and streamed."""
+
+import json
+from collections import Counter
+from itertools import islice
+
+import pytest
+
+from trainers.adaptation import AdaptArguments
+from trainers.arguments import parse_arguments
+from trainers.results import _describe_data
+from trainers.training_data import load_train_pairs
+
+
+def write(path, name, count, **more):
+    lines = [{"en": f"{name} number {i}.", "id": f"{name} nomor {i}.", **more} for i in range(count)]
+    (path / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+
+
+@pytest.fixture
+def load(tmp_path, tokenizer):
+    write(tmp_path, "big", 300)
+    write(tmp_path, "small", 100)
+
+    def load(names=("big.jsonl", "small.jsonl"), **settings):
+        args = AdaptArguments("base", list(names), "id", data=str(tmp_path), **settings)
+        return load_train_pairs(args, tokenizer, 64, seed=0)
+
+    return load
+
+
+def shares(data, take=None):
+    counts = Counter(row["dataset"] for row in islice(data.pairs, take))
+    return counts[0] / counts.total()
+
+
+def test_several_data_sets_are_concatenated(load):
+    data = load()
+    assert Counter(data.pairs["dataset"]) == {0: 300, 1: 100}
+    assert data.pairs["row"][:] == [*range(300), *range(100)]
+    assert data.pairs.column_names == ["source_ids", "target_ids", "row", "dataset"]
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_weights_are_the_shares_and_all_data_is_read(load, streaming):
+    data = load(data_weights=[1, 3], streaming=streaming)
+    assert shares(data) == pytest.approx(0.25, abs=0.05)
+    assert {row["row"] for row in data.pairs if row["dataset"] == 0} == set(range(300))
+    assert {row["row"] for row in data.pairs if row["dataset"] == 1} == set(range(100))
+
+
+@pytest.mark.parametrize(("temperature", "share"), [(1, 0.75), (2, 0.634), (1000, 0.5)])
+def test_temperature_brings_the_shares_together(load, temperature, share):
+    assert shares(load(data_temperature=temperature)) == pytest.approx(share, abs=0.06)
+
+
+def test_streams_are_read_in_equal_shares(load):
+    assert shares(load(streaming=True), take=150) == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_row_and_its_data_set_say_where_a_pair_is_from(load, tokenizer, streaming):
+    for row in load(streaming=streaming, shuffle_buffer=50).pairs:
+        name = ("big", "small")[row["dataset"]]
+        assert tokenizer.decode(row["target_ids"][:-1]) == f"{name} nomor {row['row']}."
+
+
+def test_a_stream_of_several_files_knows_the_rows_of_all(tmp_path, tokenizer):
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    for part in ("a", "b", "c"):
+        write(folder, part, 20)
+    args = AdaptArguments("base", str(folder), "id", streaming=True, shuffle_buffer=8)
+    for row in load_train_pairs(args, tokenizer, 64, seed=5).pairs:
+        part, number = divmod(row["row"], 20)
+        assert tokenizer.decode(row["target_ids"][:-1]) == f"{'abc'[part]} nomor {number}."
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_data_with_and_without_prompts_is_mixed(load, tmp_path, streaming):
+    write(tmp_path, "asked", 50, prompt={"en": "Say it.", "id": "Katakan."})
+    data = load(["small.jsonl", "asked.jsonl"], streaming=streaming)
+    prompts = {(row["dataset"], row["prompt_tokens"] > 0) for row in data.pairs}
+    assert prompts == {(0, False), (1, True)}
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_documents_are_joined(load, tmp_path, streaming):
+    write(tmp_path, "book", 40, doc="one")
+    rows = list(load(["book.jsonl"], join_documents=True, streaming=streaming).pairs)
+    assert 1 < len(rows) < 20
+    assert all(max(len(row["source_ids"]), len(row["target_ids"])) <= 64 for row in rows)
+
+
+def test_data_without_documents_is_refused_by_name(load):
+    with pytest.raises(ValueError, match=r"big\.jsonl: joining documents needs a column 'doc'"):
+        load(join_documents=True)
+
+
+def test_texts_of_several_files_are_one_data_set(load, tmp_path):
+    (tmp_path / "a.txt").write_text("Satu.\nDua.\n", encoding="utf-8")
+    (tmp_path / "b.txt").write_text("Tiga.\n\nEmpat.\n", encoding="utf-8")
+    data = load(text_data=["a.txt", "b.txt"])
+    assert len(data.texts) == 4 and not any(data.texts["source_ids"])
+    assert [part.name for part in data.parts] == ["big.jsonl", "small.jsonl", "a.txt", "b.txt"]
+
+
+def test_each_data_set_is_described_on_its_own(load, tmp_path):
+    write(tmp_path, "small", 100, origin="web")
+    described = [_describe_data(part, "train", AdaptArguments("b", "x", "id")) for part in load().parts]
+    assert [entry["name"] for entry in described] == ["big.jsonl", "small.jsonl"]
+    assert [entry["rows_kept"] for entry in described] == [300, 100]
+    assert described[0]["sha256"] != described[1]["sha256"]
+    assert described[1]["sources"] == [{"name": "web", "rows": 100}]
+
+
+def test_a_data_set_with_nothing_left_is_refused_by_name_with_the_reason(load, tmp_path):
+    lines = [json.dumps({"en": "Yes", "id": " "}) + "\n"] * 5
+    (tmp_path / "blank.jsonl").write_text("".join(lines), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"blank\.jsonl: no pair is left .*kept 0 of 5 pairs; dropped: empty 5; look"):
+        load(["big.jsonl", "blank.jsonl"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"data_weights": [1.0]}, "one positive number for each of the 2 data sets"),
+        ({"data_weights": [1.0, 0.0]}, "one positive number for each"),
+        ({"data_weights": [1.0, float("nan")]}, "one positive number for each"),
+        ({"data_weights": [1.0, 2.0], "data_temperature": 2}, "not both"),
+        ({"data_temperature": 0}, "positive number, got 0"),
+        ({"data_temperature": 2, "streaming": True}, "a stream does not know"),
+    ],
+)
+def test_shares_that_make_no_sense_are_refused(load, settings, words):
+    with pytest.raises(ValueError, match=words):
+        load(**settings)
+
+
+def test_one_name_or_a_list_in_yaml_or_several_words_on_the_command_line(tmp_path):
+    def parse(text, *words):
+        (tmp_path / "a.yaml").write_text(f"model: base\ntarget_language: id\n{text}\n", encoding="utf-8")
+        command = ["--config", str(tmp_path / "a.yaml"), *words]
+        return parse_arguments(AdaptArguments, description="", arguments=command)[0].train_data
+
+    assert parse("train_data: one") == ["one"]
+    assert parse("train_data: [one, two]") == ["one", "two"]
+    assert parse("", "--train_data", "one", "two") == ["one", "two"]

@@ -1,0 +1,172 @@
+"""Pairs and texts ready to train on."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset, Features, IterableDataset, Value, concatenate_datasets, interleave_datasets
+from transformers import PreTrainedTokenizerBase
+
+from corpora import CleaningReport, clean_pairs, encode_texts, join_documents, read_texts
+
+from .adaptation import AdaptArguments
+
+
+@dataclass
+class PairSet:
+    """
+    Bitext ready for a model, or, with empty sources, text.
+
+    Args:
+        name (`str`): what tables call it.
+        path (`str`): file or Hub id.
+        pairs (`datasets.Dataset` or `IterableDataset`): from [`corpora.clean_pairs`] or [`corpora.encode_texts`].
+        report (`CleaningReport`): what was dropped.
+        fertility (`dict`): tokens per word of each side; empty for a stream, and for a side without spaces.
+    """
+
+    name: str
+    path: str
+    pairs: Dataset | IterableDataset
+    report: CleaningReport
+    fertility: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class TrainingData:
+    """
+    All that a run trains on.
+
+    Args:
+        pairs (`datasets.Dataset` or `IterableDataset`): the bitext, mixed; `row` and, of several, `dataset` say where
+            a pair comes from.
+        parts (`list` of [`PairSet`]): each data set by itself: bitext in the order of `train_data`, then texts.
+        texts (`datasets.Dataset`, *optional*): texts for the language model loss.
+    """
+
+    pairs: Dataset | IterableDataset
+    parts: list[PairSet]
+    texts: Dataset | None = None
+
+
+def load_train_pairs(
+    args: AdaptArguments, tokenizer: PreTrainedTokenizerBase, max_length: int, seed: int
+) -> TrainingData:
+    """
+    Reads, joins, cleans and mixes the training bitext, shuffles it where streamed, and reads the texts beside it.
+
+    Args:
+        args ([`AdaptArguments`]): names the data.
+        tokenizer (`PreTrainedTokenizerBase`): the base model's.
+        max_length (`int`): longest side in tokens.
+        seed (`int`): of mixing, and of a stream's shuffling.
+
+    Raises:
+        ValueError: if a data set cannot be read, or has nothing to learn from.
+    """
+    parts = [_load_part(name, args, tokenizer, max_length) for name in args.train_data]
+    pairs = parts[0].pairs if len(parts) == 1 else _mix(parts, args, seed)
+    if isinstance(pairs, IterableDataset):
+        pairs = pairs.shuffle(seed=seed, buffer_size=args.shuffle_buffer)
+    texts = [_load_texts(name, args, tokenizer, max_length) for name in args.text_data]
+    return TrainingData(
+        pairs, [*parts, *texts], concatenate_datasets([each.pairs for each in texts]) if texts else None
+    )
+
+
+def _load_part(name: str, args: AdaptArguments, tokenizer: PreTrainedTokenizerBase, max_length: int) -> PairSet:
+    dataset = args.read(name, streaming=args.streaming, split=args.data_split, config_name=args.data_config)
+    try:
+        if args.join_documents:
+            dataset = join_documents(dataset, tokenizer, max_length=max_length)
+        pairs, report = clean_pairs(dataset, tokenizer, max_length=max_length)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+    if isinstance(pairs, IterableDataset):
+        pairs = _in_one_shard(pairs)
+    return PairSet("train" if len(args.train_data) == 1 else Path(name).name, args.locate(name), pairs, report)
+
+
+def _in_one_shard(stream: IterableDataset) -> IterableDataset:
+    # Shuffling would change the order of a stream's files as well, and its rows would be counted in that order.
+    return IterableDataset.from_generator(_rows_of, stream.features, {"stream": stream})
+
+
+def _rows_of(stream: IterableDataset) -> Iterator[dict[str, Any]]:
+    yield from stream
+
+
+def _load_texts(name: str, args: AdaptArguments, tokenizer: PreTrainedTokenizerBase, max_length: int) -> PairSet:
+    path = args.locate(name)
+    try:
+        texts, report = encode_texts(read_texts(path), tokenizer, max_length=max_length)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+    return PairSet(Path(name).name, path, texts, report)
+
+
+def _mix(parts: list[PairSet], args: AdaptArguments, seed: int) -> Dataset | IterableDataset:
+    prompts = any("prompt_tokens" in (part.pairs.column_names or []) for part in parts)
+    labelled: list[Any] = [_label(part.pairs, number, prompts) for number, part in enumerate(parts)]
+    shares = _shares(parts, args)
+    if shares is None:
+        return concatenate_datasets(labelled)
+    probabilities = [share / sum(shares) for share in shares]
+    return interleave_datasets(labelled, probabilities, seed=seed, stopping_strategy="all_exhausted")
+
+
+def _shares(parts: list[PairSet], args: AdaptArguments) -> list[float] | None:
+    """How much is read of each data set; `None` for all of each once."""
+    if args.data_weights:
+        return args.data_weights
+    if args.streaming:
+        return [1.0] * len(parts)
+    if args.data_temperature is None:
+        return None
+    return [len(part.pairs) ** (1 / args.data_temperature) for part in parts]
+
+
+def _label(pairs: Dataset | IterableDataset, number: int, prompts: bool) -> Dataset | IterableDataset:
+    """Columns that all data sets can have, with the number of this one."""
+    kept = {name: pairs.features[name] for name in ("source_ids", "target_ids", "row")}
+    features = Features({**kept, "dataset": Value("int32"), **({"prompt_tokens": Value("int32")} if prompts else {})})
+    options = {"columns": list(features), "number": number}
+    removed = [name for name in pairs.column_names if name not in features]
+    return pairs.map(_numbered, batched=True, fn_kwargs=options, remove_columns=removed, features=features)
+
+
+def _numbered(batch: dict[str, list], columns: list[str], number: int) -> dict[str, list]:
+    rows = len(batch["row"])
+    columns_there = {"prompt_tokens": [0] * rows, **batch, "dataset": [number] * rows}
+    return {name: columns_there[name] for name in columns}
+
+
+def load_eval_pairs(args: AdaptArguments, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[PairSet]:
+    """
+    Reads and cleans the held-out bitext, in the order given.
+
+    Args:
+        args ([`AdaptArguments`]): names the data.
+        tokenizer (`PreTrainedTokenizerBase`): the base model's.
+        max_length (`int`): longest side in tokens.
+    """
+    sets = []
+    for entry in args.eval_data:
+        name, _, path = entry.partition("=")
+        dataset = args.read(path)
+        pairs, report = clean_pairs(dataset, tokenizer, max_length=max_length)
+        sets.append(PairSet(name, args.locate(path), pairs, report, _fertility(dataset, tokenizer)))
+    return sets
+
+
+def _fertility(dataset: Dataset, tokenizer: PreTrainedTokenizerBase) -> dict[str, float]:
+    """Tokens per word. A side whose words are longer than 20 letters on average is written without spaces."""
+    fertility = {}
+    for side in ("source", "target"):
+        texts = [text for text in dataset[side] if text]
+        words, letters = sum(len(text.split()) for text in texts), sum(map(len, texts))
+        if words and letters / words <= 20:
+            tokens = sum(map(len, tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]))
+            fertility[side] = tokens / words
+    return fertility
