@@ -1,4 +1,7 @@
-"""What a Backpack makes of a bitext: retrieval, perplexity of the target side, and the mixture's entropy."""
+"""What a model makes of a bitext: retrieval, perplexity of the target side, and a Backpack's mixture's entropy."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from accelerate.state import PartialState
@@ -9,8 +12,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from corpora.batching import pad_rows
 
-from .perplexity import perplexity_from_sums
-from .retrieval import retrieval_recall
+from .intervals import bootstrap_mean
+from .perplexity import perplexity, perplexity_from_sums
+from .retrieval import metrics_of_ranks, retrieval_ranks, retrieval_recall
+from .sentence_vectors import sentence_vectors
 
 
 @torch.inference_mode()
@@ -134,3 +139,46 @@ def _sense_metrics(vectors: dict[str, torch.Tensor]) -> dict[str, float]:
     for side in ("source", "target"):
         metrics[f"entropy_{side}"] = vectors[f"mixture_entropy_{side}"].mean().item()
     return metrics
+
+
+def measure_bitext(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    sources: Sequence[str],
+    targets: Sequence[str],
+    *,
+    progress: bool = False,
+    **options: Any,
+) -> dict[str, Any]:
+    """
+    Measures a Backpack or a dense model on aligned sentences, by every kind of sentence vector that it has.
+
+    Args:
+        model (`PreTrainedModel`): a causal language model; by [`sentence_vectors`].
+        tokenizer (`PreTrainedTokenizerBase`): its tokenizer.
+        sources (`Sequence[str]`): N sentences.
+        targets (`Sequence[str]`): their translations, in the same order.
+        progress (`bool`, *optional*, defaults to `False`): show a progress bar.
+        options: `layer` and `pooling_temperature` of [`sentence_vectors`].
+
+    Returns:
+        `dict`: `metrics`, with `perplexity` and `bits_per_byte` of the target side as [`perplexity`] defines them, and
+        those of [`retrieval_metrics`] for each kind of vector, as in `mean_mrr`; `intervals` of `{kind}_recall@1` and
+        `{kind}_margin_recall@1`, 95 % bootstrap over the pairs; `chance` of the same.
+
+    Raises:
+        ValueError: if there is no pair, or a sentence without translation.
+    """
+    if len(sources) != len(targets) or len(sources) == 0:
+        raise ValueError(f"Every sentence needs its translation, got {len(sources)} and {len(targets)} sentences.")
+    left = sentence_vectors(model, tokenizer, sources, progress=progress, **options)
+    right = sentence_vectors(model, tokenizer, targets, progress=progress, **options)
+    fluency = perplexity(model, tokenizer, targets, progress=progress)
+    metrics = {name: fluency[name] for name in ("perplexity", "bits_per_byte")}
+    intervals = {}
+    for kind, vectors in left.items():
+        ranks = retrieval_ranks(vectors, right[kind])
+        metrics |= {f"{kind}_{name}": value for name, value in metrics_of_ranks(ranks).items()}
+        for name, places in (("recall@1", ranks["cosine"]), ("margin_recall@1", ranks["margin"])):
+            intervals[f"{kind}_{name}"] = bootstrap_mean((torch.stack(places) == 1).double().mean(0).tolist())
+    return {"metrics": metrics, "intervals": intervals, "chance": dict.fromkeys(intervals, 1 / len(sources))}

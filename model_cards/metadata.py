@@ -14,6 +14,14 @@ TAGS = ("backpack", "sensia", "cross-lingual", "sense-vectors", "custom_code")
 # The Hub's task type and the words for it.
 _RETRIEVAL = ("sentence-similarity", "Translation retrieval")
 _WRITING = ("text-generation", "Text generation")
+_TASKS = {
+    "topics": ("text-classification", "Topic classification"),
+    "lexicon": ("translation", "Word translation"),
+    "wordsim": ("sentence-similarity", "Word similarity"),
+    **dict.fromkeys(
+        ("xcopa", "indocloze", "xstorycloze", "belebele", "choices"), ("multiple-choice", "Multiple choice")
+    ),
+}
 
 
 def _after_metrics(entry: Mapping[str, Any]) -> list[str]:
@@ -32,7 +40,8 @@ def _dataset_type(entry: Mapping[str, Any]) -> str:
 
 
 def _model_index_result(entry: Mapping[str, Any], metric: str) -> EvalResult:
-    task_type, task_name = _RETRIEVAL if "recall" in metric else _WRITING
+    by_metric = _RETRIEVAL if "recall" in metric or "mrr" in metric else _WRITING
+    task_type, task_name = _TASKS.get(entry.get("task") or "", by_metric)
     return EvalResult(
         task_type=task_type,
         task_name=task_name,
@@ -44,6 +53,12 @@ def _model_index_result(entry: Mapping[str, Any], metric: str) -> EvalResult:
         metric_name=metric_label(metric),
         metric_value=_value(entry, metric),
     )
+
+
+def _uncertainty(entry: Mapping[str, Any], metric: str) -> str:
+    interval, chance = (entry.get("intervals") or {}).get(metric), (entry.get("chance") or {}).get(metric)
+    text = f", 95 % interval {interval[0]:.4f} to {interval[1]:.4f}" if interval else ""
+    return text if chance is None else f"{text}, chance {chance:.4f}"
 
 
 def card_metadata(results: Mapping[str, Any]) -> ModelCardData:
@@ -97,7 +112,8 @@ def eval_results_yaml(results: Mapping[str, Any]) -> str | None:
             value=_value(entry, metric),
             date=results["date"],
             notes=f"{entry['dataset']}, {entry['rows']} rows of {entry['file']}"
-            + (f", sha256 {entry['sha256']}" if entry.get("sha256") else ""),
+            + (f", sha256 {entry['sha256']}" if entry.get("sha256") else "")
+            + _uncertainty(entry, metric),
         )
         for entry in results["evaluation"]
         if entry.get("hub_id")

@@ -1,0 +1,72 @@
+"""How sure a figure is: bootstrap intervals over the items that it was measured on."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import stats
+
+CONFIDENCE = 0.95
+
+
+def bootstrap_mean(values: Sequence[float], *, resamples: int = 2000, seed: int = 0) -> list[float]:
+    """
+    Interval of the mean over items, from resampling the items with replacement (percentile bootstrap, 95 %).
+
+    It says how much the figure would move with other items of the same kind, not with another training run.
+
+    Args:
+        values (`Sequence[float]`): one value for each item.
+        resamples (`int`, *optional*, defaults to 2000): resamples drawn.
+        seed (`int`, *optional*, defaults to 0): of the resampling.
+
+    Returns:
+        `list[float]`: lower and upper end.
+
+    Raises:
+        ValueError: if there is no value.
+    """
+    items = np.asarray(values, dtype=np.float64)
+    if len(items) == 0:
+        raise ValueError("A bootstrap interval needs at least one value.")
+    if len(items) == 1:
+        return [float(items[0])] * 2
+    found = stats.bootstrap(
+        (items,), np.mean, n_resamples=resamples, confidence_level=CONFIDENCE, method="percentile", batch=200, rng=seed
+    )
+    return [float(end) for end in found.confidence_interval]
+
+
+def bootstrap_spearman(
+    first: Sequence[float], second: Sequence[float], *, resamples: int = 1000, seed: int = 0
+) -> list[float]:
+    """
+    Interval of Spearman's rank correlation, from resampling pairs of values together; see [`bootstrap_mean`].
+
+    Args:
+        first (`Sequence[float]`), second (`Sequence[float]`): N values each, at least two.
+        resamples (`int`, *optional*, defaults to 1000): resamples drawn.
+        seed (`int`, *optional*, defaults to 0): of the resampling.
+
+    Returns:
+        `list[float]`: lower and upper end.
+    """
+    found = stats.bootstrap(
+        (np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)),
+        _spearman,
+        n_resamples=resamples,
+        confidence_level=CONFIDENCE,
+        method="percentile",
+        paired=True,
+        vectorized=True,
+        batch=50,
+        rng=seed,
+    )
+    return [float(end) for end in found.confidence_interval]
+
+
+def _spearman(first: np.ndarray, second: np.ndarray, axis: int) -> np.ndarray:
+    ranks = [stats.rankdata(values, axis=axis) for values in (first, second)]  # [..., N]
+    left, right = (rank - rank.mean(axis=axis, keepdims=True) for rank in ranks)
+    spread = np.sqrt((left**2).sum(axis=axis) * (right**2).sum(axis=axis))
+    # A resample in which all values are one has no order to compare.
+    return np.divide((left * right).sum(axis=axis), spread, out=np.zeros_like(spread), where=spread > 0)

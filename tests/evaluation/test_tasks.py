@@ -1,0 +1,58 @@
+import pytest
+
+from evaluation.tasks import TASK_KINDS, Task, make_tasks
+
+SUITE = {
+    "copa": {"kind": "xcopa", "source": "eval/val.{target}.jsonl", "limit": 5},
+    "dev": {"kind": "bitext", "source": "{source}-{target}.jsonl"},
+}
+LANGUAGES = {"source_language": "eng", "target_language": "ind_Latn"}
+
+
+def test_a_suite_is_filled_with_the_languages():
+    copa, dev = make_tasks([], SUITE, **LANGUAGES)
+    assert copa == Task("copa", "xcopa", "eval/val.id.jsonl", {"language": "id", "limit": 5})
+    assert dev == Task("dev", "bitext", "en-id.jsonl", {"source_language": "en", "target_language": "id"})
+
+
+def test_a_suite_is_not_changed_by_filling_it():
+    before = {name: dict(spec) for name, spec in SUITE.items()}
+    make_tasks([], SUITE, **LANGUAGES)
+    assert before == SUITE
+
+
+def test_tasks_are_chosen_by_name_or_given_by_kind_and_source():
+    tasks = make_tasks(["dev", "wordsim=rated.tsv"], SUITE, **LANGUAGES)
+    assert [(task.name, task.kind, task.source) for task in tasks] == [
+        ("dev", "bitext", "en-id.jsonl"),
+        ("wordsim", "wordsim", "rated.tsv"),
+    ]
+
+
+def test_a_task_may_state_another_language():
+    suite = {"copa": {"kind": "xcopa", "source": "val.jsonl", "language": "tr"}}
+    assert make_tasks([], suite, **LANGUAGES)[0].settings["language"] == "tr"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "suite", "words"),
+    [
+        (["none"], SUITE, "No task 'none': name one of copa, dev"),
+        (["other=x.jsonl"], {}, "kind must be one of perplexity"),
+        (["xcopa=a.jsonl", "xcopa=b.jsonl"], {}, "one name"),
+        ([], {"a": {"kind": "xcopa"}}, "needs `kind` and `source`, got kind"),
+        ([], {"a": {"kind": "wordsim", "source": "x", "layer": 1}}, "not 'layer'"),
+    ],
+)
+def test_what_is_no_task_is_refused(wanted, suite, words):
+    with pytest.raises(ValueError, match=words):
+        make_tasks(wanted, suite, **LANGUAGES)
+
+
+def test_what_figures_depend_on_does_not_say_where_files_lie():
+    task = Task("topics", "topics", "/somewhere/train.jsonl", {"test": "/somewhere/dev.jsonl"})
+    assert "somewhere" not in str(task.describe())
+
+
+def test_every_choice_format_is_a_kind():
+    assert {"xcopa", "indocloze", "xstorycloze", "belebele", "choices"} <= set(TASK_KINDS)
