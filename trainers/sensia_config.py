@@ -8,8 +8,11 @@ import torch
 from accelerate.utils import parse_flag_from_env
 from transformers import TrainingArguments
 from transformers.trainer_utils import HubStrategy, IntervalStrategy
+from transformers.utils import logging
 
 from .schedule import SCHEDULES, Phase, PhaseSchedule
+
+logger = logging.get_logger(__name__)
 
 _ADAPTIVE = ("adaptive_patience", "adaptive_min_delta", "adaptive_bounds")
 _TAU_END = (
@@ -154,6 +157,9 @@ class SensiaConfig(TrainingArguments):
                 "DeepSpeed keeps the gradients to itself, so that polish cannot freeze anything: set `polish_freeze` "
                 f"to none, got {self.polish_freeze!r}, or shard by FSDP2."
             )
+        if self.bf16 and self.use_cpu and not _multiplies_bf16():
+            logger.warning("`bf16` is off: this processor has no instructions for it, and is 70 times slower in it.")
+            self.bf16 = False
         super().__post_init__()
         self.phases = _read_phases(self.phases)
         self.phase_schedule()
@@ -249,6 +255,11 @@ class SensiaConfig(TrainingArguments):
         if self.hub_strategy in (HubStrategy.CHECKPOINT, HubStrategy.ALL_CHECKPOINTS):
             given = HubStrategy(self.hub_strategy).value
             raise ValueError(f"`hub_strategy={given}` would publish optimizer pickles; use `every_save` or `end`.")
+
+
+def _multiplies_bf16() -> bool:
+    """Whether this processor's matrix products in bfloat16 are not emulated number by number."""
+    return torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 def _read_phases(phases: Any) -> list[dict[str, Any]] | None:

@@ -1,6 +1,7 @@
 from dataclasses import dataclass, field
 
 import pytest
+import torch
 
 from trainers import SensiaConfig, parse_arguments
 
@@ -76,3 +77,9 @@ def test_a_file_that_is_no_mapping_is_refused(config, text):
 def test_impossible_sensia_settings_are_refused_by_name(tmp_path, settings, named):
     with pytest.raises(ValueError, match=named):
         SensiaConfig(output_dir=str(tmp_path), **settings)
+
+
+@pytest.mark.skipif(torch.accelerator.is_available(), reason="bfloat16 is for the accelerator then")
+def test_bfloat16_is_for_processors_that_multiply_it(tmp_path):
+    config = SensiaConfig(output_dir=str(tmp_path), bf16=True)
+    assert config.bf16 == torch.ops.mkldnn._is_mkldnn_bf16_supported()
