@@ -71,11 +71,9 @@ def count_weights(config: BackpackConfig) -> tuple[int, int]:
 
 
 def chunk_memory(predicted: int, vocabulary: int, embedding: int) -> int:
-    """Logits in float32 and in bf16, beside a temporary of their own, the head's increment, or the next chunk's."""
-    whole = max(LOGITS_AT_A_TIME // vocabulary, 1)
-    chunk, following = (max(min(predicted - start, whole), 0) * vocabulary for start in (0, whole))
-    both = FLOAT + HALF
-    return max(chunk * 2 * FLOAT, chunk * both + embedding * both, (chunk + following) * both)
+    """Logits in float32 beside a temporary of their own, or in both precisions beside the head's increment."""
+    chunk = min(predicted, max(LOGITS_AT_A_TIME // vocabulary, 1)) * vocabulary
+    return max(chunk * 2 * FLOAT, (chunk + embedding) * (FLOAT + HALF))
 
 
 def predict(config: BackpackConfig, batch: BatchSizes) -> Prediction:

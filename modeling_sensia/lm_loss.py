@@ -84,17 +84,9 @@ class _LinearCrossEntropy(torch.autograd.Function):
         sums = torch.zeros(2, dtype=precise, device=states.device)  # plain, uniform
         size = max(_LOGITS_AT_A_TIME // len(weight), 1)
         for start in range(0, len(states), size):
-            chunk, targets = inputs[start : start + size], labels[start : start + size]
-            logits = (chunk @ head.T).to(precise)  # [n, V]
-            normalizer = logits.logsumexp(-1)  # [n]
-            sums += _cross_entropies(logits, normalizer, targets)
-            if for_states is None and for_weight is None:
-                continue
-            gradient = _gradient_in_place(logits, normalizer, targets, label_smoothing).to(dtype)  # [n, V]
-            if for_states is not None:
-                for_states[start : start + size] = gradient @ head
-            if for_weight is not None:
-                for_weight += gradient.T @ chunk
+            chunk = slice(start, start + size)
+            gradients = None if for_states is None else for_states[chunk], for_weight
+            _add_chunk(inputs[chunk], head, labels[chunk], label_smoothing, sums, *gradients)
         ctx.save_for_backward(for_states, for_weight)
         ctx.dtypes = states.dtype, weight.dtype
         plain, uniform = sums
@@ -108,6 +100,28 @@ class _LinearCrossEntropy(torch.autograd.Function):
             for gradient, dtype in zip(ctx.saved_tensors, ctx.dtypes, strict=True)
         )
         return *gradients, None, None, None
+
+
+def _add_chunk(
+    inputs: Tensor,
+    head: Tensor,
+    labels: Tensor,
+    label_smoothing: float,
+    sums: Tensor,
+    for_states: Tensor | None,
+    for_weight: Tensor | None,
+):
+    """Adds the losses of a chunk of positions, and their gradients; its logits are gone before the next chunk's come."""
+    logits = (inputs @ head.T).to(sums.dtype)  # [n, V]
+    normalizer = logits.logsumexp(-1)  # [n]
+    sums += _cross_entropies(logits, normalizer, labels)
+    if for_states is None and for_weight is None:
+        return
+    gradient = _gradient_in_place(logits, normalizer, labels, label_smoothing).to(head.dtype)  # [n, V]
+    if for_states is not None:
+        for_states += gradient @ head
+    if for_weight is not None:
+        for_weight += gradient.T @ inputs
 
 
 def _cross_entropies(logits: Tensor, normalizer: Tensor, labels: Tensor) -> Tensor:
