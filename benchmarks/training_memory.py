@@ -71,9 +71,11 @@ def count_weights(config: BackpackConfig) -> tuple[int, int]:
 
 
 def chunk_memory(predicted: int, vocabulary: int, embedding: int) -> int:
-    """Logits in float32 beside a temporary of their own, or in both precisions beside the head's increment."""
-    chunk = min(predicted, max(LOGITS_AT_A_TIME // vocabulary, 1)) * vocabulary
-    return max(chunk * 2 * FLOAT, (chunk + embedding) * (FLOAT + HALF))
+    """Beyond the head's gradient: logits in both precisions, the first chunk's before it; or the first increment."""
+    whole = max(LOGITS_AT_A_TIME // vocabulary, 1)
+    first, second = (max(min(predicted - start, whole), 0) * vocabulary for start in (0, whole))
+    both = FLOAT + HALF
+    return max(first * both - embedding * FLOAT, second * both, (first + embedding) * HALF)
 
 
 def predict(config: BackpackConfig, batch: BatchSizes) -> Prediction:
@@ -182,18 +184,18 @@ def measure(trainer: SensiaTrainer, batches: list[dict[str, Any]]) -> int:
     return peak_without_products(step)
 
 
-def make_batches(pairs: Pairs, tokenizer, size: int) -> list[dict[str, Any]]:
+def make_batches(pairs: Pairs, tokenizer, size: int, positions: int) -> list[dict[str, Any]]:
     """Batches in the order in which training reads them."""
     lengths = [max(len(pair["source_ids"]), len(pair["target_ids"])) for pair in pairs]
     order = list(LengthWindowSampler(lengths, BatchShape(size), SEED))
-    collate = ParallelCollator(tokenizer, share_rows=True)
+    collate = ParallelCollator(tokenizer, share_rows=True, max_positions=positions)
     return [collate([pairs[n] for n in order[start : start + size]]) for start in range(0, len(order), size)]
 
 
 def compare(name: str, model: BackpackForCausalLM, tokenizer, pairs: Pairs, sizes: list[int]):
     """Prints predicted and measured peaks of a model on batches of real pairs."""
     for size in sizes:
-        batch = make_batches(pairs[: 4 * size], tokenizer, size)[0]
+        batch = make_batches(pairs[: 4 * size], tokenizer, size, model.config.max_position_embeddings)[0]
         sizes_of_batch = BatchSizes.of(batch)
         with tempfile.TemporaryDirectory() as folder:
             trainer = make_trainer(model, tokenizer, folder, per_device_train_batch_size=size)
@@ -209,10 +211,11 @@ def compare(name: str, model: BackpackForCausalLM, tokenizer, pairs: Pairs, size
 def predict_full_size(tokenizer, pairs: Pairs, size: int):
     """The largest prediction over batches of real pairs, part by part."""
     config = BackpackConfig()
-    batches = [BatchSizes.of(batch) for batch in make_batches(pairs, tokenizer, size)]
-    largest = max(batches, key=lambda batch: predict(config, batch).peak)
+    batches = make_batches(pairs, tokenizer, size, config.max_position_embeddings)
+    sizes = [BatchSizes.of(batch) for batch in batches]
+    largest = max(sizes, key=lambda batch: predict(config, batch).peak)
     found = predict(config, largest)
-    peaks = sorted(predict(config, batch).peak + found.resident for batch in batches)
+    peaks = sorted(predict(config, batch).peak + found.resident for batch in sizes)
     print(f"\nFull size, {size} pairs: the largest of {len(batches)} batches has {largest}.\n")
     print("| part | GB |\n|:--|--:|")
     for name, number in {"weights and AdamW": found.resident, **found.parts}.items():
@@ -226,7 +229,8 @@ def predict_full_size(tokenizer, pairs: Pairs, size: int):
 def print_curve(tokenizer):
     """Peak memory against the contrastive batch, in micro-batches of the smallest."""
     micro_batch = CURVE[0]
-    batches = make_batches(load_pairs(None, tokenizer, CURVE[-1]), tokenizer, micro_batch)
+    positions = build_model("mini", "sdpa").config.max_position_embeddings
+    batches = make_batches(load_pairs(None, tokenizer, CURVE[-1]), tokenizer, micro_batch, positions)
     # The largest micro-batch comes first, in the smallest batch too.
     batches.sort(key=lambda batch: batch["input_ids"].numel(), reverse=True)
     print("| pairs contrasted | peak beyond weights and optimizer | over that of 64 |\n|--:|--:|--:|")

@@ -120,7 +120,8 @@ class OurTraining:
         self.autocast = args.precision == "bf16"
 
     def batches(self, savings: frozenset[str]) -> list[dict[str, Any]]:
-        collate = ParallelCollator(self.tokenizer, share_rows="shared-rows" in savings)
+        positions = self.model.config.max_position_embeddings
+        collate = ParallelCollator(self.tokenizer, share_rows="shared-rows" in savings, max_positions=positions)
         order = order_of(self.pairs, self.size, "sorted" in savings)
         return [collate([self.pairs[number] for number in batch]) for batch in order]
 

@@ -1,7 +1,5 @@
-"""What scripts that measure have in common: rounding their results, and ending on wrong input with a message."""
+"""Results as files that can be read and compared."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 
@@ -23,17 +21,3 @@ def rounded(results: Any, digits: int) -> Any:
     if isinstance(results, list | tuple):
         return [rounded(each, digits) for each in results]
     return float(f"{results:.{digits}g}") if isinstance(results, float) else results
-
-
-@contextmanager
-def end_with_the_message(program: str) -> Iterator[None]:
-    """
-    Ends a script on wrong input, a `ValueError` or `OSError`, with the message alone.
-
-    Args:
-        program (`str`): name of the script, put before the message.
-    """
-    try:
-        yield
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"{program}: {error}") from None

@@ -26,6 +26,7 @@ from model_cards import comparison_rows, format_value, write_card
 from model_cards.files import write_whole
 from trainers import SensiaConfig, SensiaTrainer, parse_arguments
 from trainers.adaptation import AdaptArguments, load_base
+from trainers.arguments import end_with_the_message
 from trainers.checkpoints import find_checkpoint
 from trainers.results import continue_prompts, describe_run
 from trainers.training_data import PairSet, load_eval_pairs, load_train_pairs
@@ -117,4 +118,5 @@ def say(message: str):
 
 
 if __name__ == "__main__":
-    main()
+    with end_with_the_message("adapt.py"):
+        main()

@@ -17,12 +17,12 @@ from transformers import PreTrainedTokenizerBase
 
 from corpora import find_language, read_pairs
 from evaluation.inspection import check_same_tokens, mixture_of, senses_of
-from evaluation.results_files import end_with_the_message
 from evaluation.senses_page import VocabularyUse, count_use, page_data, render_page
 from evaluation.senses_tables import mixture_table, sense_tables
 from model_cards.files import write_whole
 from trainers import parse_arguments
 from trainers.adaptation import load_base
+from trainers.arguments import end_with_the_message
 
 PAGE = Path(__file__).parent / "assets/senses_page"
 

@@ -18,6 +18,7 @@ from corpora import pack_texts, read_pairs, read_texts
 from evaluation import perplexity
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
 from trainers import parse_arguments
+from trainers.arguments import end_with_the_message
 from trainers.checkpointing_trainer import CheckpointingTrainer
 from trainers.pretraining import PackedBlocks, PretrainArguments, train_tokenizer
 
@@ -115,4 +116,5 @@ def report(args, training_args, model, tokenizer, blocks, folder: Path):
 
 
 if __name__ == "__main__":
-    main()
+    with end_with_the_message("pretrain.py"):
+        main()

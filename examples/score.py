@@ -23,6 +23,7 @@ from evaluation.tasks import make_tasks
 from model_cards import with_scores, write_card
 from model_cards.files import write_whole
 from trainers import parse_arguments
+from trainers.arguments import end_with_the_message
 
 
 @dataclass
@@ -101,4 +102,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with end_with_the_message("score.py"):
+        sys.exit(main())

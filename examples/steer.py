@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from evaluation.results_files import end_with_the_message, rounded
+from evaluation.results_files import rounded
 from evaluation.steering_effects import measure_bias, measure_swap, measure_topic, topic_settings
 from evaluation.word_pairs import read_lexicon
 from modeling_sensia.steering import find_words
 from trainers import parse_arguments
 from trainers.adaptation import load_base
+from trainers.arguments import end_with_the_message
 
 WORDS = {
     "topic": "God church Lord prayer holy heaven priest soul faith angel Christ sin worship spirit religion divine",

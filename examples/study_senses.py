@@ -15,7 +15,7 @@ from rich.console import Console
 
 from corpora import describe_file, read_pairs
 from evaluation.annotation import compare_judges, read_annotations, translated_meanings, write_annotations
-from evaluation.results_files import end_with_the_message, rounded
+from evaluation.results_files import rounded
 from evaluation.sense_study import PAIRS, choose_tags, choose_words, study_model
 from evaluation.senses_tables import meanings_table, mixture_lines
 from evaluation.word_pairs import read_lexicon
@@ -24,6 +24,7 @@ from model_cards.sense_plots import plot_senses
 from model_cards.sense_report import sense_report
 from trainers import parse_arguments
 from trainers.adaptation import load_base
+from trainers.arguments import end_with_the_message
 
 
 @dataclass

@@ -77,66 +77,57 @@ class _LinearCrossEntropy(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         precise = torch.promote_types(dtype, torch.float32)
         inputs, head = states.to(dtype), weight.to(dtype)
-        for_states, for_weight = (
-            torch.zeros_like(tensor, dtype=precise) if needed else None
-            for tensor, needed in zip((states, weight), ctx.needs_input_grad, strict=False)
-        )
+        states_learn, weight_learns = ctx.needs_input_grad[:2]
+        for_states = torch.zeros_like(states, dtype=precise) if states_learn else None
+        for_weight = torch.zeros_like(weight, dtype=precise) if weight_learns and not len(states) else None
         sums = torch.zeros(2, dtype=precise, device=states.device)  # plain, uniform
         size = max(_LOGITS_AT_A_TIME // len(weight), 1)
         for start in range(0, len(states), size):
             chunk = slice(start, start + size)
-            gradients = None if for_states is None else for_states[chunk], for_weight
-            _add_chunk(inputs[chunk], head, labels[chunk], label_smoothing, sums, *gradients)
+            logits = (inputs[chunk] @ head.T).to(precise)  # [n, V]
+            gradient = _losses_in_place(logits, labels[chunk], label_smoothing, sums).to(dtype)  # [n, V]
+            del logits
+            if for_states is not None:
+                for_states[chunk] = gradient @ head
+            if weight_learns:
+                increment = gradient.T @ inputs[chunk]  # [V, D]
+                for_weight = increment.to(precise) if for_weight is None else for_weight.add_(increment)
+                del increment
+            del gradient  # its place is that of the next chunk's logits
         ctx.save_for_backward(for_states, for_weight)
         ctx.dtypes = states.dtype, weight.dtype
+        ctx.taken = False
         plain, uniform = sums
         return (1 - label_smoothing) * plain + label_smoothing * uniform, plain
 
     @staticmethod
     @once_differentiable
     def backward(ctx, for_smoothed: Tensor, _for_plain: Tensor):
+        if ctx.taken:
+            raise RuntimeError("The gradient of this loss can be taken once; compute the loss again.")
+        ctx.taken = True
         gradients = (
-            None if gradient is None else (gradient * for_smoothed).to(dtype)
+            None if gradient is None else gradient.mul_(for_smoothed).to(dtype)
             for gradient, dtype in zip(ctx.saved_tensors, ctx.dtypes, strict=True)
         )
         return *gradients, None, None, None
 
 
-def _add_chunk(
-    inputs: Tensor,
-    head: Tensor,
-    labels: Tensor,
-    label_smoothing: float,
-    sums: Tensor,
-    for_states: Tensor | None,
-    for_weight: Tensor | None,
-):
-    """Adds the losses of a chunk of positions, and their gradients; its logits are gone before the next chunk's come."""
-    logits = (inputs @ head.T).to(sums.dtype)  # [n, V]
-    normalizer = logits.logsumexp(-1)  # [n]
-    sums += _cross_entropies(logits, normalizer, labels)
-    if for_states is None and for_weight is None:
-        return
-    gradient = _gradient_in_place(logits, normalizer, labels, label_smoothing).to(head.dtype)  # [n, V]
-    if for_states is not None:
-        for_states += gradient @ head
-    if for_weight is not None:
-        for_weight += gradient.T @ inputs
-
-
-def _cross_entropies(logits: Tensor, normalizer: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy with the labels and with the uniform distribution, summed: [2]."""
-    counted = labels != -100
-    picked = logits.gather(1, labels.where(counted, 0)[:, None]).squeeze(1)  # [n]
-    return ((normalizer - torch.stack([picked, logits.mean(-1)])) * counted).sum(1)
-
-
-def _gradient_in_place(logits: Tensor, normalizer: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
-    """The smoothed cross-entropy's gradient: softmax - (1 - eps) of the label - eps / V everywhere."""
-    counted = labels != -100
-    gradient = logits.sub_(normalizer[:, None]).exp_().sub_(label_smoothing / logits.shape[-1])
-    gradient[torch.arange(len(labels), device=labels.device), labels.where(counted, 0)] -= 1 - label_smoothing
-    return gradient.mul_(counted[:, None])
+def _losses_in_place(logits: Tensor, labels: Tensor, label_smoothing: float, sums: Tensor) -> Tensor:
+    """
+    Adds the cross-entropy with the labels and with the uniform distribution to `sums` [2], and turns the logits into
+    the smoothed one's gradient: softmax - (1 - eps) of the label - eps / V everywhere.
+    """
+    counted = labels != -100  # [n]
+    targets = labels.where(counted, 0)[:, None]  # [n, 1]
+    compared = torch.stack([logits.gather(1, targets).squeeze(1), logits.mean(-1)])  # [2, n]
+    largest = logits.amax(-1, keepdim=True)  # [n, 1]
+    totals = logits.sub_(largest).exp_().sum(-1, keepdim=True)  # [n, 1]
+    normalizer = (largest + totals.log()).squeeze(1)  # [n], the logarithm of the sum of exponentials
+    sums += ((normalizer - compared) * counted).sum(1)
+    counted = counted[:, None].to(logits.dtype)  # [n, 1]
+    gradient = logits.mul_(counted / totals).sub_(counted * (label_smoothing / logits.shape[-1]))
+    return gradient.scatter_add_(1, targets, counted * (label_smoothing - 1))
 
 
 def _divisor(num_items: Tensor | int) -> Tensor:

@@ -1,14 +1,18 @@
-"""Command lines: a YAML file of settings, and overrides on the command line, for any set of dataclasses."""
+"""Command lines: a YAML file of settings, overrides on the command line for any set of dataclasses, and clear ends."""
 
 import difflib
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import yaml
 from transformers import HfArgumentParser
+from transformers.utils import logging
+
+logger = logging.get_logger(__name__)
 
 
 def parse_arguments(*dataclass_types: type, description: str, arguments: Sequence[str] | None = None) -> tuple:
@@ -96,3 +100,19 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """
     nearest = difflib.get_close_matches(name, known, n=1)
     return f" Did you mean `{nearest[0]}`?" if nearest else ""
+
+
+@contextmanager
+def end_with_the_message(program: str) -> Iterator[None]:
+    """
+    Ends a script on wrong input, a `ValueError` or `OSError`, with the message alone. The traceback is shown where
+    `TRANSFORMERS_VERBOSITY` is `debug`.
+
+    Args:
+        program (`str`): name of the script, put before the message.
+    """
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        logger.debug("Where it was noticed:", exc_info=error)
+        raise SystemExit(f"{program}: {error}") from None

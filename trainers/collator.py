@@ -19,18 +19,20 @@ class ParallelCollator:
     target alone. A row of the data whose source is empty is text: its target follows behind all pairs, and only the
     language model loss sees it. Where a row has `prompt_tokens`, so many leading target tokens have no label.
 
-    Each sentence has a row of its own, padded on the right to the longest of the batch; with `share_rows`, short
-    sentences stand side by side in rows of that length, and little is padded.
+    Each sentence has a row of its own, padded on the right to the longest of the batch; with `share_rows`, sentences
+    stand side by side in rows of that length or up to twice it, and little is padded.
 
     Args:
         tokenizer (`PreTrainedTokenizerBase`): supplies the id that fills pads; masks, never ids, mark them.
         pad_to_multiple_of (`int`, *optional*, defaults to 1): round the padded length up to a multiple of this.
         share_rows (`bool`, *optional*, defaults to `False`): put several sentences into a row.
+        max_positions (`int`, *optional*): most tokens of a shared row; without it, twice the longest sentence.
     """
 
     tokenizer: PreTrainedTokenizerBase
     pad_to_multiple_of: int = 1
     share_rows: bool = False
+    max_positions: int | None = None
 
     def __call__(self, pairs: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """
@@ -72,10 +74,12 @@ class ParallelCollator:
 
     def _share_rows(self, sentences, unlabelled: list[int], fill: int) -> dict[str, torch.Tensor]:
         own, mask = pad_rows(sentences, fill, self.pad_to_multiple_of)  # [N, L]
-        rows, starts = (torch.tensor(places) for places in zip(*pack(mask.sum(1).tolist(), own.shape[1]), strict=True))
+        lengths = mask.sum(1).tolist()
+        width = choose_width(lengths, own.shape[1], self.max_positions)
+        rows, starts = (torch.tensor(places) for places in zip(*pack(lengths, width), strict=True))  # [N] each
         number, within = mask.nonzero(as_tuple=True)  # of each token: its sentence, and its place in there
         places = rows[number], starts[number] + within
-        shape = int(rows.max()) + 1, own.shape[1]
+        shape = int(rows.max()) + 1, width
         ids, sentence_ids, labels = torch.full(shape, fill), torch.full(shape, -1), torch.full(shape, -100)  # [R, L]
         ids[places], sentence_ids[places] = own[number, within], number
         # What stands before a sentence in its row is another one, so its first token has nothing to be predicted from.
@@ -83,6 +87,33 @@ class ParallelCollator:
         labels[places] = own[number, within].masked_fill(~labelled, -100)
         ends = rows * shape[1] + starts + mask.sum(1) - 1  # [N]
         return {"input_ids": ids, "sentence_ids": sentence_ids, "sentence_ends": ends, "labels": labels}
+
+
+#: So long is a row whose positions take twice the arithmetic of one that attends to nothing, in a model of full size.
+_LENGTH_OF_TWICE_THE_WORK = 2400
+
+
+def choose_width(lengths: Sequence[int], longest: int, most: int | None = None, candidates: int = 16) -> int:
+    """
+    Chooses how long shared rows are, between the longest sentence and twice that: longer rows have less of a rest that
+    no sentence fits in, but each position attends to more.
+
+    Args:
+        lengths (`Sequence[int]`): tokens of each sentence.
+        longest (`int`): the shortest row allowed, at least the longest sentence.
+        most (`int`, *optional*): the longest row allowed, where that is less than twice the shortest.
+        candidates (`int`, *optional*, defaults to 16): lengths that are tried, at even distances.
+
+    Returns:
+        `int`: positions of a row.
+    """
+
+    def work(width: int) -> float:
+        rows = 1 + max(row for row, _ in pack(lengths, width))
+        return rows * width * (1 + width / _LENGTH_OF_TWICE_THE_WORK)
+
+    longer = (longest + longest * step // candidates for step in range(1, candidates + 1))
+    return min((longest, *(width for width in longer if most is None or width <= most)), key=work)
 
 
 def pack(lengths: Sequence[int], width: int) -> list[tuple[int, int]]:

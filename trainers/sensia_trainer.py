@@ -81,7 +81,10 @@ class SensiaTrainer(BatchingTrainer):
         data_collator=None,
         **kwargs,
     ):
-        collator = data_collator or ParallelCollator(processing_class, share_rows=args.share_rows)
+        positions = model.config.max_position_embeddings
+        collator = data_collator or ParallelCollator(
+            processing_class, share_rows=args.share_rows, max_positions=positions
+        )
         if args.schedule == "adaptive":
             ends_phases = AdaptivePhases.from_config(args, kwargs.get("eval_dataset"))
             kwargs["callbacks"] = [*(kwargs.get("callbacks") or []), ends_phases]

@@ -1,6 +1,6 @@
 import pytest
 
-from evaluation.results_files import end_with_the_message, rounded
+from evaluation.results_files import rounded
 
 
 def test_fractions_are_rounded_to_significant_digits_wherever_they_stand():
@@ -13,14 +13,3 @@ def test_fractions_are_rounded_to_significant_digits_wherever_they_stand():
 def test_less_than_one_digit_is_refused():
     with pytest.raises(ValueError, match="got 0"):
         rounded(1.5, 0)
-
-
-@pytest.mark.parametrize("error", [ValueError("no such word"), FileNotFoundError("no such file")])
-def test_wrong_input_ends_the_script_with_the_message(error):
-    with pytest.raises(SystemExit, match=f"^look.py: {error}$"), end_with_the_message("look.py"):
-        raise error
-
-
-def test_other_errors_keep_their_traceback():
-    with pytest.raises(KeyError), end_with_the_message("look.py"):
-        raise KeyError("a mistake in the program")

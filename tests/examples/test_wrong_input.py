@@ -23,6 +23,8 @@ STUDY = ["--target_language", "id", "--bitext", "none.jsonl", "--held_out", "non
         ("inspect_senses", ["--words", ""], r"^inspect_senses\.py: `word` is empty"),
         ("inspect_senses", [], r"^inspect_senses\.py: Nothing to show"),
         ("steer", ["--case", "knowledge", "--words", "use", "xylophone"], r"^steer\.py: 'xylophone' is \d+ tokens"),
+        ("adapt", ["--train_data", "none.jsonl", "--target_language", "xx"], r"^adapt\.py: .*xx"),
+        ("score", ["--tasks", "guesses=none.jsonl", "--output", "none.json"], r"^score\.py: .*guesses"),
         ("study_senses", [*STUDY, "--output", "none.json"], r"^study_senses\.py: .*none\.jsonl"),
     ],
 )

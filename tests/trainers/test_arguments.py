@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from trainers import SensiaConfig, parse_arguments
+from trainers.arguments import end_with_the_message
 
 
 @dataclass
@@ -83,3 +84,14 @@ def test_impossible_sensia_settings_are_refused_by_name(tmp_path, settings, name
 def test_bfloat16_is_for_processors_that_multiply_it(tmp_path):
     config = SensiaConfig(output_dir=str(tmp_path), bf16=True)
     assert config.bf16 == torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
+@pytest.mark.parametrize("error", [ValueError("no such word"), FileNotFoundError("no such file")])
+def test_wrong_input_ends_the_script_with_the_message(error):
+    with pytest.raises(SystemExit, match=f"^look.py: {error}$"), end_with_the_message("look.py"):
+        raise error
+
+
+def test_other_errors_keep_their_traceback():
+    with pytest.raises(KeyError), end_with_the_message("look.py"):
+        raise KeyError("a mistake in the program")

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trainers import ParallelCollator
-from trainers.collator import pack
+from trainers.collator import choose_width, pack
 
 PAIRS = [
     {"source_ids": [5, 6, 0], "target_ids": [7, 0]},
@@ -94,3 +94,28 @@ def test_packed_sentences_do_not_overlap_and_leave_no_two_rows_half_empty(length
     assert len(set(taken)) == len(taken) and all(position < 30 for _, position in taken)
     filled = [sum(row == number for row, _ in taken) for number in range(max(row for row, _ in places) + 1)]
     assert all(filled) and sum(count <= 15 for count in filled) <= 1
+
+
+def rows_of(lengths, width):
+    return 1 + max(row for row, _ in pack(lengths, width))
+
+
+def test_a_longer_row_is_chosen_where_it_wastes_less():
+    lengths = [10] * 3 + [5] * 3  # rows of 10 hold one of 10 or two of 5: a rest of 5; rows of 15 hold one of each
+    assert choose_width(lengths, 10) == 15
+
+
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=40), st.integers(30, 70))
+def test_the_chosen_row_is_allowed_and_wastes_no_more_than_the_shortest(lengths, most):
+    width = choose_width(lengths, 30, most)
+    assert 30 <= width <= min(most, 60)
+    assert rows_of(lengths, width) * width <= rows_of(lengths, 30) * 30
+
+
+def test_shared_rows_fit_the_positions_of_the_model(tokenizer):
+    pairs = [{"source_ids": [5] * 10, "target_ids": [7] * 5}] * 3
+    shapes = [
+        ParallelCollator(tokenizer, share_rows=True, max_positions=most)(pairs)["input_ids"].shape
+        for most in (None, 14)
+    ]
+    assert shapes == [(3, 15), (5, 10)]
