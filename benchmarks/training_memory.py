@@ -71,11 +71,15 @@ def count_weights(config: BackpackConfig) -> tuple[int, int]:
 
 
 def chunk_memory(predicted: int, vocabulary: int, embedding: int) -> int:
-    """Beyond the head's gradient: logits in both precisions, the first chunk's before it; or the first increment."""
+    """
+    Beyond the head's gradient: a chunk's logits in both precisions, the first one's before there is that gradient; or
+    its gradient with the head's increment, of which a CPU makes a copy in float32 to add it.
+    """
     whole = max(LOGITS_AT_A_TIME // vocabulary, 1)
     first, second = (max(min(predicted - start, whole), 0) * vocabulary for start in (0, whole))
     both = FLOAT + HALF
-    return max(first * both - embedding * FLOAT, second * both, (first + embedding) * HALF)
+    adding = second * HALF + embedding * both if second else (first + embedding) * HALF
+    return max(first * both - embedding * FLOAT, second * both, adding)
 
 
 def predict(config: BackpackConfig, batch: BatchSizes) -> Prediction:

@@ -37,7 +37,11 @@ def main():
     set_seed(config.seed)
     checkpoint = find_checkpoint(config, args)
     model, tokenizer = load_base(
-        args.model, tokenizer_name=args.tokenizer, attn_implementation=args.attn_implementation, dropout=args.dropout
+        args.model,
+        tokenizer_name=args.tokenizer,
+        attn_implementation=args.attn_implementation,
+        dropout=args.dropout,
+        from_scratch=args.from_scratch,
     )
     positions = model.config.max_position_embeddings
     with PartialState().main_process_first():

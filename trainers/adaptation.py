@@ -60,6 +60,14 @@ class AdaptArguments(AdapterArguments):
             "together. Not for streams, whose rows are not known."
         },
     )
+    max_train_pairs: int | None = field(
+        default=None,
+        metadata={"help": "Train on so many pairs of each data set, drawn at random by the seed; not of streams."},
+    )
+    from_scratch: bool = field(
+        default=False,
+        metadata={"help": "Forget the base model's weights and keep its architecture: the baseline without English."},
+    )
     join_documents: bool = field(
         default=False,
         metadata={"help": "Join consecutive pairs of one document (column doc), as many as max_length allows."},
@@ -94,6 +102,11 @@ class AdaptArguments(AdapterArguments):
             self.model_name = f"{Path(self.model).name}-{self.target.iso1 or self.target.iso3}"
 
     def _check_shares(self):
+        if self.max_train_pairs is not None and (self.streaming or self.max_train_pairs < 2):
+            raise ValueError(
+                "`max_train_pairs` must be at least 2, and a stream's pairs cannot be drawn from, got "
+                f"{self.max_train_pairs} with `streaming` {self.streaming}."
+            )
         if not self.train_data:
             raise ValueError("`train_data` names no data set.")
         if self.data_weights and self.data_temperature is not None:
@@ -146,6 +159,7 @@ def load_base(
     tokenizer_name: str | None = None,
     attn_implementation: str | None = None,
     dropout: float | None = None,
+    from_scratch: bool = False,
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """
     Loads the Backpack to adapt and its tokenizer.
@@ -155,6 +169,7 @@ def load_base(
         tokenizer_name (`str`, *optional*, defaults to `name`): Hub id or folder of the tokenizer.
         attn_implementation (`str`, *optional*): attention of the trunk, as transformers names them.
         dropout (`float`, *optional*): dropout of trunk and senses, instead of the model's own.
+        from_scratch (`bool`, *optional*, defaults to `False`): keep the architecture alone, with random weights.
 
     Raises:
         ValueError: if it is not a Backpack, the tokenizer has no end-of-text token, or more tokens than the model.
@@ -163,6 +178,8 @@ def load_base(
     model = BackpackForCausalLM.from_pretrained(
         name, config=config, dtype="float32", attn_implementation=attn_implementation
     )
+    if from_scratch:
+        model = BackpackForCausalLM(model.config)
     tokenizer_name = tokenizer_name or name
     tokenizer = AutoTokenizer.from_pretrained(tokenizer_name)
     if tokenizer.eos_token_id is None:

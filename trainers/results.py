@@ -127,6 +127,8 @@ def continue_prompts(
 def _limits(args: AdaptArguments, evals: list[PairSet], trainer: SensiaTrainer) -> list[str]:
     num_senses = trainer.accelerator.unwrap_model(trainer.model).config.num_senses
     went_wrong = list(limits_of_run(trainer.state.log_history, trainer.args, num_senses))
+    if args.from_scratch:
+        went_wrong.append(f"Of {Path(args.model).name} it has the architecture alone: it began with random weights.")
     if not any(len(each.pairs) > args.eval_pairs for each in evals):
         return went_wrong
     return [

@@ -1,7 +1,7 @@
 """Pairs and texts ready to train on."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,12 +60,12 @@ def load_train_pairs(
         args ([`AdaptArguments`]): names the data.
         tokenizer (`PreTrainedTokenizerBase`): the base model's.
         max_length (`int`): longest side in tokens.
-        seed (`int`): of mixing, and of a stream's shuffling.
+        seed (`int`): of drawing, mixing, and a stream's shuffling.
 
     Raises:
         ValueError: if a data set cannot be read, or has nothing to learn from.
     """
-    parts = [_load_part(name, args, tokenizer, max_length) for name in args.train_data]
+    parts = [_load_part(name, args, tokenizer, max_length, seed) for name in args.train_data]
     pairs = parts[0].pairs if len(parts) == 1 else _mix(parts, args, seed)
     if isinstance(pairs, IterableDataset):
         pairs = pairs.shuffle(seed=seed, buffer_size=args.shuffle_buffer)
@@ -75,7 +75,9 @@ def load_train_pairs(
     )
 
 
-def _load_part(name: str, args: AdaptArguments, tokenizer: PreTrainedTokenizerBase, max_length: int) -> PairSet:
+def _load_part(
+    name: str, args: AdaptArguments, tokenizer: PreTrainedTokenizerBase, max_length: int, seed: int
+) -> PairSet:
     dataset = args.read(name, streaming=args.streaming, split=args.data_split, config_name=args.data_config)
     try:
         if args.join_documents:
@@ -85,6 +87,10 @@ def _load_part(name: str, args: AdaptArguments, tokenizer: PreTrainedTokenizerBa
         raise ValueError(f"{name}: {error}") from error
     if isinstance(pairs, IterableDataset):
         pairs = _in_one_shard(pairs)
+    elif args.max_train_pairs is not None and args.max_train_pairs < len(pairs):
+        dropped = {**report.dropped, "not_drawn": len(pairs) - args.max_train_pairs}
+        report = replace(report, kept=args.max_train_pairs, dropped=dropped)
+        pairs = pairs.shuffle(seed=seed).select(range(args.max_train_pairs))
     return PairSet("train" if len(args.train_data) == 1 else Path(name).name, args.locate(name), pairs, report)
 
 

@@ -1,15 +1,17 @@
 import pytest
+import yaml
 from accelerate.commands.config.config_args import load_config_from_file
 from example_scripts import EXAMPLES, load_example
 from transformers import TrainingArguments
 
+from evaluation.reproduction import read_plan
 from evaluation.tasks import make_tasks
 from trainers import SensiaConfig, parse_arguments
 from trainers.adaptation import AdaptArguments
 
 CONFIGS = sorted(path.name for path in (EXAMPLES / "configs").glob("*.yaml"))
 # Each config begins with the name of its script; the others are adaptations.
-SCRIPTS = ("pretrain", "study_senses", "inspect_senses", "score")
+SCRIPTS = ("pretrain", "study_senses", "inspect_senses", "score", "reproduce")
 ADAPTATIONS = [name for name in CONFIGS if not name.startswith(SCRIPTS)]
 
 
@@ -68,6 +70,26 @@ def test_every_score_config_is_a_suite(name):
     tasks = make_tasks([], args.suite, source_language="en", target_language=args.target_language)
     assert len(tasks) == len(args.suite) > 2
     assert not any("{" in str(value) for task in tasks for value in (task.source, *task.settings.values()))
+
+
+@pytest.mark.parametrize("name", [name for name in CONFIGS if name.startswith("reproduce")])
+def test_every_run_of_a_plan_is_an_adaptation_with_a_suite(name, tmp_path):
+    runs = read_plan(EXAMPLES / "configs" / name)
+    assert len({run.name for run in runs}) == len(runs) > 20
+    for run in runs:
+        path = tmp_path / f"{run.name}.yaml"
+        path.write_text(yaml.safe_dump(run.settings), encoding="utf-8")
+        options = ["--config", str(path), "--target_language", run.language, "--output_dir", str(tmp_path)]
+        args, config = parse_arguments(AdaptArguments, SensiaConfig, description="", arguments=options)
+        assert f"en-{args.target.iso1}" in args.train_data[0] and config.seed == run.seed
+        assert make_tasks([], run.suite, source_language="en", target_language=run.language)
+
+
+def test_the_full_plan_is_the_recipe_of_the_paper():
+    settings = read_plan(EXAMPLES / "configs/reproduce_full.yaml", ["sensia"])[0].settings
+    paper = yaml.safe_load((EXAMPLES / "configs/paper.yaml").read_text(encoding="utf-8"))
+    placeless = {name: paper[name] for name in paper.keys() - {"train_data", "target_language", "output_dir"}}
+    assert {name: settings.get(name, placeless[name]) for name in placeless} == {**placeless, "report_to": "none"}
 
 
 @pytest.mark.parametrize("path", sorted((EXAMPLES / "accelerate").glob("*.yaml")), ids=lambda path: path.name)

@@ -85,3 +85,13 @@ def test_an_impossible_dropout_is_refused(tmp_path, tokenizer, make_model):
     make_model().save_pretrained(tmp_path)
     with pytest.raises(ValueError, match=r"`dropout` must lie in \[0, 1\), got 1\.5"):
         load_base(str(tmp_path), dropout=1.5)
+
+
+def test_from_scratch_keeps_the_architecture_and_forgets_the_weights(tmp_path, tokenizer, make_model):
+    make_model().save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    base, _ = load_base(str(tmp_path))
+    fresh, _ = load_base(str(tmp_path), from_scratch=True)
+    assert fresh.config.to_dict() == base.config.to_dict()
+    embeddings = [model.get_input_embeddings().weight for model in (base, fresh)]
+    assert not torch.equal(*embeddings)

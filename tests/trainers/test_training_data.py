@@ -146,3 +146,21 @@ def test_one_name_or_a_list_in_yaml_or_several_words_on_the_command_line(tmp_pat
     assert parse("train_data: one") == ["one"]
     assert parse("train_data: [one, two]") == ["one", "two"]
     assert parse("", "--train_data", "one", "two") == ["one", "two"]
+
+
+def test_so_many_pairs_of_each_set_are_drawn_by_the_seed(load):
+    whole, data, again = load(), load(max_train_pairs=90), load(max_train_pairs=90)
+    assert Counter(data.pairs["dataset"]) == {0: 90, 1: 90}
+    assert data.pairs["row"][:] == again.pairs["row"][:] != whole.pairs["row"][:90]
+    assert [(part.report.kept, part.report.dropped["not_drawn"]) for part in data.parts] == [(90, 210), (90, 10)]
+
+
+def test_no_more_pairs_than_there_are_leave_the_data_as_it_is(load):
+    data = load(max_train_pairs=1000)
+    assert Counter(data.pairs["dataset"]) == {0: 300, 1: 100} and "not_drawn" not in data.parts[0].report.dropped
+
+
+@pytest.mark.parametrize("settings", [{"max_train_pairs": 1}, {"max_train_pairs": 9, "streaming": True}])
+def test_drawing_one_pair_or_from_a_stream_is_refused(load, settings):
+    with pytest.raises(ValueError, match="max_train_pairs"):
+        load(**settings)

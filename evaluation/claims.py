@@ -1,0 +1,313 @@
+"""The claims of the SENSIA paper (arXiv 2601.10310), judged from the results of runs."""
+
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+HOLDS, WEAKLY, FAILS = "holds", "holds weakly", "does not hold"
+UNTOLD, MISSING = "can't be told at this scale", "not measured yet"
+
+#: What a claim looks at, by the name that tables give it: task and metric of [`evaluation.reproduction.distill`].
+METRICS = {
+    "context recall@1": ("ntrex", "context_recall@1"),
+    "sense recall@1": ("ntrex", "sense_recall@1"),
+    "bits per byte": ("ntrex", "bits_per_byte"),
+    "in-domain bits per byte": ("in-domain", "bits_per_byte"),
+    "lexicon precision@1": ("lexicon", "sense_precision@1"),
+    "topics, transfer": ("topics", "context_accuracy_transfer"),
+}
+_RECALLS = ("context recall@1", "sense recall@1")
+#: Languages that a curriculum is chosen on, and those that it is then reported on.
+SEARCHED, REPORTED = ("tr", "et"), ("id", "sw")
+#: A recall that falls by no more than this from its peak holds; gaps below it are within what seeds do.
+_SLACK = 0.03
+#: Bits per byte that a better curriculum may cost, as a factor of those of the language model alone.
+_FLUENT = 1.01
+
+Result = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """
+    A claim and what became of it.
+
+    Args:
+        number (`int`): in the order of the table.
+        statement (`str`): what is claimed.
+        paper (`str`): the paper's figures.
+        ours (`str`): the figures measured here.
+        verdict (`str`): [`HOLDS`], [`WEAKLY`], [`FAILS`], [`UNTOLD`] or [`MISSING`].
+        why (`str`): what the verdict rests on.
+        runs (`tuple` of `str`): kinds of the runs it is judged by.
+    """
+
+    number: int
+    statement: str
+    paper: str
+    ours: str
+    verdict: str
+    why: str
+    runs: tuple[str, ...]
+
+
+class Results:
+    """
+    Results of runs, found by kind and language.
+
+    Args:
+        results (`Iterable` of `Mapping`): of [`evaluation.reproduction.read_results`].
+    """
+
+    def __init__(self, results: Iterable[Result]):
+        self._runs: dict[tuple[str, str], list[Result]] = {}
+        for each in results:
+            self._runs.setdefault((each["kind"], each["language"]), []).append(each)
+
+    def __call__(self, kind: str, language: str = "id") -> list[Result]:
+        return self._runs.get((kind, language), [])
+
+    def mean(self, kind: str, metric: str, language: str = "id") -> float:
+        """Mean over seeds of a metric of [`METRICS`]; NaN where there is no run."""
+        values = self.values(kind, metric, language)
+        return fmean(values) if values else math.nan
+
+    def values(self, kind: str, metric: str, language: str = "id") -> list[float]:
+        """A metric of [`METRICS`] by seed."""
+        task, name = METRICS[metric]
+        return [each["scores"][task]["metrics"][name] for each in self(kind, language)]
+
+    def interval(self, kind: str, metric: str, language: str = "id") -> tuple[float, float] | None:
+        """Lowest and highest of several seeds; of one seed the bootstrap interval, if it has one."""
+        task, name = METRICS[metric]
+        values = self.values(kind, metric, language)
+        if len(values) == 1:
+            found = self(kind, language)[0]["scores"][task]["intervals"].get(name)
+            return tuple(found) if found else None  # type: ignore[return-value]
+        return (min(values), max(values)) if values else None
+
+    def recall(self, kind: str, language: str = "id") -> float:
+        """Mean of context and sense recall@1."""
+        return fmean(self.mean(kind, metric, language) for metric in _RECALLS)
+
+    def languages(self, kind: str) -> list[str]:
+        """Languages that there are runs of a kind in."""
+        return [language for each, language in self._runs if each == kind]
+
+    def kinds(self, prefix: str) -> list[str]:
+        """Kinds of runs whose name begins so."""
+        return list(dict.fromkeys(kind for kind, _ in self._runs if kind.startswith(prefix)))
+
+
+Judgement = tuple[str, str, str]  # figures, verdict, reason
+
+
+def judge(results: Iterable[Result], folder: Path) -> list[Claim]:
+    """
+    Judges every claim by the runs that there are.
+
+    Args:
+        results (`Iterable` of `Mapping`): of [`evaluation.reproduction.read_results`].
+        folder (`Path`): of `senses-id.json`, which has the ablations of the mixture.
+    """
+    found, claims = Results(results), []
+    for number, (statement, paper, runs, judged) in enumerate(_claims(folder), 1):
+        missing = [kind for kind in runs if not found(kind) and not found.languages(kind)]
+        if missing:
+            ours, verdict, why = "", MISSING, f"Runs that are missing: {', '.join(missing)}."
+        else:
+            ours, verdict, why = judged(found)
+        claims.append(Claim(number, statement, paper, ours, verdict, why, runs))
+    return claims
+
+
+def _claims(folder: Path) -> Sequence[tuple[str, str, tuple[str, ...], Callable[[Results], Judgement]]]:
+    data = ("data-2", "data-5", "data-20", "data-100")
+    return (
+        ("Alignment rises and holds", "recall@1 above 0.9, entropy 1.4 to 1.5 of 2.77", ("sensia",), _rises),
+        ("SENSIA beats LM-only", "better on every benchmark", ("sensia", "lm-only"), _beats_lm_only),
+        (
+            "It needs 2 to 4 times less target data than training from scratch",
+            "2 to 4 times",
+            ("sensia", "scratch", "scratch-2x", "scratch-4x"),
+            _needs_less_data,
+        ),
+        (
+            "Removing the joint phase hurts most",
+            "joint is the phase that counts most",
+            ("sensia", "no-joint", "no-align", "no-polish"),
+            _joint_counts_most,
+        ),
+        ("Twenty times less bitext costs little", "2.5 to 3.3 points", ("sensia", *data), _little_data),
+        (
+            "The learned mixture matters",
+            "+6 nats without it",
+            (),
+            lambda _: _mixture_matters(folder / "senses-id.json"),
+        ),
+        (
+            "Chinese with the English tokenizer falls behind",
+            "the weakest language",
+            ("sensia", "others"),
+            _chinese_is_behind,
+        ),
+        ("Cosine and adaptive curricula", "open question", ("sensia", "cosine", "adaptive"), _other_curricula),
+        (
+            "A curriculum better than the paper's on both axes",
+            "not in the paper",
+            ("sensia", "lm-only", "others", "others-lm-only"),
+            _better_curriculum,
+        ),
+    )
+
+
+def _rises(found: Results) -> Judgement:
+    told, rises, holds = [], True, True
+    for kind in ("context", "sense"):
+        curves = [[each[f"eval_NTREX_{kind}_recall@1"] for each in run["curve"]] for run in found("sensia")]
+        ends = [curve[-1] for curve in curves]
+        rises &= all(curve[-1] > curve[0] + 0.1 for curve in curves)
+        holds &= all(curve[-1] >= max(curve) - _SLACK for curve in curves)
+        told.append(f"{kind} {fmean(c[0] for c in curves):.2f} to {fmean(ends):.2f} ({_range(ends)})")
+    sides = ("eval_NTREX_entropy_source", "eval_NTREX_entropy_target")
+    lowest = min(each[side] for run in found("sensia") for each in run["curve"] for side in sides)
+    most = math.log(found("sensia")[0]["num_senses"])
+    told.append(f"entropy never under {lowest:.2f} of {most:.2f}")
+    verdict = FAILS if not rises or lowest < 0.1 * most else HOLDS if holds else WEAKLY
+    return (
+        "; ".join(told),
+        verdict,
+        f"Recall@1 among 200 pairs of NTREX at the start and the end; seeds: {_seeds(found)}.",
+    )
+
+
+def _beats_lm_only(found: Results) -> Judgement:
+    told, wins = [], {}
+    for metric in METRICS:
+        ours, theirs = found.values("sensia", metric), found.values("lm-only", metric)
+        lower = metric.endswith("bits per byte")
+        wins[metric] = max(ours) < min(theirs) if lower else min(ours) > max(theirs)
+        told.append(f"{metric} {fmean(ours):.3f} against {fmean(theirs):.3f}")
+    aligned = all(wins[metric] for metric in _RECALLS)
+    fluent = wins["bits per byte"]
+    verdict = HOLDS if aligned and fluent else WEAKLY if aligned else FAILS
+    lost = [metric for metric, won in wins.items() if not won]
+    why = "Won by every seed over every seed" + (f", but not: {', '.join(lost)}." if lost else ".")
+    return "; ".join(told), verdict, f"{why} At equal data and equal steps; dense alignment is not measured yet."
+
+
+def _needs_less_data(found: Results) -> Judgement:
+    goal = found.mean("sensia", "bits per byte")
+    others = {1: "scratch", 2: "scratch-2x", 4: "scratch-4x"}
+    reached = {times: found.mean(kind, "bits per byte") for times, kind in others.items()}
+    told = f"{goal:.3f} bits per byte; from scratch " + ", ".join(f"{v:.3f} ({t}x)" for t, v in reached.items())
+    ahead = [times for times, value in reached.items() if value > goal]
+    verdict = HOLDS if 2 in ahead else WEAKLY if ahead else FAILS
+    times = "no factor" if not ahead else f"at least {max(ahead)}x the data"
+    return told, verdict, f"From scratch needs more than SENSIA at {times}; steps grow with the data."
+
+
+def _joint_counts_most(found: Results) -> Judgement:
+    kinds = ("no-joint", "no-align", "no-polish")
+    lost = {kind: found.recall("sensia") - found.recall(kind) for kind in kinds}
+    bits = {kind: found.mean(kind, "bits per byte") - found.mean("sensia", "bits per byte") for kind in kinds}
+    told = "; ".join(f"{kind}: recall {-lost[kind]:+.3f}, bits per byte {bits[kind]:+.3f}" for kind in kinds)
+    worst = max(lost, key=lost.__getitem__)
+    spread = max(_spread(found.values("sensia", metric)) for metric in _RECALLS)
+    verdict = FAILS if worst != "no-joint" else HOLDS if lost["no-joint"] > spread else WEAKLY
+    return told, verdict, f"{worst} loses most recall; seeds of one setting differ by {spread:.3f}."
+
+
+def _little_data(found: Results) -> Judgement:
+    shares = {2: "data-2", 5: "data-5", 20: "data-20", 100: "data-100"}
+    whole = found.recall("sensia")
+    told = f"all: {whole:.3f}; " + "; ".join(
+        f"1/{share}: {found.recall(kind):.3f}, {found.mean(kind, 'bits per byte'):.3f} bits per byte"
+        for share, kind in shares.items()
+    )
+    lost = whole - found.recall("data-20")
+    verdict = HOLDS if lost <= 0.033 else WEAKLY if lost <= 0.1 else FAILS
+    return (
+        told,
+        verdict,
+        f"1/20 loses {100 * lost:.1f} points of recall@1 (mean of context and sense), at equal steps.",
+    )
+
+
+def _mixture_matters(path: Path) -> Judgement:
+    models = json.loads(path.read_text(encoding="utf-8"))["models"]
+    language = next(name for name in models["adapted"]["mixture"] if name != "en")
+    variants = models["adapted"]["mixture"][language]["ablation"]["variants"]
+    shown = ("top_1", "top_1_norm_matched", "shared_contextualization", "even_contextualization_norm_matched")
+    told = "; ".join(f"{name} {variants[name]['change']:+.2f}" for name in shown)
+    least = min(variants["top_1"]["change"], variants["top_1_norm_matched"]["change"])
+    verdict = HOLDS if least > 2 else WEAKLY if least > 0.2 else FAILS
+    return told, verdict, "Nats per token of the adapted language; by examples/study_senses.py, model of id.yaml."
+
+
+def _chinese_is_behind(found: Results) -> Judgement:
+    languages = [language for language in found.languages("others") if language != "zh"]
+    if not found("others", "zh") or not languages:
+        return "", MISSING, "Chinese or the languages to compare with are missing."
+    kinds = {"id": "sensia", **dict.fromkeys([*languages, "zh"], "others")}
+    told, recalls = [], {}
+    for language, kind in kinds.items():
+        recalls[language] = found.recall(kind, language)
+        bits, fertility = found.mean(kind, "bits per byte", language), found(kind, language)[0]["fertility"] or {}
+        per_word = next((value for side, value in fertility.items() if side != "en" and side != "source"), None)
+        words = "" if per_word is None else f", {per_word:.2f} tokens a word"
+        told.append(f"{language}: recall {recalls[language]:.3f}, {bits:.3f} bits per byte{words}")
+    last = min(recalls, key=recalls.__getitem__)
+    why = "Bits per byte do not compare scripts: a Chinese character has three bytes."
+    return "; ".join(told), HOLDS if last == "zh" else FAILS, f"{last} has the lowest recall. {why}"
+
+
+def _other_curricula(found: Results) -> Judgement:
+    kinds = ("sensia", "cosine", "adaptive")
+    told = "; ".join(
+        f"{k}: recall {found.recall(k):.3f}, {found.mean(k, 'bits per byte'):.3f} bits per byte" for k in kinds
+    )
+    return told, UNTOLD, "One seed each of cosine and adaptive; differences below those of seeds decide nothing."
+
+
+def _better_curriculum(found: Results) -> Judgement:
+    candidates = [k for k in found.kinds("curriculum-") if all(found(k, language) for language in SEARCHED)]
+    if not candidates:
+        return "", MISSING, "No curriculum has been run on the languages of the search."
+
+    def fluent(kind: str, language: str) -> bool:
+        lm_only = "lm-only" if language == "id" else "others-lm-only"
+        return found.mean(kind, "bits per byte", language) <= _FLUENT * found.mean(lm_only, "bits per byte", language)
+
+    able = [kind for kind in candidates if all(fluent(kind, language) for language in SEARCHED)]
+    told = "; ".join(f"{k}: recall {fmean(found.recall(k, each) for each in SEARCHED):.3f}" for k in candidates)
+    if not able:
+        return told, FAILS, "None stays within 1 % of LM-only's bits per byte on the languages of the search."
+    best = max(able, key=lambda kind: fmean(found.recall(kind, language) for language in SEARCHED))
+    if not all(found(best, language) for language in REPORTED):
+        return told, MISSING, f"{best} won the search; its runs on {', '.join(REPORTED)} are missing."
+    paper = {language: "sensia" if language == "id" else "others" for language in REPORTED}
+    better = [
+        found.recall(best, each) > found.recall(paper[each], each)
+        and found.mean(best, "bits per byte", each) < found.mean(paper[each], "bits per byte", each)
+        for each in REPORTED
+    ]
+    kept = all(fluent(best, language) for language in REPORTED)
+    verdict = HOLDS if all(better) and kept else WEAKLY if any(better) else FAILS
+    return told, verdict, f"{best} won the search; better on both axes in {sum(better)} of {len(better)} reported."
+
+
+def _range(values: Sequence[float]) -> str:
+    return f"{min(values):.2f} to {max(values):.2f}"
+
+
+def _spread(values: Sequence[float]) -> float:
+    return max(values) - min(values)
+
+
+def _seeds(found: Results) -> str:
+    return ", ".join(str(each["seed"]) for each in found("sensia"))

@@ -1,0 +1,92 @@
+"""Measures the claims of the SENSIA paper: makes the runs that are missing, keeps what came out, judges, draws, tells.
+
+    python examples/reproduce.py --scale mini --data DIR                     # every run of the plan, then the report
+    python examples/reproduce.py --scale mini --data DIR --only sensia       # runs of these names, then the report
+    python examples/reproduce.py --scale mini --report                       # the report of what is there
+    python examples/reproduce.py --scale full --data DIR --dry-run           # the commands, checked and not started
+
+DIR holds parallel/ and eval/. A run is examples/adapt.py and examples/score.py with the settings of the plan
+(examples/configs/reproduce_SCALE.yaml). It may be stopped at any moment: the same command goes on from the last
+checkpoint and skips what is done. Each run leaves one small file in docs/results/reproduction; the table and the plots
+of docs/claims.md are made from these files alone.
+"""
+
+import argparse
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+from rich.console import Console
+
+from evaluation.claims import judge
+from evaluation.reproduction import Run, distill, read_plan, read_results
+from model_cards.claims_report import write_claims_report
+from model_cards.files import write_whole
+from trainers.arguments import end_with_the_message
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--scale", choices=["mini", "full"], default="mini", help="which plan (default: %(default)s)")
+    parser.add_argument("--data", type=Path, help="folder of parallel/ and eval/; not needed for --report")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="runs of these names alone")
+    parser.add_argument("--runs", type=Path, default=Path("runs/reproduce"), help="where runs go (%(default)s)")
+    parser.add_argument("--report", action="store_true", help="start nothing, tell what is there")
+    parser.add_argument("--dry-run", action="store_true", help="print the commands and start nothing")
+    args = parser.parse_args()
+    if args.data is None and not args.report:
+        parser.error("runs need --data")
+    return args
+
+
+def commands(run: Run, folder: Path, data: Path) -> list[list[str]]:
+    """What is typed for a run, after its settings are written into its folder."""
+    language = ["--data", str(data), "--target_language", run.language]
+    adapt = ["examples/adapt.py", "--config", str(folder / "adapt.yaml"), *language, "--output_dir", str(folder)]
+    score = ["examples/score.py", "--config", str(folder / "score.yaml"), *language]
+    score += ["--model", str(folder / "final"), "--output", str(folder / "scores.json")]
+    return [[sys.executable, *adapt], [sys.executable, *score]]
+
+
+def carry_out(run: Run, folder: Path, data: Path):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, settings in (("adapt", run.settings), ("score", {"suite": run.suite})):
+        write_whole(folder / f"{name}.yaml", yaml.safe_dump(settings, allow_unicode=True).encode())
+    with open(folder / "log.txt", "a", encoding="utf-8") as log:
+        for command in commands(run, folder, data):
+            done = subprocess.run(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, check=False)
+            if done.returncode:
+                raise ValueError(f"{run.name} failed; {folder / 'log.txt'} says why. The command was:\n{command}")
+
+
+def main():
+    args = parse_arguments()
+    plan = read_plan(ROOT / f"examples/configs/reproduce_{args.scale}.yaml", args.only)
+    results = ROOT / "docs/results/reproduction" / args.scale
+    console = Console()
+    missing = [run for run in plan if not (results / f"{run.name}.json").exists()]
+    for number, run in enumerate([] if args.report else missing, 1):
+        folder = args.runs.resolve() / args.scale / run.name
+        if args.dry_run:
+            for command in commands(run, folder, args.data.resolve()):
+                print(shlex.join(command[1:]))
+            continue
+        console.print(f"{number} of {len(missing)}: {run.name}", highlight=False)
+        carry_out(run, folder, args.data.resolve())
+        found = distill(run, folder)
+        write_whole(results / f"{run.name}.json", (json.dumps(found, indent=1) + "\n").encode())
+    if not args.dry_run:
+        claims = judge(read_results(results), ROOT / "docs/results")
+        write_claims_report(claims, read_results(results), ROOT / "docs")
+        for claim in claims:
+            console.print(f"{claim.number}. {claim.statement}: [bold]{claim.verdict}[/bold]", highlight=False)
+
+
+if __name__ == "__main__":
+    with end_with_the_message("reproduce.py"):
+        main()

@@ -1,0 +1,140 @@
+"""The report on the paper's claims: a page with a table of verdicts and one of all runs, and two plots."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from model_cards.drawing import COLOURS, DPI, STYLE, WIDTH, save_figure
+from model_cards.files import write_whole
+
+Result = Mapping[str, Any]
+
+#: Columns of the table of runs: heading, task and metric.
+_COLUMNS = (
+    ("context recall@1", "ntrex", "context_recall@1"),
+    ("sense recall@1", "ntrex", "sense_recall@1"),
+    ("bits per byte", "ntrex", "bits_per_byte"),
+    ("in-domain", "in-domain", "bits_per_byte"),
+    ("lexicon P@1", "lexicon", "sense_precision@1"),
+    ("topics, transfer", "topics", "context_accuracy_transfer"),
+)
+
+
+def write_claims_report(claims: Sequence[Any], results: Sequence[Result], folder: Path) -> None:
+    """
+    Writes `claims.md` and its plots.
+
+    Args:
+        claims (`Sequence` of [`evaluation.claims.Claim`]): judged.
+        results (`Sequence` of `Mapping`): what they were judged by.
+        folder (`Path`): the documentation; plots go to `images` in it.
+    """
+    with matplotlib.rc_context(STYLE):
+        if any(each["kind"] == "sensia" for each in results):
+            save_figure(draw_curves(results), folder / "images/claims_curves.png")
+        if results:
+            save_figure(draw_trade_off(results), folder / "images/claims_trade_off.png")
+    write_whole(folder / "claims.md", claims_page(claims, results).encode())
+
+
+def claims_page(claims: Sequence[Any], results: Sequence[Result]) -> str:
+    """
+    The page, in Markdown.
+
+    Args:
+        claims, results: as in [`write_claims_report`].
+    """
+    seconds = sum(each["training"]["seconds"] for each in results)
+    lines = [
+        "# The paper's claims, measured",
+        "",
+        "Made by `python examples/reproduce.py --scale mini --data DIR` from the files in "
+        "[results/reproduction/mini](results/reproduction/mini); do not edit. The runs adapt a model of 5M parameters "
+        "with 9,600 pairs, the paper one of 170M with 9.6 million: verdicts are about this scale.",
+        f"{len(results)} runs, {seconds / 3600:.1f} hours of training so far.",
+        "",
+        "| | claim | paper | here | verdict |",
+        "|---|---|---|---|---|",
+        *(f"| {c.number} | {c.statement} | {c.paper} | {c.ours} | **{c.verdict}** |" for c in claims),
+        "",
+        *(f"{claim.number}. {claim.why}" for claim in claims),
+        "",
+        "## Runs",
+        "",
+        "Recall and bits per byte are of the NTREX pairs, `in-domain` is bits per byte of held-out pairs of the "
+        "training sources, `min` the minutes of training. A run by itself: "
+        "`python examples/reproduce.py --data DIR --only NAME`.",
+        "",
+        "| run | language, seed | " + " | ".join(heading for heading, *_ in _COLUMNS) + " | min |",
+        "|---|---|" + "---:|" * (len(_COLUMNS) + 1),
+        *(_row(each) for each in results),
+        "",
+    ]
+    if results:
+        lines += ["![Recall against bits per byte](images/claims_trade_off.png)", ""]
+    if any(each["kind"] == "sensia" for each in results):
+        lines += ["![Recall and entropy through the phases](images/claims_curves.png)", ""]
+    return "\n".join(lines)
+
+
+def _row(result: Result) -> str:
+    values = [result["scores"][task]["metrics"][metric] for _, task, metric in _COLUMNS]
+    cells = " | ".join(f"{value:.3f}" for value in values)
+    minutes = result["training"]["seconds"] / 60
+    return f"| {result['kind']} | {result['language']}, {result['seed']} | {cells} | {minutes:.0f} |"
+
+
+def draw_curves(results: Iterable[Result]) -> Figure:
+    """
+    Draw recall and entropy of the `sensia` runs on Indonesian over the steps, a line for each seed.
+
+    Args:
+        results (`Iterable` of `Mapping`): all results.
+    """
+    runs = [each for each in results if each["kind"] == "sensia"]
+    figure = Figure(figsize=(WIDTH, 5.2), dpi=DPI, layout="constrained")
+    recall, entropy = figure.subplots(2, 1, sharex=True)
+    panels = (
+        (recall, "recall@1 of 200 pairs", {"context_recall@1": "context", "sense_recall@1": "sense"}),
+        (entropy, "entropy of the mixture (nats)", {"entropy_source": "English", "entropy_target": "Indonesian"}),
+    )
+    for axes, label, names in panels:
+        for colour, (name, legend) in zip(COLOURS, names.items(), strict=False):
+            for number, run in enumerate(runs):
+                steps = [each["step"] for each in run["curve"]]
+                values = [each[f"eval_NTREX_{name}"] for each in run["curve"]]
+                axes.plot(steps, values, color=colour, linewidth=1.6, label=legend if number == 0 else None)
+        for phase in runs[0]["training"]["phases"][1:]:
+            axes.axvline(phase["first_step"], color="#808080", linewidth=0.8, linestyle=":")
+        axes.set_ylabel(label)
+        axes.set_ylim(bottom=0)
+        axes.legend(loc="lower right")
+    entropy.set_xlabel("step; dotted lines begin joint and polish")
+    return figure
+
+
+def draw_trade_off(results: Iterable[Result], language: str = "id") -> Figure:
+    """
+    Draw alignment against fluency: a point for each kind of run in a language, the mean of its seeds.
+
+    Args:
+        results (`Iterable` of `Mapping`): all results.
+        language (`str`, *optional*, defaults to `"id"`): of the runs shown.
+    """
+    kinds: dict[str, list[tuple[float, float]]] = {}
+    for each in results:
+        if each["language"] == language:
+            metrics = each["scores"]["ntrex"]["metrics"]
+            kinds.setdefault(each["kind"], []).append((metrics["bits_per_byte"], metrics["context_recall@1"]))
+    figure = Figure(figsize=(WIDTH, 4.6), dpi=DPI, layout="constrained")
+    axes = figure.subplots()
+    for kind, points in kinds.items():
+        bits, recall = (sum(values) / len(points) for values in zip(*points, strict=True))
+        axes.plot(bits, recall, "o", color=COLOURS[1 if kind == "sensia" else 0])
+        axes.annotate(kind, (bits, recall), xytext=(5, 4), textcoords="offset points", fontsize=9)
+    axes.set_xlabel("bits per byte of NTREX (lower is more fluent)")
+    axes.set_ylabel("context recall@1")
+    return figure

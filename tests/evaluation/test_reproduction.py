@@ -1,0 +1,143 @@
+import json
+
+import pytest
+import yaml
+
+from evaluation.claims import FAILS, HOLDS, MISSING, WEAKLY, judge
+from evaluation.reproduction import Run, read_plan, read_results
+
+METRICS = ("context_recall@1", "sense_recall@1", "bits_per_byte", "sense_precision@1", "context_accuracy_transfer")
+
+
+@pytest.fixture
+def plan(tmp_path):
+    def write(**changes):
+        plan = {
+            "common": {"train_data": "en-{target}.jsonl", "max_steps": 3},
+            "suite": {"ntrex": {"kind": "bitext"}},
+            "runs": {"a": {"languages": ["id", "tr"], "seeds": [0, 1]}, "b": {"settings": {"max_steps": 5}}},
+        }
+        path = tmp_path / "plan.yaml"
+        path.write_text(yaml.safe_dump({**plan, **changes}), encoding="utf-8")
+        return path
+
+    return write
+
+
+def test_a_plan_has_a_run_for_each_language_and_seed(plan):
+    assert [run.name for run in read_plan(plan())] == ["a-id-0", "a-id-1", "a-tr-0", "a-tr-1", "b-id-0"]
+
+
+def test_a_run_has_the_common_settings_with_its_own_language_and_seed(plan):
+    *_, last, b = read_plan(plan())
+    assert last.settings == {"train_data": "en-tr.jsonl", "max_steps": 3, "seed": 1}
+    assert b == Run("b", "id", 0, {"train_data": "en-id.jsonl", "max_steps": 5, "seed": 0}, b.suite)
+
+
+def test_runs_can_be_chosen_by_name(plan):
+    assert [run.name for run in read_plan(plan(), ["b"])] == ["b-id-0"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "only", "message"),
+    [
+        ({"runs": {"a": {"setings": {}}}}, None, "run a has languages, seeds, settings, not 'setings'"),
+        ({"more": 1}, None, "must hold common, suite, runs"),
+        ({}, ["c"], "has no run 'c', only a, b"),
+    ],
+)
+def test_a_wrong_plan_is_refused_by_name(plan, changes, only, message):
+    with pytest.raises(ValueError, match=message):
+        read_plan(plan(**changes), only)
+
+
+def test_a_plan_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"none\.yaml"):
+        read_plan(tmp_path / "none.yaml")
+
+
+def test_results_are_read_in_the_order_of_their_names(tmp_path):
+    for name in ("b", "a"):
+        (tmp_path / f"{name}.json").write_text(json.dumps({"kind": name}), encoding="utf-8")
+    assert [each["kind"] for each in read_results(tmp_path)] == ["a", "b"]
+
+
+def result(kind, recall, bits, *, language="id", seed=0, curve=(0.1, 0.5)):
+    metrics = {**dict.fromkeys(METRICS, recall), "bits_per_byte": bits}
+    entry = {"metrics": metrics, "intervals": {}, "chance": {}}
+    points = [
+        {
+            "step": step,
+            "eval_NTREX_context_recall@1": value,
+            "eval_NTREX_sense_recall@1": value,
+            "eval_NTREX_entropy_source": 0.7,
+            "eval_NTREX_entropy_target": 0.8,
+        }
+        for step, value in enumerate(curve)
+    ]
+    scores = dict.fromkeys(("ntrex", "in-domain", "lexicon", "topics"), entry)
+    return {
+        "kind": kind,
+        "language": language,
+        "seed": seed,
+        "num_senses": 8,
+        "scores": scores,
+        "curve": points,
+        "fertility": {"source": 1.5, "target": 3.5},
+    }
+
+
+def verdict(number, results, folder):
+    return next(claim.verdict for claim in judge(results, folder) if claim.number == number)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    changes = {"top_1": 3.0, "top_1_norm_matched": 2.5, "shared_contextualization": 0.5}
+    variants = {name: {"change": value} for name, value in changes.items()}
+    variants["even_contextualization_norm_matched"] = {"change": 2.0}
+    senses = {"models": {"adapted": {"mixture": {"en": {}, "id": {"ablation": {"variants": variants}}}}}}
+    (tmp_path / "senses-id.json").write_text(json.dumps(senses), encoding="utf-8")
+    return tmp_path
+
+
+def test_without_runs_nothing_is_judged_but_the_mixture(folder):
+    assert [claim.verdict for claim in judge([], folder)] == [*[MISSING] * 5, HOLDS, *[MISSING] * 3]
+
+
+@pytest.mark.parametrize(
+    ("curve", "expected"), [((0.1, 0.5, 0.5), HOLDS), ((0.1, 0.6, 0.4), WEAKLY), ((0.1, 0.15), FAILS)]
+)
+def test_alignment_has_to_rise_and_to_stay(folder, curve, expected):
+    assert verdict(1, [result("sensia", 0.5, 2.7, curve=curve)], folder) == expected
+
+
+@pytest.mark.parametrize(("recall", "bits", "expected"), [(0.1, 2.8, HOLDS), (0.1, 2.5, WEAKLY), (0.6, 2.8, FAILS)])
+def test_beating_lm_only_is_about_recall_and_fluency(folder, recall, bits, expected):
+    results = [result("sensia", 0.5, 2.7), result("lm-only", recall, bits)]
+    assert verdict(2, results, folder) == expected
+
+
+@pytest.mark.parametrize(
+    ("reached", "expected"), [((2.9, 2.8, 2.6), HOLDS), ((2.9, 2.6, 2.5), WEAKLY), ((2.6, 2.5, 2.4), FAILS)]
+)
+def test_less_data_is_needed_where_from_scratch_stays_behind_with_more(folder, reached, expected):
+    kinds = ("scratch", "scratch-2x", "scratch-4x")
+    scratch = [result(kind, 0.0, bits) for kind, bits in zip(kinds, reached, strict=True)]
+    assert verdict(3, [result("sensia", 0.5, 2.7), *scratch], folder) == expected
+
+
+@pytest.mark.parametrize(("no_joint", "expected"), [(0.3, HOLDS), (0.49, FAILS)])
+def test_joint_counts_most_if_nothing_else_costs_as_much(folder, no_joint, expected):
+    recalls = {"sensia": 0.5, "no-joint": no_joint, "no-align": 0.45, "no-polish": 0.48}
+    assert verdict(4, [result(kind, recall, 2.7) for kind, recall in recalls.items()], folder) == expected
+
+
+def test_a_curriculum_is_chosen_on_some_languages_and_judged_on_others(folder):
+    results = [result("sensia", 0.5, 2.7), result("lm-only", 0.0, 2.6), result("others", 0.5, 2.7, language="sw")]
+    results += [result("others-lm-only", 0.0, 2.6, language=language) for language in ("tr", "et", "sw")]
+    results += [result("curriculum-x", 0.6, 2.61, language=language) for language in ("tr", "et")]
+    results += [result("curriculum-y", 0.9, 2.9, language=language) for language in ("tr", "et")]  # not fluent
+    assert verdict(9, results, folder) == MISSING
+    results += [result("curriculum-x", 0.6, 2.61, language=language) for language in ("id", "sw")]
+    assert verdict(9, results, folder) == HOLDS

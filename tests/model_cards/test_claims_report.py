@@ -1,0 +1,46 @@
+from types import SimpleNamespace
+
+import pytest
+
+from model_cards.claims_report import claims_page, write_claims_report
+
+
+def result(kind, seed=0):
+    metrics = {"context_recall@1": 0.5, "sense_recall@1": 0.25, "bits_per_byte": 2.75}
+    scores = {
+        "ntrex": {"metrics": metrics},
+        "in-domain": {"metrics": metrics},
+        "lexicon": {"metrics": {"sense_precision@1": 0.125}},
+        "topics": {"metrics": {"context_accuracy_transfer": 0.375}},
+    }
+    names = ("context_recall@1", "sense_recall@1", "entropy_source", "entropy_target")
+    curve = [{"step": step, **{f"eval_NTREX_{name}": step / 9 for name in names}} for step in (0, 3, 6)]
+    phases = [{"name": "align", "first_step": 1}, {"name": "polish", "first_step": 4}]
+    training = {"seconds": 120.0, "phases": phases}
+    return {"kind": kind, "language": "id", "seed": seed, "scores": scores, "curve": curve, "training": training}
+
+
+CLAIM = SimpleNamespace(
+    number=1, statement="It rises", paper="above 0.9", ours="to 0.5", verdict="holds", why="Because.", runs=()
+)
+
+
+def test_the_page_tells_claims_with_verdict_and_reason():
+    page = claims_page([CLAIM], [])
+    assert "| 1 | It rises | above 0.9 | to 0.5 | **holds** |" in page and "1. Because." in page
+
+
+def test_the_page_has_a_line_for_each_run():
+    page = claims_page([CLAIM], [result("sensia"), result("lm-only", 2)])
+    assert "| lm-only | id, 2 | 0.500 | 0.250 | 2.750 | 2.750 | 0.125 | 0.375 | 2 |" in page
+    assert "2 runs, 0.1 hours" in page
+
+
+@pytest.mark.parametrize(
+    ("kinds", "plots"), [((), []), (("lm-only",), ["trade_off"]), (("sensia",), ["curves", "trade_off"])]
+)
+def test_plots_are_drawn_of_what_is_there_and_shown(tmp_path, kinds, plots):
+    write_claims_report([CLAIM], [result(kind) for kind in kinds], tmp_path)
+    names = [f"claims_{plot}.png" for plot in plots]
+    assert sorted(path.name for path in tmp_path.glob("images/*")) == names
+    assert all(name in (tmp_path / "claims.md").read_text(encoding="utf-8") for name in names)
