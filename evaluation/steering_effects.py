@@ -5,6 +5,7 @@ interval, bootstrapped over texts or words.
 """
 
 import re
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -91,7 +92,8 @@ def measure_topic(
     Returns:
         `dict`: `counted per 1000 words`; `steered words per 1000 tokens` and `other words of the topic per 1000
         tokens`, sums of their probabilities at each step; `perplexity` of the texts under the model as it is;
-        `repeated`, the share of pairs of neighbouring tokens that stood in the text before; and the first `text`.
+        `repeated`, the share of pairs of neighbouring tokens that stood in the text before; `words counted`, how
+        often each was found; and the first `text`.
     """
     set_seed(seed)
     prompts = torch.tensor([[tokenizer.eos_token_id, *tokenizer(prompt)["input_ids"]]] * texts, device=model.device)
@@ -111,7 +113,14 @@ def measure_topic(
     perplexity = np.exp(bootstrap_interval(_nats_per_token(model, result.sequences, tokens), seed)).tolist()
     repeated = [1 - len(set(pairwise(ids))) / (tokens - 1) for ids in written.tolist()]
     text = tokenizer.decode(written[0])
-    return {**intervals, "perplexity": perplexity, "repeated": bootstrap_interval(repeated, seed), "text": text}
+    hits = dict(Counter(word for words in found for word in words if word in counted).most_common())
+    return {
+        **intervals,
+        "perplexity": perplexity,
+        "repeated": bootstrap_interval(repeated, seed),
+        "words counted": hits,
+        "text": text,
+    }
 
 
 def _nats_per_token(model: BackpackForCausalLM, sequences: torch.Tensor, tokens: int) -> list[float]:

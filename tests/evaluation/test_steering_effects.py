@@ -42,6 +42,7 @@ def test_a_strong_bias_on_a_word_makes_texts_repeat_it(backpack, tokenizer):
     result = measure_topic(backpack, tokenizer, setting, **measured)
     assert result["text"] == " the" * 6
     assert result["counted per 1000 words"] == [1000.0] * 3
+    assert result["words counted"].keys() == {"the"} and result["words counted"]["the"] > 0
     assert result["steered words per 1000 tokens"][0] == pytest.approx(1000)
     assert result["repeated"][0] == pytest.approx(1 - 1 / 5)
     with torch.no_grad():
