@@ -1,5 +1,6 @@
 """Pairs to one stacked batch."""
 
+from bisect import bisect_left, insort
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -118,7 +119,7 @@ def choose_width(lengths: Sequence[int], longest: int, most: int | None = None, 
 
 def pack(lengths: Sequence[int], width: int) -> list[tuple[int, int]]:
     """
-    Puts sentences into few rows by first-fit decreasing: at most 11/9 of the fewest and one more (Dósa, 2007).
+    Puts sentences into few rows by best-fit decreasing: the longest first, each where the least is left over.
 
     Args:
         lengths (`Sequence[int]`): tokens of each sentence, at most `width`.
@@ -127,12 +128,16 @@ def pack(lengths: Sequence[int], width: int) -> list[tuple[int, int]]:
     Returns:
         `list` of `tuple`: row and first position of each sentence.
     """
-    free: list[int] = []  # tokens left in each row
-    places = [(0, 0)] * len(lengths)
+    places, rows = [(0, 0)] * len(lengths), 0
+    room: list[tuple[int, int]] = []  # tokens left and row, sorted, so that a step costs a bisection
     for sentence in sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True):
-        row = next((row for row, space in enumerate(free) if space >= lengths[sentence]), len(free))
-        if row == len(free):
-            free.append(width)
-        places[sentence] = (row, width - free[row])
-        free[row] -= lengths[sentence]
+        length = lengths[sentence]
+        fitting = bisect_left(room, (length,))
+        if fitting < len(room):
+            left, row = room.pop(fitting)
+        else:
+            left, row, rows = width, rows, rows + 1
+        places[sentence] = (row, width - left)
+        if left > length:
+            insort(room, (left - length, row))
     return places
