@@ -4,7 +4,7 @@ import csv
 import gzip
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -39,6 +39,28 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
             ) from error
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise ValueError(f"{path}: damaged or truncated gzip data after line {number} ({error})") from error
+
+
+def table_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+    """
+    Filled rows of a tab-separated UTF-8 file that begins with a header.
+
+    Args:
+        path (`Path`): file to read.
+        columns (`Sequence[str]`): what the header has to be.
+
+    Returns:
+        `Iterator[tuple[str, list[str]]]`: file and line for messages, and the cells, without white space around them.
+
+    Raises:
+        `ValueError`: for another header, and as in [`numbered_lines`].
+    """
+    for number, line in numbered_lines(path):
+        cells = [cell.strip() for cell in line.rstrip("\r\n").split("\t")]
+        if number == 1 and cells != list(columns):
+            raise ValueError(f"{path}, line 1: expected the columns {', '.join(columns)}, got {', '.join(cells)}")
+        if number > 1 and line.strip():
+            yield f"{path}, line {number}", cells
 
 
 def json_records(path: Path) -> Iterator[Record]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from corpora.text_files import numbered_lines
+from corpora.text_files import table_rows
 
 from .ambiguous_words import AmbiguousWord, spaced
 
@@ -71,15 +71,10 @@ def read_annotations(path: str | Path, field: str = "meaning") -> dict[str, str]
     if field not in COLUMNS[-2:]:
         raise ValueError(f"`field` must be `meaning` or `sense`, got {field!r}.")
     labels: dict[str, str] = {}
-    for number, line in numbered_lines(Path(path)):
-        cells = [cell.strip() for cell in line.rstrip("\r\n").split("\t")]
-        if number == 1 and tuple(cells) != COLUMNS:
-            raise ValueError(f"{path}, line 1: expected the columns {', '.join(COLUMNS)}, got {', '.join(cells)}")
-        if number == 1 or not line.strip():
-            continue
-        entry = _read_entry(cells, f"{path}, line {number}")
+    for place, cells in table_rows(Path(path), COLUMNS):
+        entry = _read_entry(cells, place)
         if entry["id"] in labels:
-            raise ValueError(f"{path}, line {number}: id {entry['id']!r} was given before")
+            raise ValueError(f"{place}: id {entry['id']!r} was given before")
         labels[entry["id"]] = entry[field]
     return {name: label for name, label in labels.items() if label}
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from corpora import group_near_duplicates
-from corpora.text_files import numbered_lines
+from corpora.text_files import table_rows
 
 from .ambiguous_words import AmbiguousWord, forms_in, spaced, words_in
 
@@ -49,15 +49,10 @@ def read_word_list(path: str | Path) -> list[ListedWord]:
             a `*` in a translation that stands for a meaning, and a translation of both meanings; for an empty list.
     """
     words: dict[str, ListedWord] = {}
-    for number, line in numbered_lines(Path(path)):
-        cells = [cell.strip() for cell in line.rstrip("\r\n").split("\t")]
-        if number == 1 and tuple(cells) != COLUMNS:
-            raise ValueError(f"{path}, line 1: expected the columns {', '.join(COLUMNS)}, got {', '.join(cells)}")
-        if number == 1 or not line.strip():
-            continue
-        listed = _listed_word(cells, f"{path}, line {number}")
+    for place, cells in table_rows(Path(path), COLUMNS):
+        listed = _listed_word(cells, place)
         if listed.word in words:
-            raise ValueError(f"{path}, line {number}: {listed.word!r} was listed before")
+            raise ValueError(f"{place}: {listed.word!r} was listed before")
         words[listed.word] = listed
     if not words:
         raise ValueError(f"{path}: there is no word in the list")
