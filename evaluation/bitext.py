@@ -75,14 +75,20 @@ def _encode(model, tokenizer, pairs, pooling_temperature, batch_size, progress):
             bar.update(len(chosen))
     places = [row for rank in range(state.num_processes) for row, _ in _share(order, rank, state.num_processes)]
     vectors = {name: _gather_in_order([part[name] for part in parts], places) for name in parts[0]}
-    return vectors, gather(sums[None].to(model.device)).sum(0).cpu()
+    return vectors, _gathered(sums[None]).sum(0)
 
 
 def _gather_in_order(parts: list[torch.Tensor], places: list[int]) -> torch.Tensor:
-    gathered = gather(torch.cat(parts)).cpu()
+    gathered = _gathered(torch.cat(parts))
     ordered = gathered.new_empty((max(places) + 1, *gathered.shape[1:]))
     ordered[torch.tensor(places)] = gathered
     return ordered
+
+
+def _gathered(rows: torch.Tensor) -> torch.Tensor:
+    """The rows of all processes, on the CPU; between GPUs they travel from where those processes compute."""
+    state = PartialState()
+    return rows.cpu() if state.num_processes == 1 else gather(rows.to(state.device)).cpu()
 
 
 def _share(order: list[int], rank: int, world: int) -> list[tuple[int, bool]]:

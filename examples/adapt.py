@@ -23,6 +23,7 @@ from transformers import set_seed
 
 from evaluation import evaluate_bitext
 from model_cards import comparison_rows, format_value, write_card
+from model_cards.card import without_folders
 from model_cards.files import write_whole
 from trainers import SensiaConfig, SensiaTrainer, parse_arguments
 from trainers.adaptation import AdaptArguments, load_base
@@ -64,9 +65,10 @@ def main():
         say(f"Resuming from {checkpoint}")
     trainer.train(resume_from_checkpoint=checkpoint)
     after = measure(trainer, evals)
-    trainer.save_model(str(trainer.final_folder))
+    trainer.save_model(str(trainer.final_folder), _internal_call=True)  # published below, with its card
+    # On every process: a sharded model writes only where all take part.
+    samples = continue_prompts(trainer.accelerator.unwrap_model(trainer.model), tokenizer, args.prompts)
     if trainer.is_world_process_zero():
-        samples = continue_prompts(trainer.accelerator.unwrap_model(trainer.model), tokenizer, args.prompts)
         results = describe_run(args, config, trainer, train, evals, before, after, samples, typed_command())
         write_card(results, trainer.final_folder)
         write_whole(trainer.final_folder / "results.json", (json.dumps(results, indent=1) + "\n").encode())
@@ -80,6 +82,9 @@ def measure(trainer: SensiaTrainer, evals: list[PairSet]) -> dict[str, dict[str,
     """Metrics of the whole evaluation sets, by name."""
     # Training leaves an autocast around `forward`; before and after are both measured in the precision of the weights.
     vars(trainer.model).pop("forward", None)
+    # FSDP and DeepSpeed leave a model where it was until training starts.
+    if trainer.model.device.type != trainer.args.device.type:
+        trainer.model.to(trainer.args.device)  # type: ignore[arg-type]
     settings: dict[str, Any] = {
         "pooling_temperature": trainer.args.tau_pool,
         "batch_size": trainer.args.per_device_eval_batch_size,
@@ -91,9 +96,9 @@ def measure(trainer: SensiaTrainer, evals: list[PairSet]) -> dict[str, dict[str,
 
 
 def typed_command() -> str:
-    """What was typed, whatever launched it, for the card: anyone reads that, so a token is left out."""
+    """What was typed, whatever launched it, to be published: without a token, and without folders of this machine."""
     command = shlex.join([os.path.relpath(sys.argv[0]), *sys.argv[1:]])
-    return re.sub(r" --hub[_-]token[ =]\S+", "", command)
+    return without_folders(re.sub(r" --hub[_-]token[ =]\S+", "", command))
 
 
 def show(results: dict, folder: Path):

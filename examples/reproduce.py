@@ -8,7 +8,7 @@
 DIR holds parallel/ and eval/. A run is examples/adapt.py and examples/score.py with the settings of the plan
 (examples/configs/reproduce_SCALE.yaml). It may be stopped at any moment: the same command goes on from the last
 checkpoint and skips what is done. Each run leaves one small file in docs/results/reproduction; the table and the plots
-of docs/claims.md are made from these files alone.
+of docs/claims-SCALE.md are made from these files alone.
 """
 
 import argparse
@@ -23,9 +23,13 @@ from rich.console import Console
 
 from evaluation.claims import judge
 from evaluation.reproduction import Run, distill, read_plan, read_results
+from evaluation.tasks import make_tasks
 from model_cards.claims_report import write_claims_report
 from model_cards.files import write_whole
+from trainers import SensiaConfig
+from trainers.adaptation import AdaptArguments
 from trainers.arguments import end_with_the_message
+from trainers.arguments import parse_arguments as parse_settings
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -44,21 +48,26 @@ def parse_arguments() -> argparse.Namespace:
     return args
 
 
-def commands(run: Run, folder: Path, data: Path) -> list[list[str]]:
-    """What is typed for a run, after its settings are written into its folder."""
+def commands(run: Run, folder: Path, args: argparse.Namespace) -> list[list[str]]:
+    """Writes the settings of a run into its folder and checks them; what is typed then."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, settings in (("adapt", run.settings), ("score", {"suite": run.suite})):
+        write_whole(folder / f"{name}.yaml", yaml.safe_dump(settings, allow_unicode=True).encode())
+    data = args.data.resolve()
     language = ["--data", str(data), "--target_language", run.language]
     adapt = ["examples/adapt.py", "--config", str(folder / "adapt.yaml"), *language, "--output_dir", str(folder)]
     score = ["examples/score.py", "--config", str(folder / "score.yaml"), *language]
     score += ["--model", str(folder / "final"), "--output", str(folder / "scores.json")]
-    return [[sys.executable, *adapt], [sys.executable, *score]]
+    parse_settings(AdaptArguments, SensiaConfig, description="", arguments=adapt[1:])
+    make_tasks([], run.suite, source_language="en", target_language=run.language)
+    # What `accelerate config` says of GPUs holds at full scale; it would take a thread from a CPU.
+    launch = ["-m", "accelerate.commands.launch", "--quiet"] if args.scale == "full" else []
+    return [[sys.executable, *launch, *adapt], [sys.executable, *score]]
 
 
-def carry_out(run: Run, folder: Path, data: Path):
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, settings in (("adapt", run.settings), ("score", {"suite": run.suite})):
-        write_whole(folder / f"{name}.yaml", yaml.safe_dump(settings, allow_unicode=True).encode())
+def carry_out(run: Run, folder: Path, args: argparse.Namespace):
     with open(folder / "log.txt", "a", encoding="utf-8") as log:
-        for command in commands(run, folder, data):
+        for command in commands(run, folder, args):
             done = subprocess.run(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, check=False)
             if done.returncode:
                 raise ValueError(f"{run.name} failed; {folder / 'log.txt'} says why. The command was:\n{command}")
@@ -73,16 +82,16 @@ def main():
     for number, run in enumerate([] if args.report else missing, 1):
         folder = args.runs.resolve() / args.scale / run.name
         if args.dry_run:
-            for command in commands(run, folder, args.data.resolve()):
+            for command in commands(run, folder, args):
                 print(shlex.join(command[1:]))
             continue
         console.print(f"{number} of {len(missing)}: {run.name}", highlight=False)
-        carry_out(run, folder, args.data.resolve())
+        carry_out(run, folder, args)
         found = distill(run, folder)
         write_whole(results / f"{run.name}.json", (json.dumps(found, indent=1) + "\n").encode())
     if not args.dry_run:
         claims = judge(read_results(results), ROOT / "docs/results")
-        write_claims_report(claims, read_results(results), ROOT / "docs")
+        write_claims_report(claims, read_results(results), ROOT / "docs", args.scale)
         for claim in claims:
             console.print(f"{claim.number}. {claim.statement}: [bold]{claim.verdict}[/bold]", highlight=False)
 

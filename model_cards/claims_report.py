@@ -23,37 +23,44 @@ _COLUMNS = (
 )
 
 
-def write_claims_report(claims: Sequence[Any], results: Sequence[Result], folder: Path) -> None:
+_ABOUT = {
+    "mini": "The runs adapt a model of 5M parameters with 9,600 pairs, the paper one of 170M with 9.6 million: "
+    "verdicts are about this scale.",
+    "full": "The runs have the paper's size.",
+}
+
+
+def write_claims_report(claims: Sequence[Any], results: Sequence[Result], folder: Path, scale: str = "mini") -> None:
     """
-    Writes `claims.md` and its plots.
+    Writes the page `claims-SCALE.md` and its plots.
 
     Args:
         claims (`Sequence` of [`evaluation.claims.Claim`]): judged.
         results (`Sequence` of `Mapping`): what they were judged by.
         folder (`Path`): the documentation; plots go to `images` in it.
+        scale (`str`, *optional*, defaults to `"mini"`): of the plan that the runs are of.
     """
     with matplotlib.rc_context(STYLE):
         if any(each["kind"] == "sensia" for each in results):
-            save_figure(draw_curves(results), folder / "images/claims_curves.png")
+            save_figure(draw_curves(results), folder / f"images/claims_curves_{scale}.png")
         if results:
-            save_figure(draw_trade_off(results), folder / "images/claims_trade_off.png")
-    write_whole(folder / "claims.md", claims_page(claims, results).encode())
+            save_figure(draw_trade_off(results), folder / f"images/claims_trade_off_{scale}.png")
+    write_whole(folder / f"claims-{scale}.md", claims_page(claims, results, scale).encode())
 
 
-def claims_page(claims: Sequence[Any], results: Sequence[Result]) -> str:
+def claims_page(claims: Sequence[Any], results: Sequence[Result], scale: str = "mini") -> str:
     """
     The page, in Markdown.
 
     Args:
-        claims, results: as in [`write_claims_report`].
+        claims, results, scale: as in [`write_claims_report`].
     """
     seconds = sum(each["training"]["seconds"] for each in results)
     lines = [
         "# The paper's claims, measured",
         "",
-        "Made by `python examples/reproduce.py --scale mini --data DIR` from the files in "
-        "[results/reproduction/mini](results/reproduction/mini); do not edit. The runs adapt a model of 5M parameters "
-        "with 9,600 pairs, the paper one of 170M with 9.6 million: verdicts are about this scale.",
+        f"Made by `python examples/reproduce.py --scale {scale} --data DIR` from the files in "
+        f"[results/reproduction/{scale}](results/reproduction/{scale}); do not edit. {_ABOUT[scale]}",
         f"{len(results)} runs, {seconds / 3600:.1f} hours of training so far.",
         "",
         "| | claim | paper | here | verdict |",
@@ -74,9 +81,9 @@ def claims_page(claims: Sequence[Any], results: Sequence[Result]) -> str:
         "",
     ]
     if results:
-        lines += ["![Recall against bits per byte](images/claims_trade_off.png)", ""]
+        lines += [f"![Recall against bits per byte](images/claims_trade_off_{scale}.png)", ""]
     if any(each["kind"] == "sensia" for each in results):
-        lines += ["![Recall and entropy through the phases](images/claims_curves.png)", ""]
+        lines += [f"![Recall and entropy through the phases](images/claims_curves_{scale}.png)", ""]
     return "\n".join(lines)
 
 

@@ -60,7 +60,8 @@ def language_model_losses_of_states(
     device = states.device.type
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else states.dtype
     with torch.autocast(device, enabled=False):
-        smoothed, plain = _LinearCrossEntropy.apply(states, weight, labels, label_smoothing, dtype)
+        learns = torch.is_grad_enabled()  # what the function below cannot see
+        smoothed, plain = _LinearCrossEntropy.apply(states, weight, labels, label_smoothing, dtype, learns)
     return smoothed / divisor, (plain / divisor).detach()
 
 
@@ -73,11 +74,11 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx, states: Tensor, weight: Tensor, labels: Tensor, label_smoothing: float, dtype: torch.dtype
+        ctx, states: Tensor, weight: Tensor, labels: Tensor, label_smoothing: float, dtype: torch.dtype, learns: bool
     ) -> tuple[Tensor, Tensor]:
         precise = torch.promote_types(dtype, torch.float32)
         inputs, head = states.to(dtype), weight.to(dtype)
-        states_learn, weight_learns = ctx.needs_input_grad[:2]
+        states_learn, weight_learns = (learns and needed for needed in ctx.needs_input_grad[:2])
         for_states = torch.zeros_like(states, dtype=precise) if states_learn else None
         for_weight = torch.zeros_like(weight, dtype=precise) if weight_learns and not len(states) else None
         sums = torch.zeros(2, dtype=precise, device=states.device)  # plain, uniform
@@ -110,7 +111,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
             None if gradient is None else gradient.mul_(for_smoothed).to(dtype)
             for gradient, dtype in zip(ctx.saved_tensors, ctx.dtypes, strict=True)
         )
-        return *gradients, None, None, None
+        return *gradients, None, None, None, None
 
 
 def _losses_in_place(logits: Tensor, labels: Tensor, label_smoothing: float, sums: Tensor) -> Tensor:

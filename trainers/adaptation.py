@@ -91,12 +91,18 @@ class AdaptArguments(AdapterArguments):
     def __post_init__(self):
         self.source, self.target = find_language(self.source_language), find_language(self.target_language)
         # A YAML file may name a single one without a list.
-        self.train_data = [self.train_data] if isinstance(self.train_data, str) else list(self.train_data)
-        self.text_data = [self.text_data] if isinstance(self.text_data, str) else list(self.text_data)
+        for name in ("train_data", "text_data", "eval_data", "prompts", "data_weights", "lora_target_modules"):
+            given = getattr(self, name)
+            setattr(self, name, [given] if isinstance(given, str | int | float) else given)
         self._check_shares()
         for entry in self.eval_data:
             if not all(entry.partition("=")):
                 raise ValueError(f"`eval_data` entries are NAME=FILE, got {entry!r}.")
+        names = [entry.partition("=")[0] for entry in self.eval_data]
+        if len(set(names)) < len(names):
+            raise ValueError(f"The names of `eval_data` must differ, got {', '.join(names)}.")
+        if self.eval_pairs < 1:
+            raise ValueError(f"`eval_pairs` must be at least 1, got {self.eval_pairs}.")
         self.check_adapter()
         if self.model_name is None:
             self.model_name = f"{Path(self.model).name}-{self.target.iso1 or self.target.iso3}"

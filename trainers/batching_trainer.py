@@ -4,6 +4,7 @@ import datasets
 from torch.utils.data import DataLoader, Sampler
 from transformers.utils import logging
 
+from .collator import TEXT_DATASET
 from .publishing_trainer import PublishingTrainer
 from .sampling import BatchShape, LengthWindowSampler, measure_pairs
 from .sensia_config import SensiaConfig
@@ -13,8 +14,6 @@ logger = logging.get_logger(__name__)
 
 #: Columns of the data that reach the collator.
 TRAINING_COLUMNS = ("source_ids", "target_ids", "prompt_tokens", "dataset", "row")
-#: Number of the data set, in the column `dataset`, of what comes from no bitext.
-TEXT_DATASET = -1
 
 
 class BatchingTrainer(PublishingTrainer):

@@ -73,8 +73,14 @@ def find_checkpoint(config: SensiaConfig, args: "AdaptArguments") -> str | None:
             output.mkdir(parents=True, exist_ok=True)
             text = json.dumps(_settings(config, args), indent=2) + "\n"
             (output / "settings.json").write_text(text, encoding="utf-8")
-    if len(found := set(gather_object([checkpoint]))) > 1:
-        raise ValueError(f"`output_dir` must be one folder that all machines share; in {output} they see {found}.")
+    # Also before the first checkpoint: a folder of a machine's own has no settings in it.
+    PartialState().wait_for_everyone()
+    seen = (checkpoint, (output / "settings.json").is_file())
+    if len(found := set(gather_object([seen]))) > 1:
+        raise ValueError(
+            f"`output_dir` must be one folder that all machines share; in {output} they see different checkpoints or "
+            f"settings: {sorted(map(str, found))}."
+        )
     return checkpoint
 
 

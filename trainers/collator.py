@@ -10,6 +10,9 @@ from transformers import PreTrainedTokenizerBase
 
 from corpora.batching import pad_rows
 
+#: Number of the data set of what comes from no bitext.
+TEXT_DATASET = -1
+
 
 @dataclass
 class ParallelCollator:
@@ -64,7 +67,8 @@ class ParallelCollator:
         lay_out = self._share_rows if self.share_rows else self._one_row_each
         batch: dict[str, Any] = {**lay_out(sentences, unlabelled, fill), "num_pairs": len(pairs)}
         if all("row" in pair for pair in (*pairs, *texts)):
-            rows = [(pair.get("dataset") or 0, pair["row"]) for pair in (*pairs, *texts)]
+            rows = [(pair.get("dataset") or 0, pair["row"]) for pair in pairs]
+            rows += [(TEXT_DATASET, pair["row"]) for pair in texts]
             batch["row_numbers"] = torch.tensor(rows)  # [B + texts, 2]
         return batch
 

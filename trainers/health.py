@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 from accelerate.accelerator import Accelerator
-from accelerate.utils import gather_object
+from accelerate.utils import DistributedType, gather_object
 from torch import Tensor, nn
-from transformers.trainer_callback import TrainerState
+from transformers.trainer_callback import ExportableState, TrainerCallback, TrainerState
 from transformers.utils import logging
 
 from .sensia_config import SensiaConfig
@@ -20,6 +20,25 @@ logger = logging.get_logger(__name__)
 
 #: So many steps without an update in a row are no accident of a batch: the weights themselves must be broken.
 MAX_SKIPPED_IN_A_ROW = 10
+
+
+class SkippedSteps(TrainerCallback, ExportableState):
+    """Counts the steps that were skipped, of the run so far and in a row; checkpoints keep both."""
+
+    def __init__(self, total: int = 0, in_a_row: int = 0):
+        self.total, self.in_a_row = total, in_a_row
+
+    def state(self) -> dict[str, Any]:
+        return {"args": {"total": self.total, "in_a_row": self.in_a_row}, "attributes": {}}
+
+    def restore(self, state: TrainerState):
+        """
+        Args:
+            state (`TrainerState`): of a checkpoint.
+        """
+        kept: dict[str, Any] = dict(state.stateful_callbacks or {})  # type: ignore[arg-type]
+        counts = kept.get(type(self).__name__, {}).get("args", {})
+        self.total, self.in_a_row = counts.get("total", 0), counts.get("in_a_row", 0)
 
 
 class StepWatch:
@@ -34,7 +53,7 @@ class StepWatch:
 
     def __init__(self, args: SensiaConfig, accelerator: Accelerator):
         self.args, self.accelerator = args, accelerator
-        self.skipped_steps = self._skipped_in_a_row = 0
+        self.skips = SkippedSteps()
         self._rows_of_step: list[Tensor] = []
         self._losses_of_step: list[dict[str, Tensor]] = []
 
@@ -46,12 +65,17 @@ class StepWatch:
         if row_numbers is not None:
             self._rows_of_step.append(row_numbers)
 
-    def resume(self, history: list[dict[str, Any]]):
+    @property
+    def skipped_steps(self) -> int:
+        """`int`: steps of the run so far that were skipped."""
+        return self.skips.total
+
+    def resume(self, state: TrainerState):
         """
         Args:
-            history (`list` of `dict`): log of the run so far, with the number of steps that it skipped.
+            state (`TrainerState`): of the checkpoint that the run goes on from.
         """
-        self.skipped_steps = max((int(entry.get("skipped_steps", 0)) for entry in history), default=0)
+        self.skips.restore(state)
 
     def logs(self) -> dict[str, float]:
         """What belongs in the log: `skipped_steps` of the run so far, where steps may be skipped."""
@@ -85,12 +109,12 @@ class StepWatch:
         # The only value that a step reads from the device; the processor waits here until the gradients are there.
         norm = 0.0 if grad_norm is None else float(grad_norm)
         if math.isfinite(norm) or self._is_overflow():
-            self._skipped_in_a_row = 0
+            self.skips.in_a_row = 0
             return losses
-        self._skipped_in_a_row += 1
-        if self.args.on_nonfinite == "stop" or self._skipped_in_a_row > MAX_SKIPPED_IN_A_ROW:
+        self.skips.in_a_row += 1
+        if self.args.on_nonfinite == "stop" or self.skips.in_a_row > MAX_SKIPPED_IN_A_ROW:
             self._stop(step, norm, losses, rows)
-        self.skipped_steps += 1
+        self.skips.total += 1
         for parameter in model.parameters():
             parameter.grad = None  # so the optimizer leaves the weight and its own state alone
         logger.warning(
@@ -117,9 +141,12 @@ class StepWatch:
         if self.accelerator.is_main_process:
             write_json_whole(path, report)
         self.accelerator.wait_for_everyone()
-        again = f" {MAX_SKIPPED_IN_A_ROW} steps before it were skipped." if self._skipped_in_a_row > 1 else ""
+        again = f" {MAX_SKIPPED_IN_A_ROW} steps before it were skipped." if self.skips.in_a_row > 1 else ""
+        # DeepSpeed steps within the backward pass.
+        by_deepspeed = self.accelerator.distributed_type == DistributedType.DEEPSPEED
+        untouched = "" if by_deepspeed else " The weights were not touched by it."
         raise FloatingPointError(
-            f"Step {step}: {what} is not finite.{again} The weights were not touched by it. {path} names the rows of "
+            f"Step {step}: {what} is not finite.{again}{untouched} {path} names the rows of "
             "the data that the step saw: look at them, lower `learning_rate`, or set `on_nonfinite: skip` to go on "
             "without such steps. The last checkpoint is as good as it was."
         )

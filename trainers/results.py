@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from accelerate.state import PartialState
 from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
 
@@ -103,7 +104,7 @@ def continue_prompts(
     model: Any, tokenizer: PreTrainedTokenizerBase, prompts: list[str], new_tokens: int = 40
 ) -> list[dict[str, str]]:
     """
-    Lets the model continue beginnings, by beam search that repeats no three tokens.
+    Lets the model continue beginnings, by beam search that repeats no three tokens. Every process has to call this.
 
     Args:
         model (`PreTrainedModel`): a causal language model.
@@ -118,6 +119,7 @@ def continue_prompts(
     for prompt in prompts:
         inputs = tokenizer(prompt, return_tensors="pt", add_special_tokens=False).to(model.device)
         settings = {"max_new_tokens": new_tokens, "min_new_tokens": 10, "num_beams": 5, "no_repeat_ngram_size": 3}
+        settings["synced_gpus"] = PartialState().num_processes > 1
         tokens = model.generate(**inputs, **settings, pad_token_id=tokenizer.pad_token_id)[0]
         written = str(tokenizer.decode(tokens[inputs["input_ids"].shape[1] :], skip_special_tokens=True))
         samples.append({"prompt": prompt, "continuation": written})

@@ -152,7 +152,12 @@ class SensiaConfig(TrainingArguments):
             self.accelerator_config = {"dispatch_batches": False, **(self.accelerator_config or {})}
         # The Trainer refuses bf16 on a machine without an accelerator unless the CPU is asked for by name.
         self.use_cpu = self.use_cpu or not torch.accelerator.is_available()
-        if self.polish_freeze != "none" and (self.deepspeed or parse_flag_from_env("ACCELERATE_USE_DEEPSPEED")):
+        by_deepspeed = bool(self.deepspeed) or parse_flag_from_env("ACCELERATE_USE_DEEPSPEED")
+        if self.on_nonfinite == "skip" and by_deepspeed:
+            raise ValueError(
+                "DeepSpeed steps within the backward pass, too early to skip: set `on_nonfinite` to stop."
+            )
+        if self.polish_freeze != "none" and by_deepspeed:
             raise ValueError(
                 "DeepSpeed keeps the gradients to itself, so that polish cannot freeze anything: set `polish_freeze` "
                 f"to none, got {self.polish_freeze!r}, or shard by FSDP2."

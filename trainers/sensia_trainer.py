@@ -97,6 +97,7 @@ class SensiaTrainer(BatchingTrainer):
         backpack = self.accelerator.unwrap_model(self.model)
         check_something_learns(backpack, _frozen_parameters(backpack, args.polish_freeze), args.polish_freeze)
         self._step_watch = StepWatch(args, self.accelerator)
+        self.add_callback(self._step_watch.skips)
         self._alignment_watch = AlignmentWatch(args, self._phase_at)
         self._to_contrast: list[dict[str, Any]] = []
         self._contrast_cache: ContrastiveCache | None = None
@@ -119,10 +120,14 @@ class SensiaTrainer(BatchingTrainer):
         if resume_from_checkpoint:
             state = TrainerState.load_from_json(str(Path(str(resume_from_checkpoint), "trainer_state.json")))
             self._earlier_seconds = max((entry.get("seconds", 0.0) for entry in state.log_history), default=0.0)
-            self._step_watch.resume(state.log_history)
+            self._step_watch.resume(state)
             if state.global_step >= state.max_steps:
                 self._load_from_checkpoint(str(resume_from_checkpoint))
                 self.state = state
+                if self.args.load_best_model_at_end and state.best_model_checkpoint:
+                    best = Path(str(resume_from_checkpoint)).parent / Path(state.best_model_checkpoint).name
+                    state.best_model_checkpoint = str(best)
+                    self._load_best_model()
                 for callback in self.callback_handler.callbacks:
                     if isinstance(callback, AdaptivePhases):
                         callback.restore(state)

@@ -49,6 +49,11 @@ def test_numbers_are_those_of_the_saved_model(runs):
     assert results["evaluation"][0]["after"] == pytest.approx(measured, rel=1e-4)
 
 
+def test_results_name_no_folder(runs):
+    folder, (_, results), _ = runs
+    assert str(folder) not in json.dumps(results) and "train.jsonl" in results["command"]
+
+
 def test_printed_numbers_stand_in_the_card(runs):
     folder, (printed, _), _ = runs
     card = (folder / "run/final/README.md").read_text(encoding="utf-8")

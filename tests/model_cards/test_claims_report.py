@@ -41,6 +41,6 @@ def test_the_page_has_a_line_for_each_run():
 )
 def test_plots_are_drawn_of_what_is_there_and_shown(tmp_path, kinds, plots):
     write_claims_report([CLAIM], [result(kind) for kind in kinds], tmp_path)
-    names = [f"claims_{plot}.png" for plot in plots]
+    names = [f"claims_{plot}_mini.png" for plot in plots]
     assert sorted(path.name for path in tmp_path.glob("images/*")) == names
-    assert all(name in (tmp_path / "claims.md").read_text(encoding="utf-8") for name in names)
+    assert all(name in (tmp_path / "claims-mini.md").read_text(encoding="utf-8") for name in names)

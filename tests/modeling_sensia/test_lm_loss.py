@@ -256,3 +256,22 @@ def test_losses_of_states_under_autocast_add_up_in_float32(chunks):
     assert loss.item() == pytest.approx(expected.item(), rel=1e-2)
     torch.testing.assert_close(head.grad.double(), rounded[1].grad, rtol=0.05, atol=5e-3)
     torch.testing.assert_close(states.grad.double(), rounded[0].grad, rtol=0.05, atol=5e-3)
+
+
+def test_the_gradient_can_be_taken_once():
+    states = torch.randn(4, 3, requires_grad=True)
+    loss, _ = language_model_losses_of_states(states, torch.randn(7, 3), torch.tensor([1, 2, 3, 4]))
+    loss.backward(retain_graph=True)
+    with pytest.raises(RuntimeError, match="taken once"):
+        loss.backward()
+
+
+def test_without_gradients_none_is_made(monkeypatch):
+    kept = []
+    monkeypatch.setattr(
+        torch.autograd.function.FunctionCtx, "save_for_backward", lambda _, *tensors: kept.extend(tensors)
+    )
+    states, weight = torch.randn(4, 3, requires_grad=True), torch.randn(7, 3, requires_grad=True)
+    with torch.no_grad():
+        language_model_losses_of_states(states, weight, torch.tensor([1, 2, 3, 4]))
+    assert kept == [None, None]

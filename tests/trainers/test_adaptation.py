@@ -27,6 +27,20 @@ def test_eval_data_needs_a_name():
         arguments(eval_data=["dev.jsonl"])
 
 
+def test_a_single_value_stands_for_a_list_of_one():
+    args = arguments(eval_data="dev=dev.jsonl", prompts="Virus ini", lora_target_modules="c_attn", use_peft=True)
+    assert (args.eval_data, args.prompts, args.lora_target_modules) == (["dev=dev.jsonl"], ["Virus ini"], ["c_attn"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [({"eval_data": ["a=x", "a=y"]}, "must differ, got a, a"), ({"eval_pairs": 0}, "at least 1, got 0")],
+)
+def test_evaluation_sets_need_names_of_their_own_and_pairs(settings, message):
+    with pytest.raises(ValueError, match=message):
+        arguments(**settings)
+
+
 def test_an_unknown_language_is_refused_with_the_nearest():
     with pytest.raises(ValueError, match="swh_Latn"):
         arguments(target_language="swwa")

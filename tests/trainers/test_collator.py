@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trainers import ParallelCollator
-from trainers.collator import choose_width, pack
+from trainers.collator import TEXT_DATASET, choose_width, pack
 
 PAIRS = [
     {"source_ids": [5, 6, 0], "target_ids": [7, 0]},
@@ -81,6 +81,11 @@ def test_rows_are_numbered_where_the_data_numbers_them(tokenizer):
     rows = [{**PAIRS[0], "row": 12}, {**PAIRS[1], "row": 3, "dataset": 1}]
     assert ParallelCollator(tokenizer)(rows)["row_numbers"].tolist() == [[0, 12], [1, 3]]
     assert "row_numbers" not in ParallelCollator(tokenizer)(PAIRS)
+
+
+def test_texts_are_of_no_bitext(tokenizer):
+    rows = [{**PAIRS[0], "row": 12}, {"source_ids": [], "target_ids": [4, 0], "row": 5}]
+    assert ParallelCollator(tokenizer)(rows)["row_numbers"].tolist() == [[0, 12], [TEXT_DATASET, 5]]
 
 
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=60))

@@ -180,6 +180,22 @@ class TestSkip:
         again.train(resume_from_checkpoint=str(Path(first.args.output_dir, "checkpoint-2")))
         assert logged(again, "skipped_steps")[-1] == 2
 
+    def test_a_skip_that_was_not_logged_before_the_checkpoint_is_remembered(self, make_trainer, make_model, numbered):
+        settings = {"train": numbered, "on_nonfinite": "skip", "save_strategy": "steps", "save_steps": 2}
+        settings |= {"max_steps": 4, "logging_steps": 4}
+        first = make_trainer(make_model(), **settings)
+        OneBadStep(first, step=1)
+        first.train()
+        again = make_trainer(make_model(), **settings)
+        again.train(resume_from_checkpoint=str(Path(first.args.output_dir, "checkpoint-2")))
+        assert logged(again, "skipped_steps") == [1]
+
+
+def test_skipping_is_refused_under_deepspeed(monkeypatch, tmp_path):
+    monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true")
+    with pytest.raises(ValueError, match="on_nonfinite"):
+        SensiaConfig(output_dir=str(tmp_path), on_nonfinite="skip", polish_freeze="none")
+
 
 def test_an_infinite_loss_with_a_finite_gradient_is_seen_in_the_gradient():
     weight = torch.tensor(2.0, requires_grad=True)

@@ -251,6 +251,27 @@ def test_a_finished_run_is_loaded_and_not_trained_further(make_trainer, make_mod
         assert torch.equal(value, wanted), name
 
 
+def test_a_finished_run_is_loaded_with_its_best_weights_where_it_ended_with_them(make_trainer, make_model, pairs):
+    settings = {
+        "evaluate": pairs.select(range(8)),
+        "eval_strategy": "steps",
+        "eval_steps": 1,
+        "save_strategy": "steps",
+        "save_steps": 1,
+        "max_steps": 3,
+        "load_best_model_at_end": True,
+        "metric_for_best_model": "eval_perplexity",
+        "greater_is_better": True,  # the first step's: perplexity falls
+    }
+    first = make_trainer(make_model(), **settings)
+    first.train()
+    assert first.state.best_global_step < 3
+    again = make_trainer(make_model(seed=1), **settings)
+    again.train(resume_from_checkpoint=True)
+    for (name, value), wanted in zip(again.model.named_parameters(), first.model.parameters(), strict=True):
+        assert torch.equal(value, wanted), name
+
+
 def test_seconds_of_a_resumed_run_include_those_before(make_trainer, make_model):
     settings = {"save_strategy": "steps", "save_steps": 2, "max_steps": 4}
     first = make_trainer(make_model(), **settings)
