@@ -11,6 +11,7 @@ from functools import cached_property
 from itertools import combinations, product
 
 from corpora import group_near_duplicates
+from corpora.letter_case import lowered
 
 from .word_pairs import WordPair
 
@@ -75,7 +76,7 @@ class _Bitext:
 
 def words_in(text: str) -> frozenset[str]:
     """The words of a text, in lower case."""
-    return frozenset(re.findall(r"\w+", text.lower()))
+    return frozenset(re.findall(r"\w+", lowered(text)))
 
 
 def _without_suffixes(rows: Sequence[frozenset[str]], suffixes: Sequence[str]) -> list[frozenset[str]]:
@@ -122,7 +123,7 @@ class _Translation:
 
 def forms_in(text: str, word: str) -> list[str]:
     """The word as it is written each time it stands in a text."""
-    return [each for each in re.findall(r"\w+", text) if each.lower() == word]
+    return [each for each in re.findall(r"\w+", text) if lowered(each) == word]
 
 
 def _is_form(other: str, word: str) -> bool:
@@ -198,7 +199,7 @@ class _Finder:
         self.evidence, self.max_overlap = evidence, max_overlap
         self.known: dict[str, list[str]] = defaultdict(list)
         self.headwords: dict[str, set[str]] = defaultdict(set)
-        for word, translation in dict.fromkeys((pair.source.lower(), pair.target.lower()) for pair in lexicon):
+        for word, translation in dict.fromkeys((lowered(pair.source), lowered(pair.target)) for pair in lexicon):
             self.known[word].append(translation)
             self.headwords[translation].add(word)
 

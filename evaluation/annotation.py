@@ -34,7 +34,12 @@ def write_annotations(
 
     Returns:
         `int`: number of sentences written.
+
+    Raises:
+        ValueError: if somebody has filled in something in that file.
     """
+    if Path(path).exists() and any(read_annotations(path, field) for field in COLUMNS[-2:]):
+        raise ValueError(f"{path} has been filled in: write to another file, or move it away.")
     random, lines = np.random.default_rng(seed), ["\t".join(COLUMNS)]
     for word in words:
         rows = [row for side in word.rows for row in spaced(side, per_word // 2)]
@@ -129,7 +134,11 @@ def compare_judges(
         people, others (`Mapping`): by name, labels as for [`score_agreement`].
 
     Returns:
-        `dict`: by `"NAME and NAME"`, the result of [`score_agreement`].
+        `dict`: by `"NAME and NAME"`, the result of [`score_agreement`], where both have labelled a sentence.
     """
     pairs = [*combinations(people.items(), 2), *product(people.items(), others.items())]
-    return {f"{name} and {other}": score_agreement(given, theirs) for (name, given), (other, theirs) in pairs}
+    return {
+        f"{name} and {other}": score_agreement(given, theirs)
+        for (name, given), (other, theirs) in pairs
+        if given.keys() & theirs.keys()
+    }

@@ -91,6 +91,8 @@ def _lower_first(text: str, code: str | None) -> str:
 
 
 def _story(sentences: Sequence[str]) -> str:
+    if not isinstance(sentences, list | tuple) or not all(isinstance(each, str) for each in sentences):
+        raise ValueError(f"the context must be a list of sentences, got {sentences!r}")
     closed = [text if text[-1:] in _SENTENCE_ENDS else f"{text}." for text in map(str.strip, sentences)]
     return " ".join(closed)
 
@@ -118,7 +120,9 @@ def _belebele(row: Mapping[str, Any]) -> Choice:
 
 
 def _generic(row: Mapping[str, Any]) -> Choice:
-    if not isinstance(row["answers"], list | tuple) or not isinstance(row["label"], int):
+    answers = row["answers"]
+    texts = isinstance(answers, list | tuple) and all(isinstance(each, str) for each in answers)
+    if not texts or not isinstance(row["label"], int):
         raise ValueError("`answers` must be a list of texts and `label` a whole number")
     return Choice(row["context"], tuple(row["answers"]), row["label"], row.get("neutral") or "")
 

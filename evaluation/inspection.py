@@ -153,8 +153,10 @@ def count_tokens(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -> Te
     Returns:
         `torch.Tensor` of `int` [V]
     """
-    ids = tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
-    return torch.bincount(torch.tensor([one for row in ids for one in row]), minlength=len(tokenizer))
+    given = list(texts)
+    ids = tokenizer(given, add_special_tokens=False, verbose=False)["input_ids"] if given else []
+    flat = torch.tensor([one for row in ids for one in row], dtype=torch.long)
+    return torch.bincount(flat, minlength=len(tokenizer))
 
 
 def find_target_tokens(source_counts: Tensor, target_counts: Tensor) -> list[int]:

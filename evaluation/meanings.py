@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from corpora.batching import pad_rows
+from corpora.letter_case import lowered
 
 from .ambiguous_words import AmbiguousWord
 
@@ -194,7 +195,7 @@ def _told_apart(share: np.ndarray, labels: np.ndarray, permutations: int, random
 
 def _text_value(texts: Sequence[str], word: str, labels: np.ndarray) -> np.ndarray:
     """Values [2, 1] of naive Bayes with add-one counts on the words of the sentence, over the same halves."""
-    bags = [set(re.findall(r"\w+", text.lower())) - {word} for text in texts]
+    bags = [set(re.findall(r"\w+", lowered(text))) - {word} for text in texts]
     halves, values = _halves(labels), []
     for train, test in (halves, halves[::-1]):
         counts = [Counter(other for row in train if labels[row] == label for other in bags[row]) for label in (0, 1)]

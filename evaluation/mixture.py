@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from corpora.batching import pad_rows
+from corpora.letter_case import lowered
 
 OUTSIDE = "outside words"
 _TEXTS_AT_ONCE = 256
@@ -56,7 +57,7 @@ def count_words(texts: Iterable[str]) -> Counter[str]:
     """
     How often each word stands in texts, which are read once: runs of letters and digits, without regard to case.
     """
-    return Counter(word for text in texts for word in re.findall(r"\w+", text.casefold()))
+    return Counter(word for text in texts for word in re.findall(r"\w+", lowered(text)))
 
 
 @torch.inference_mode()
@@ -316,7 +317,7 @@ def _rows(tokenizer, texts: list[str], positions: int) -> Iterator[tuple[list[in
     for text, tokens, offsets in zip(texts, encoded["input_ids"], encoded["offset_mapping"], strict=True):
         owners = [OUTSIDE] * len(text)
         for match in re.finditer(r"\w+", text):
-            owners[match.start() : match.end()] = [match.group().casefold()] * len(match.group())
+            owners[match.start() : match.end()] = [lowered(match.group())] * len(match.group())
         # A token's first character may be the space before its word; its last one is the word's.
         words = [None, *(owners[end - 1] if end > begin else OUTSIDE for begin, end in offsets)]
         ids, targets = [tokenizer.eos_token_id, *tokens], [*tokens, -100]

@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from corpora.letter_case import lowered
 from corpora.text_files import numbered_lines
 
 from .word_pairs import WordPair
@@ -32,7 +33,7 @@ def read_tags(path: str | Path) -> dict[str, str]:
         cells = [cell.strip() for cell in line.split("\t")]
         if len(cells) != 2 or not all(cells):
             raise ValueError(f"{path}, line {number}: expected `word<TAB>tag`, got {line.rstrip()!r}")
-        word, tag = cells[0].casefold(), cells[1]
+        word, tag = lowered(cells[0]), cells[1]
         if tags.setdefault(word, tag) != tag:
             raise ValueError(f"{path}, line {number}: {word!r} is tagged {tag!r} here and {tags[word]!r} before")
     if not tags:
@@ -65,7 +66,7 @@ def tag_english(texts: Iterable[str]) -> dict[str, str]:
     for text in texts:
         words = re.findall(r"\w+", text)
         for word, label in zip(words, model.tag(words) if words else (), strict=True):
-            counts[word.casefold()][label.partition("|")[0]] += 1  # without UD's form of the verb
+            counts[lowered(word)][label.partition("|")[0]] += 1  # without UD's form of the verb
     return {word: min(tags, key=lambda tag: (-tags[tag], tag)) for word, tags in counts.items()}
 
 
@@ -85,6 +86,6 @@ def carry_over(tags: Mapping[str, str], pairs: Iterable[WordPair]) -> dict[str, 
     """
     found = defaultdict[str, set[str]](set)
     for pair in pairs:
-        if tag := tags.get(pair.source.casefold()):
-            found[pair.target.casefold()].add(tag)
+        if tag := tags.get(lowered(pair.source)):
+            found[lowered(pair.target)].add(tag)
     return {word: next(iter(each)) if len(each) == 1 else UNDECIDED for word, each in found.items()}

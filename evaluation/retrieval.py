@@ -155,8 +155,9 @@ def _ranks(
     for chunk in queries.split(chunk_size or queries_at_once(len(candidates))):
         scores = chunk @ candidates.T  # [C, N]
         scores = scores if rescore is None else rescore(scores, start)
-        own = scores.diagonal(start)  # [C]
-        ranks.append(len(candidates) - (scores < own[:, None]).sum(1))
+        own = scores.diagonal(start)[:, None]  # [C, 1]
+        # Equal vectors get scores that differ in the last digits, by where they stand in the product.
+        ranks.append(len(candidates) - (scores < own - 8 * torch.finfo(scores.dtype).eps).sum(1))
         start += len(chunk)
     return torch.cat(ranks)
 

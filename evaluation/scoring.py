@@ -129,6 +129,11 @@ def score_tasks(
         raise ValueError(f"Two tasks of one name: {', '.join(names)}.")
     described = describe_model(model_name, model, tokenizer)
     same = done is not None and done["model"]["sha256"] == described["sha256"]
+    if done is not None and not same and done["model"]["name"] != described["name"]:
+        raise ValueError(
+            f"The earlier scores are of another model, {done['model']['name']}: write those of {model_name} to a file "
+            "of their own."
+        )
     kept = dict(done["tasks"]) if done is not None and same else {}
     missing = {name: why for name, why in done["missing"].items() if name not in names} if done and same else {}
     versions = {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}}
@@ -144,7 +149,7 @@ def score_tasks(
             say(f"{task.name}: {kept[task.name]['seconds']:.1f} s")
         except (OSError, ValueError) as error:
             kept.pop(task.name, None)
-            missing[task.name] = without_folder(str(error), folder)
+            missing[task.name] = without_folder(without_folder(str(error), folder), Path(task.source).parent)
             say(f"{task.name}: not measured. {error}")
         save(scores)
     return scores

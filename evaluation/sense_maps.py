@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 from transformers import PreTrainedTokenizerBase
 
+from corpora.letter_case import lowered
 from modeling_sensia import BackpackForCausalLM
 
 from .pair_statistics import Senses, aligned_arrays, summarize, unit
@@ -51,7 +52,7 @@ def pair_count(pair: WordPair, source_counts: Mapping[str, int], target_counts: 
         pair ([`WordPair`]): the pair.
         source_counts, target_counts (`Mapping[str, int]`): of [`mixture.count_words`], words without regard to case.
     """
-    return min(source_counts.get(pair.source.casefold(), 0), target_counts.get(pair.target.casefold(), 0))
+    return min(source_counts.get(lowered(pair.source), 0), target_counts.get(lowered(pair.target), 0))
 
 
 def choose_pairs(

@@ -122,7 +122,8 @@ def study_model(
         shuffles, seed (`int`): of the chance levels.
 
     Returns:
-        `dict`: `mixture` by language with its `ablation`, `meanings` (with `choices`), `geometry`, `word_map`.
+        `dict`: `mixture` by language with its `ablation`, `meanings` (with `choices`; `None` without words),
+        `geometry`, `word_map` (`None` for fewer than 3 words of one token).
     """
     counts = [count_words(texts) for texts in bitext.values()]
     chance: dict[str, Any] = {"pooling_temperature": pooling_temperature, "permutations": shuffles, "seed": seed}
@@ -133,9 +134,11 @@ def study_model(
         mixture[language] = {**measures, "ablation": ablate_mixture(model, tokenizer, texts)}
     pairs = choose_geometry_pairs(pairs_from, lexicon, bitext, model, tokenizer)
     both = counts[0], counts[1]
+    chosen = choose_pairs(lexicon, tokenizer, both, mapped)
+    sources = next(iter(bitext.values()))
     return {
         "mixture": mixture,
-        "meanings": measure_meanings(model, tokenizer, words, next(iter(bitext.values())), **chance),
+        "meanings": measure_meanings(model, tokenizer, words, sources, **chance) if words else None,
         "geometry": compare_geometry(model, tokenizer, pairs, counts=both, shuffles=shuffles, seed=seed),
-        "word_map": map_words(model, tokenizer, choose_pairs(lexicon, tokenizer, both, mapped)),
+        "word_map": map_words(model, tokenizer, chosen) if len(chosen) >= 3 else None,
     }

@@ -98,6 +98,11 @@ def _encode(model, rows: list[list[int]], layer: int, pooling_temperature: float
         # The head's work on positions that nobody asked for.
         options["logits_to_keep"] = 1
     outputs = model(input_ids=ids, attention_mask=mask, output_hidden_states=True, use_cache=False, **options)
+    number = len(outputs.hidden_states)
+    if not -number <= layer < number:
+        raise ValueError(
+            f"`layer` must be one of the {number} hidden states, from {-number} to {number - 1}, got {layer}."
+        )
     states = outputs.hidden_states[layer].float()  # [B, L, D]
     weights = (mask / mask.sum(1, keepdim=True))[:, :, None]  # [B, L, 1]
     vectors = {"mean": (states * weights).sum(1)}  # [B, D]

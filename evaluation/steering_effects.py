@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedTokenizerBase, set_seed
 
+from corpora.letter_case import lowered
 from modeling_sensia import BackpackForCausalLM
 from modeling_sensia import steering as st
 
@@ -103,9 +104,11 @@ def measure_topic(
     result = steering.generate(model, prompts, return_dict_in_generate=True, output_scores=True, **options)
     written = result.sequences[:, -tokens:]  # [B, T]
     chances = torch.stack(result.scores, 1).softmax(-1).mean(1) * 1000  # [B, V]
-    found = [re.findall(r"\w+", text.lower()) for text in tokenizer.batch_decode(written)]
+    found = [re.findall(r"\w+", lowered(text)) for text in tokenizer.batch_decode(written)]
+    hits = [[word for word in words if word in counted] for words in found]
+    shares = [1000 * len(hit) / max(len(words), 1) for hit, words in zip(hits, found, strict=True)]
     values = {
-        "counted per 1000 words": [1000 * np.mean([word in counted for word in words]) for words in found],
+        "counted per 1000 words": shares,
         "steered words per 1000 tokens": chances[:, list(steered)].sum(1).tolist(),
         "other words of the topic per 1000 tokens": chances[:, list(others)].sum(1).tolist(),
     }
@@ -113,12 +116,11 @@ def measure_topic(
     perplexity = np.exp(bootstrap_interval(_nats_per_token(model, result.sequences, tokens), seed)).tolist()
     repeated = [1 - len(set(pairwise(ids))) / (tokens - 1) for ids in written.tolist()]
     text = tokenizer.decode(written[0])
-    hits = dict(Counter(word for words in found for word in words if word in counted).most_common())
     return {
         **intervals,
         "perplexity": perplexity,
         "repeated": bootstrap_interval(repeated, seed),
-        "words counted": hits,
+        "words counted": dict(Counter(word for hit in hits for word in hit).most_common()),
         "text": text,
     }
 

@@ -78,7 +78,7 @@ class Task:
             ValueError: if they are damaged or of another format.
         """
         settings = self.all_settings()
-        if "test" in settings:
+        if settings.get("test"):
             settings["test"] = locate(settings["test"], folder)
         return TASK_KINDS[self.kind].load(locate(self.source, folder), settings)
 
@@ -185,13 +185,15 @@ def _load_similarity(source: str, settings: dict[str, Any]) -> Loaded:
 
 
 def _load_topics(source: str, settings: dict[str, Any]) -> Loaded:
+    if not settings["test"]:
+        raise ValueError("A task of kind topics needs `test` beside `source`: give both in a suite.")
     parts, topics, data = {}, {}, []
     for part, name in (("train", source), ("test", settings["test"])):
         rows = read_rows(name, **({**_hub(settings), "split": part} if not is_local(name) else {}))
         columns = {"source": settings["source_language"], "target": settings["target_language"]}
-        missing = {*columns.values(), settings["topic"]} - set(rows[0])
-        if missing:
-            raise ValueError(f"{name}: no column {', '.join(sorted(missing))}, only {', '.join(rows[0])}")
+        for row in rows:
+            if missing := {*columns.values(), settings["topic"]} - set(row):
+                raise ValueError(f"{name}: no column {', '.join(sorted(missing))}, only {', '.join(row)}")
         parts[part] = {side: [row[column] for row in rows] for side, column in columns.items()}
         topics[part] = [row[settings["topic"]] for row in rows]
         data.append(describe_rows(name, rows))
@@ -254,18 +256,23 @@ def make_tasks(
             spec = suite[name]
         else:
             raise ValueError(f"No task {name!r}: name one of {', '.join(suite) or 'a suite'}, or give KIND=SOURCE.")
-        filled = {
-            key: value.replace("{source}", source).replace("{target}", target) if isinstance(value, str) else value
-            for key, value in spec.items()
-        }
-        tasks.append(_task(name, filled, codes))
+        tasks.append(_task(name, spec, codes))
     names = [task.name for task in tasks]
     if len(set(names)) != len(names):
         raise ValueError(f"Two tasks have one name among {', '.join(names)}: give each its own in a suite.")
     return tasks
 
 
-def _task(name: str, spec: dict[str, Any], codes: Mapping[str, str]) -> Task:
+def _task(name: str, given: Any, codes: Mapping[str, str]) -> Task:
+    if not isinstance(given, Mapping):
+        raise ValueError(f"Task {name} needs `kind` and `source`, got {given!r}.")
+    source_code, target_code = codes["source_language"], codes["target_language"]
+    spec = {
+        key: value.replace("{source}", source_code).replace("{target}", target_code)
+        if isinstance(value, str)
+        else value
+        for key, value in given.items()
+    }
     if not {"kind", "source"} <= spec.keys():
         raise ValueError(f"Task {name} needs `kind` and `source`, got {', '.join(spec) or 'nothing'}.")
     kind, source = spec.pop("kind"), spec.pop("source")

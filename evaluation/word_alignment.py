@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from corpora.letter_case import lowered
+
 from .word_pairs import WordPair, frequent_pairs, words_of
 
 
@@ -40,7 +42,7 @@ def align_sentences(
     """
     if len(sources) != len(targets):
         raise ValueError(f"Every sentence needs its translation, got {len(sources)} and {len(targets)} sentences.")
-    sides = ([words_of(text.lower()) for text in texts] for texts in (sources, targets))
+    sides = ([words_of(lowered(text)) for text in texts] for texts in (sources, targets))
     sentences = [pair for pair in zip(*sides, strict=True) if all(pair)]
     if not sentences:
         raise ValueError(f"There is no word in the {len(sources)} sentence pairs.")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from corpora import group_near_duplicates
+from corpora.letter_case import lowered
 from corpora.text_files import table_rows
 
 from .ambiguous_words import AmbiguousWord, forms_in, spaced, words_in
@@ -62,13 +63,13 @@ def read_word_list(path: str | Path) -> list[ListedWord]:
 def _listed_word(cells: Sequence[str], place: str) -> ListedWord:
     if len(cells) != len(COLUMNS) or not all(cells):
         raise ValueError(f"{place}: expected {len(COLUMNS)} filled columns, got {list(cells)}")
-    first, second = (tuple(name.strip().lower() for name in cell.split(",")) for cell in cells[1:3])
+    first, second = (tuple(lowered(name.strip()) for name in cell.split(",")) for cell in cells[1:3])
     for names in (first, second):
         if not all(names) or "*" in names[0] or any("*" in name[:-1] for name in names):
             raise ValueError(f"{place}: expected translations, the first without a `*`, got {', '.join(names)!r}")
     if shared := set(first) & set(second):
         raise ValueError(f"{place}: {min(shared)!r} is a translation of both meanings")
-    return ListedWord(cells[0].lower(), first, second, cells[3])
+    return ListedWord(lowered(cells[0]), first, second, cells[3])
 
 
 def find_listed_words(

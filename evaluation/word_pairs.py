@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from transformers import PreTrainedTokenizerBase
 
 from corpora.batching import pad_rows
+from corpora.letter_case import lowered
 from corpora.text_files import numbered_lines
 from modeling_sensia import BackpackForCausalLM
 
@@ -81,7 +82,7 @@ def _lexicon_pair(cells: list[str], place: str) -> WordPair:
 def _lexicon_reason(pair: WordPair) -> str:
     if len(pair.source.split()) > 1 or len(pair.target.split()) > 1:
         return "phrase"
-    return "same_spelling" if pair.source.casefold() == pair.target.casefold() else ""
+    return "same_spelling" if lowered(pair.source) == lowered(pair.target) else ""
 
 
 def align_words(
@@ -189,7 +190,7 @@ def frequent_pairs(counts: Counter[WordPair], min_count: int) -> tuple[list[Word
     """
     pairs, dropped = [], Counter[str]()
     for pair, count in sorted(counts.items(), key=lambda item: (-item[1], item[0].source, item[0].target)):
-        if pair.source.casefold() == pair.target.casefold():
+        if lowered(pair.source) == lowered(pair.target):
             dropped["same_spelling"] += 1
         elif count < min_count:
             dropped["rare"] += 1
@@ -222,7 +223,7 @@ def independent_pairs(
     """
     sources, targets, kept, dropped = set(), set(), [], Counter[str]()
     for pair in pairs:
-        source, target = pair.source.casefold(), pair.target.casefold()
+        source, target = lowered(pair.source), lowered(pair.target)
         left = (source_tokenizer or tokenizer).tokenize(in_running_text(pair.source))
         if not set(left).isdisjoint(tokenizer.tokenize(in_running_text(pair.target))):
             dropped["shared_token"] += 1

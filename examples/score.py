@@ -48,11 +48,12 @@ class ScoreArguments:
     card: bool = field(default=False, metadata={"help": "Put the scores into the card in the model's folder."})
 
 
-def read_scores(path: str | None) -> dict[str, Any] | None:
-    """Scores of an earlier run, where there are any."""
-    if path is None or not Path(path).exists():
-        return None
-    scores = json.loads(Path(path).read_text(encoding="utf-8"))
+def read_scores(path: str | Path) -> dict[str, Any]:
+    """Scores of an earlier run."""
+    try:
+        scores = json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not a file of scores: {error}.") from error
     if not isinstance(scores, dict) or not {"model", "tasks", "missing"} <= scores.keys():
         raise ValueError(f"{path} is not a file of scores: it has no model, tasks and missing.")
     return scores
@@ -76,7 +77,10 @@ def main() -> int:
     (args,) = parse_arguments(ScoreArguments, description=__doc__)
     languages = {"source_language": args.source_language, "target_language": args.target_language}
     tasks = make_tasks(args.tasks, args.suite, **languages)
-    done, base = read_scores(args.output), read_scores(args.base_scores)
+    if not tasks:
+        raise ValueError("There is nothing to score: name `--tasks`, or give a `--config` with a suite.")
+    done = read_scores(args.output) if Path(args.output).exists() else None
+    base = read_scores(args.base_scores) if args.base_scores is not None else None
     model, tokenizer = load_scored_model(
         args.model, tokenizer_name=args.tokenizer, revision=args.revision, device=args.device
     )
@@ -98,7 +102,7 @@ def main() -> int:
         console.print(f"{name} was not measured: {why}", highlight=False, markup=False, soft_wrap=True)
     if args.card:
         update_card(Path(args.model), scores, base)
-    return 1 if scores["missing"] else 0
+    return 1 if scores["missing"].keys() & {task.name for task in tasks} else 0
 
 
 if __name__ == "__main__":

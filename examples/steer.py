@@ -46,6 +46,8 @@ class SteerArguments:
     def __post_init__(self):
         if self.case not in CASES:
             raise ValueError(f"`case` must be one of {', '.join(CASES)}, got {self.case!r}.")
+        if self.texts < 1:
+            raise ValueError(f"`texts` must be at least 1, got {self.texts}.")
         self.words = self.words or WORDS[self.case].split()
         if self.case == "knowledge" and len(self.words) != 2:
             raise ValueError(f"`words` of `knowledge` must be the word to edit and another, got {self.words}.")

@@ -65,6 +65,15 @@ class StudyArguments:
     annotations: list[str] = field(default_factory=list, metadata={"help": "Such files, filled in, to score."})
     plots: str | None = field(default=None, metadata={"help": "Folder for plots and tables of the figures."})
 
+    def __post_init__(self):
+        names = [Path(path).name for path in self.annotations]
+        if len(set(names)) < len(names):
+            raise ValueError(f"The files of `annotations` need names of their own, got {', '.join(names)}.")
+        if self.shuffles < 1:
+            raise ValueError(f"`shuffles` must be at least 1, got {self.shuffles}.")
+        if 0 < len(self.mapped) < 3:
+            raise ValueError(f"`mapped` must name at least 3 words, or none, got {', '.join(self.mapped)}.")
+
     def files(self) -> list[Path]:
         """What the figures depend on, as far as it lies here."""
         texts = [Path(self.data) / name for name in (self.bitext, self.held_out, self.lexicon)]
@@ -82,6 +91,7 @@ class StudyArguments:
 
 def main():
     (args,) = parse_arguments(StudyArguments, description=__doc__)
+    people = {Path(path).name: read_annotations(path) for path in args.annotations}
     bitext, held_out = args.read(args.bitext, args.bitext_pairs), args.read(args.held_out, args.held_out_pairs)
     lexicon, _ = read_lexicon(Path(args.data) / args.lexicon)
     options = {"suffixes": args.suffixes, "max_sentences": args.max_sentences}
@@ -100,9 +110,10 @@ def main():
             continue
         model, tokenizer = cast(Any, load_base(name))
         entry = results["models"][role] = study_model(model, tokenizer, **given, **asked)
-        labels[role] = entry["meanings"].pop("choices")
-        Console().print(*mixture_lines(entry["mixture"], role), meanings_table(entry["meanings"], role), sep="\n")
-    people = {Path(path).name: read_annotations(path) for path in args.annotations}
+        Console().print(*mixture_lines(entry["mixture"], role), sep="\n")
+        if entry["meanings"] is not None:
+            labels[role] = entry["meanings"].pop("choices")
+            Console().print(meanings_table(entry["meanings"], role))
     results = rounded({**results, "agreement": compare_judges(people, labels)}, args.digits)
     write_whole(Path(args.output), (json.dumps(results, ensure_ascii=False, indent=1) + "\n").encode())
     if args.plots is not None:

@@ -106,8 +106,10 @@ def _interval(entry: Mapping[str, Any], metric: str) -> str:
 
 def _by_chance(entry: Mapping[str, Any]) -> str:
     """One level where all metrics share it, as the scores of multiple choice do; else that of each."""
-    levels = {value: metric for metric, value in (entry.get("chance") or {}).items()}
-    shown = [f"{value:.4f} ({metric_label(metric).lower()})" for value, metric in levels.items()]
+    levels: dict[float, list[str]] = {}
+    for metric, value in (entry.get("chance") or {}).items():
+        levels.setdefault(value, []).append(metric_label(metric).lower())
+    shown = [f"{value:.4f} ({', '.join(labels)})" for value, labels in levels.items()]
     return f", by chance {', '.join(shown) if len(shown) > 1 else f'{next(iter(levels)):.4f}'}" if levels else ""
 
 

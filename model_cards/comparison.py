@@ -26,7 +26,7 @@ _SHARES = ("recall", "accuracy", "precision", "mrr", "spearman")
 _LOWER = ("perplexity", "bits_per_byte", "loss")
 
 _NOTES = {
-    "perplexity": "Perplexity is per token of this model's tokenizer, on the target side.",
+    "perplexity": "Perplexity is per token of this model's tokenizer; of bitext, on the target side.",
     "bits_per_byte": "Bits per byte measure the same text without regard to how it is cut into tokens.",
     "recall@1": "Recall@1 is the share of sentences whose nearest neighbour in the other language, by cosine, is "
     "their translation. Context vectors are the model's output at the last token, sense vectors the pooled senses.",

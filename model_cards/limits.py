@@ -95,6 +95,8 @@ def _forgetting(results: Mapping[str, Any]) -> list[str]:
     measured = {metric for entry in results["evaluation"] for metric in entry["after"]}
     if any("perplexity" in metric and "source" in metric for metric in measured):
         return []
+    if any(entry.get("task") == "perplexity" for entry in results["evaluation"]):
+        return []
     source, target = (results["languages"][side]["name"] for side in ("source", "target"))
     return [
         f"Only {target} text was in the language modelling loss. How much {source} the model can still write was "

@@ -79,4 +79,9 @@ def with_scores(
         `dict`: new results, for [`write_card`].
     """
     own = [entry for entry in results["evaluation"] if entry.get("task") is None]
-    return {**results, "evaluation": [*own, *scored_evaluation(after, before)]}
+    taken = {(entry["dataset"], entry["file"]) for entry in own}
+    scored = [
+        {**entry, "dataset": f"{entry['dataset']} (scores)"} if (entry["dataset"], entry["file"]) in taken else entry
+        for entry in scored_evaluation(after, before)
+    ]
+    return {**results, "evaluation": [*own, *scored]}

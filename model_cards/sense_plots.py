@@ -116,7 +116,7 @@ _FIGURES: dict[str, Callable[[Models], Figure]] = {
 
 def plot_senses(results: Mapping[str, Any], folder: Path) -> list[Path]:
     """
-    Write the three plots of a study of senses.
+    Write the three plots of a study of senses; that of words only where they could be mapped.
 
     Args:
         results (`Mapping`): what `examples/study_senses.py` writes; the results of each model are in `models`.
@@ -125,9 +125,11 @@ def plot_senses(results: Mapping[str, Any], folder: Path) -> list[Path]:
     Returns:
         `list[Path]`: the files.
     """
-    paths = []
+    paths, mapped = [], all(each["word_map"] is not None for each in results["models"].values())
     with matplotlib.rc_context(STYLE):
         for name, draw in _FIGURES.items():
+            if draw is draw_words and not mapped:
+                continue
             paths.append(folder / name)
             save_figure(draw(results["models"]), paths[-1])
     return paths

@@ -101,7 +101,8 @@ def _bands(models: Mapping[str, Any]) -> Iterator[Sequence[str]]:
 
 
 def _meanings(models: Mapping[str, Any]) -> Iterator[Sequence[str]]:
-    for name in next(iter(models.values()))["meanings"]["measures"]:
+    models = {name: results for name, results in models.items() if results["meanings"] is not None}
+    for name in next(iter(models.values()), {"meanings": {"measures": ()}})["meanings"]["measures"]:
         for model, results in models.items():
             each = results["meanings"]["measures"][name]
             mean = f"{_number(each['auc'])} ({_range(*each['auc_interval'])})"

@@ -56,6 +56,7 @@ def topic_scores(model: Backpack, token_ids: Iterable[int]) -> Tensor:
     Raises:
         ValueError: if the model does not have a token.
     """
+    token_ids = numbers_of("token_ids", token_ids) or ()
     chosen_senses(model, None, token_ids)
     vocabulary = torch.arange(model.config.vocab_size, device=model.device)
     words = model.get_input_embeddings()(vocabulary).float()  # [V, D]

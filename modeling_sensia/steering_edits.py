@@ -91,8 +91,9 @@ class SwapSenses(Edit):
     senses: Iterable[int] | None = None
 
     def __post_init__(self):
-        numbers_of("token_id", [self.token_id])
-        numbers_of("other_id", [self.other_id])
+        for name in ("token_id", "other_id"):
+            (number,) = numbers_of(name, [getattr(self, name)]) or ()
+            _set(self, **{name: number})
         _set(self, senses=numbers_of("senses", self.senses))
 
     @property

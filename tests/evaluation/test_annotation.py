@@ -90,3 +90,19 @@ def test_people_are_compared_with_one_another_and_with_all_else():
         "anna and model": 0.5,
         "budi and model": 0.0,
     }
+
+
+def test_what_somebody_filled_in_is_not_written_over(tmp_path):
+    path = tmp_path / "anna.tsv"
+    for _ in range(2):  # an empty one may be written again
+        write_annotations(path, WORDS, SOURCES, per_word=4)
+    fill(path, ["", "", "", "2"])
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=r"anna\.tsv has been filled in"):
+        write_annotations(path, WORDS, SOURCES, per_word=4)
+    assert path.read_bytes() == before
+
+
+def test_judges_who_share_no_sentence_are_left_out():
+    agreements = compare_judges({"anna": {"a": "1"}, "ben": {"b": "1"}}, {"model": {"a": "1"}})
+    assert list(agreements) == ["anna and model"]

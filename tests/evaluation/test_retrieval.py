@@ -127,3 +127,10 @@ def test_the_full_matrix_is_never_in_memory():
         patch.setattr(torch.Tensor, "__matmul__", watched)
         retrieval_recall(source, target)
     assert len(largest) > 2 and max(largest) <= 2**24
+
+
+@pytest.mark.parametrize("pairs", [5, 9, 33])
+def test_sentences_that_all_have_one_vector_find_nothing_whatever_rounding_does(pairs):
+    for seed in range(20):
+        vector = torch.randn(64, generator=torch.Generator().manual_seed(seed))
+        assert retrieval_recall(vector.expand(pairs, 64), vector.expand(pairs, 64))["mean"] == 0

@@ -117,3 +117,12 @@ def test_the_script_puts_scores_into_the_card_and_the_results_beside_the_model(r
     assert "### xcopa" in (tmp_path / "README.md").read_text(encoding="utf-8")
     kept = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
     assert [entry["dataset"] for entry in kept["evaluation"]] == ["NTREX dev", "xcopa", "rated", "dev"]
+
+
+def test_a_set_that_training_measured_too_gets_a_name_of_its_own(results, scores):
+    own = results["evaluation"][0]
+    task = next(iter(scores["tasks"].values()))
+    task["data"][-1] = {**task["data"][-1], "name": own["file"], "hub_id": None}
+    twin = {**scores, "tasks": {own["dataset"]: task}}
+    names = [entry["dataset"] for entry in with_scores(results, twin)["evaluation"]]
+    assert names[-1] == f"{own['dataset']} (scores)" and len(set(names)) == len(names)
