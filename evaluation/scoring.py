@@ -1,5 +1,6 @@
 """Scoring a model on tasks: what is done already is kept, what cannot be read is named, and the rest goes on."""
 
+import functools
 import hashlib
 import json
 import platform
@@ -149,7 +150,8 @@ def score_tasks(
             say(f"{task.name}: {kept[task.name]['seconds']:.1f} s")
         except (OSError, ValueError) as error:
             kept.pop(task.name, None)
-            missing[task.name] = without_folder(without_folder(str(error), folder), Path(task.source).parent)
+            places = [folder, *([Path(task.source).parent] if Path(task.source).is_absolute() else [])]
+            missing[task.name] = functools.reduce(without_folder, places, str(error))
             say(f"{task.name}: not measured. {error}")
         save(scores)
     return scores

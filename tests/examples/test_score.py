@@ -168,9 +168,11 @@ def test_what_is_missing_or_damaged_is_named_and_the_others_go_on(run, data):
     assert set(scores["missing"]) == {"xcopa", "indocloze", "lexicon"} and "rated" in scores["tasks"]
     assert "no such file" in scores["missing"]["xcopa"] and "no field" in scores["missing"]["indocloze"]
     assert re.search(r"xcopa was not measured: .*none\.jsonl", printed)
-    assert str(data) not in json.dumps(scores)
+    assert str(data) not in json.dumps(scores) and "nobody/here" in scores["missing"]["lexicon"]
+    _, scores, _ = run("--tasks", f"choices={data}/none.jsonl")
+    assert "none.jsonl" in scores["missing"]["choices"] and str(data) not in scores["missing"]["choices"]
     code, scores, _ = run("--tasks", "rated")
-    assert (code, set(scores["missing"])) == (0, {"xcopa", "indocloze", "lexicon"})
+    assert (code, set(scores["missing"])) == (0, {"xcopa", "indocloze", "lexicon", "choices"})
 
 
 def test_what_was_missing_is_measured_when_it_is_there(run, data):

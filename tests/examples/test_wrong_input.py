@@ -14,6 +14,7 @@ def folder(tmp_path_factory):
     return save(tmp_path_factory.mktemp("model"), small_backpack(tokenizer, 4, 0), tokenizer)
 
 
+OUTPUT = ["--output", "nothing-here.json"]
 STUDY = ["--target_language", "id", "--bitext", "none.jsonl", "--held_out", "none.jsonl", "--lexicon", "none.tsv"]
 
 
@@ -24,12 +25,20 @@ STUDY = ["--target_language", "id", "--bitext", "none.jsonl", "--held_out", "non
         ("inspect_senses", [], r"^inspect_senses\.py: Nothing to show"),
         ("steer", ["--case", "knowledge", "--words", "use", "xylophone"], r"^steer\.py: 'xylophone' is \d+ tokens"),
         ("steer", ["--case", "topic", "--texts", "0"], r"^steer\.py: `texts` must be at least 1"),
-        ("score", ["--output", "nothing-here.json"], r"^score\.py: There is nothing to score"),
-        ("study_senses", [*STUDY, "--output", "nothing-here.json", "--shuffles", "0"], r"^study_senses\.py: `shuffles`"),
-        ("study_senses", [*STUDY, "--output", "nothing-here.json", "--mapped", "a", "b"], r"^study_senses\.py: `mapped`"),
+        ("score", [*OUTPUT], r"^score\.py: There is nothing to score"),
+        (
+            "study_senses",
+            [*STUDY, *OUTPUT, "--shuffles", "0"],
+            r"^study_senses\.py: `shuffles`",
+        ),
+        (
+            "study_senses",
+            [*STUDY, *OUTPUT, "--mapped", "a", "b"],
+            r"^study_senses\.py: `mapped`",
+        ),
         ("adapt", ["--train_data", "none.jsonl", "--target_language", "xx"], r"^adapt\.py: .*xx"),
-        ("score", ["--tasks", "guesses=none.jsonl", "--output", "nothing-here.json"], r"^score\.py: .*guesses"),
-        ("study_senses", [*STUDY, "--output", "nothing-here.json"], r"^study_senses\.py: .*none\.jsonl"),
+        ("score", ["--tasks", "guesses=none.jsonl", *OUTPUT], r"^score\.py: .*guesses"),
+        ("study_senses", [*STUDY, *OUTPUT], r"^study_senses\.py: .*none\.jsonl"),
     ],
 )
 def test_a_script_ends_with_the_message_alone(folder, monkeypatch, script, options, message):
