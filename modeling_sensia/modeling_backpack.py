@@ -325,7 +325,7 @@ class BackpackModel(BackpackPreTrainedModel):
         everywhere = any(flags.values()) or output_contextualization or pooling_temperature is not None
         wanted = slice(None) if everywhere else _kept(positions_to_keep)
         # Below, senses are computed for each distinct token, or else projected at each wanted position.
-        are_many = isinstance(wanted, slice) and 4 * len(range(length)[wanted]) >= length
+        are_many = isinstance(wanted, slice) and (not wanted.start or -4 * wanted.start >= length)
         senses: Tensor | SensesByToken | None = None
         if past_key_values is None and are_many and self._tokens_can_be_told_apart(input_ids):
             embeddings, senses = self._embed_once(input_ids)  # [B, L, D]

@@ -30,7 +30,7 @@ def test_weights_are_counted_from_the_sizes(memory):
 @pytest.mark.parametrize("pairs", [2, 16])
 def test_the_predicted_peak_is_the_measured_one(memory, tmp_path, pairs):
     tokenizer = memory.load_tokenizer(None)
-    batch = memory.make_batches(memory.load_pairs(None, tokenizer, 2 * pairs), tokenizer, pairs)[0]
+    batch = memory.make_batches(memory.load_pairs(None, tokenizer, 2 * pairs), tokenizer, pairs, 256)[0]
     model = memory.build_model("mini", "sdpa")
     trainer = memory.make_trainer(model, tokenizer, str(tmp_path), per_device_train_batch_size=pairs)
     predicted = memory.predict(model.config, memory.BatchSizes.of(batch)).peak
