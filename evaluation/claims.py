@@ -11,7 +11,7 @@ from typing import Any
 HOLDS, WEAKLY, FAILS = "holds", "holds weakly", "does not hold"
 UNTOLD, MISSING = "can't be told at this scale", "not measured yet"
 
-#: What a claim looks at, by the name that tables give it: task and metric of [`evaluation.reproduction.distill`].
+#: What a claim looks at, by the name that tables give it: task and metric of [`trainers.reproduction.distill`].
 METRICS = {
     "context recall@1": ("ntrex", "context_recall@1"),
     "sense recall@1": ("ntrex", "sense_recall@1"),
@@ -64,7 +64,7 @@ class Results:
     Results of runs, found by kind and language.
 
     Args:
-        results (`Iterable` of `Mapping`): of [`evaluation.reproduction.read_results`].
+        results (`Iterable` of `Mapping`): of [`trainers.reproduction.read_results`].
     """
 
     def __init__(self, results: Iterable[Result]):
@@ -107,7 +107,7 @@ def judge(results: Iterable[Result], folder: Path) -> list[Claim]:
     Judges every claim by the runs that there are.
 
     Args:
-        results (`Iterable` of `Mapping`): of [`evaluation.reproduction.read_results`].
+        results (`Iterable` of `Mapping`): of [`trainers.reproduction.read_results`].
         folder (`Path`): of `senses-id.json`, which has the ablations of the mixture.
     """
     found, claims = Results(results), []

@@ -22,7 +22,6 @@ import yaml
 from rich.console import Console
 
 from evaluation.claims import judge
-from evaluation.reproduction import Run, distill, read_plan, read_results
 from evaluation.tasks import make_tasks
 from model_cards.claims_report import write_claims_report
 from model_cards.files import write_whole
@@ -30,6 +29,7 @@ from trainers import SensiaConfig
 from trainers.adaptation import AdaptArguments
 from trainers.arguments import end_with_the_message
 from trainers.arguments import parse_arguments as parse_settings
+from trainers.reproduction import Run, distill, read_plan, read_results
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -75,6 +75,24 @@ def read_config(path: str | Path, dataclass_types: Sequence[type]) -> dict[str, 
     Raises:
         ValueError: naming the file and the line or key that is wrong.
     """
+    settings = read_yaml(path)
+    known = {field.name for dataclass_type in dataclass_types for field in fields(dataclass_type) if field.init}
+    for name in settings:
+        if name not in known:
+            raise ValueError(f"{path}: unknown setting `{name}`.{did_you_mean(str(name), known)}")
+    return settings
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """
+    Reads a YAML file of `name: value` lines.
+
+    Args:
+        path (`str` or `Path`): the file.
+
+    Raises:
+        ValueError: naming the file, and the line that is wrong.
+    """
     try:
         settings = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
@@ -83,10 +101,6 @@ def read_config(path: str | Path, dataclass_types: Sequence[type]) -> dict[str, 
         raise ValueError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(settings, dict):
         raise ValueError(f"{path} must hold `name: value` lines, got {type(settings).__name__}.")
-    known = {field.name for dataclass_type in dataclass_types for field in fields(dataclass_type) if field.init}
-    for name in settings:
-        if name not in known:
-            raise ValueError(f"{path}: unknown setting `{name}`.{did_you_mean(str(name), known)}")
     return settings
 
 

@@ -1,12 +1,9 @@
 """One short run of adapt.py with the embedded model, then the same command again."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from adaptation_runs import adapt, write_bitext
 
 from corpora import clean_pairs, read_pairs
 from evaluation import evaluate_bitext
@@ -14,30 +11,16 @@ from trainers.adaptation import load_base
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).resolve().parents[2]
-BITEXT = ROOT / "examples/assets/bitext/en-id.dev-indomain.parquet"
-
-
-def adapt(folder):
-    settings = {"--train_data": folder / "train.jsonl", "--output_dir": folder / "run", "--max_steps": 3}
-    options = [str(word) for pair in settings.items() for word in pair]
-    options += ["--eval_data", f"dev={folder / 'dev.jsonl'}", "--disable_tqdm", "true", "--report_to", "none"]
-    options += ["--per_device_train_batch_size", "8", "--prompts", "Simpan"]
-    command = [sys.executable, "examples/adapt.py", "--config", "examples/configs/quickstart.yaml", *options]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
-    assert run.returncode == 0, run.stderr[-3000:]
-    return run.stdout, json.loads((folder / "run/final/results.json").read_text(encoding="utf-8"))
-
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("adapt")
-    rows = read_pairs(str(BITEXT), source_language="en", target_language="id").select(range(80))
-    for name, part in (("train", rows.select(range(50))), ("dev", rows.select(range(50, 80)))):
-        lines = [json.dumps({"translation": {"en": row["source"], "id": row["target"]}}) + "\n" for row in part]
-        (folder / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
-    return folder, adapt(folder), adapt(folder)
+    write_bitext(folder)
+    return folder, *((adapt(folder), read_results(folder)) for _ in range(2))
+
+
+def read_results(folder):
+    return json.loads((folder / "run/final/results.json").read_text(encoding="utf-8"))
 
 
 def test_numbers_are_those_of_the_saved_model(runs):

@@ -1,13 +1,10 @@
 """One short run of adapt.py that trains a LoRA adapter of the embedded model."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
+from adaptation_runs import ROOT, adapt, write_bitext
 from peft import PeftModel
 
 from corpora import clean_pairs, read_pairs
@@ -16,27 +13,14 @@ from trainers.adaptation import load_base
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).resolve().parents[2]
-BITEXT = ROOT / "examples/assets/bitext/en-id.dev-indomain.parquet"
 BASE = ROOT / "examples/assets/backpack-en-mini"
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("adapter")
-    rows = read_pairs(str(BITEXT), source_language="en", target_language="id").select(range(80))
-    for name, part in (("train", rows.select(range(50))), ("dev", rows.select(range(50, 80)))):
-        lines = [json.dumps({"translation": {"en": row["source"], "id": row["target"]}}) + "\n" for row in part]
-        (folder / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
-    settings = {"--train_data": folder / "train.jsonl", "--output_dir": folder / "run", "--max_steps": 3}
-    options = [str(word) for pair in settings.items() for word in pair]
-    options += ["--eval_data", f"dev={folder / 'dev.jsonl'}", "--disable_tqdm", "true", "--report_to", "none"]
-    options += ["--per_device_train_batch_size", "8", "--prompts", "Simpan"]
-    options += ["--use_peft", "--lora_r", "4", "--learning_rate", "0.01", "--bf16", "false"]
-    command = [sys.executable, "examples/adapt.py", "--config", "examples/configs/quickstart.yaml", *options]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-3000:]
+    write_bitext(folder)
+    adapt(folder, "--use_peft", "--lora_r", "4", "--learning_rate", "0.01", "--bf16", "false")
     return folder
 
 

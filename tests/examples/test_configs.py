@@ -4,10 +4,10 @@ from accelerate.commands.config.config_args import load_config_from_file
 from example_scripts import EXAMPLES, load_example
 from transformers import TrainingArguments
 
-from evaluation.reproduction import read_plan
 from evaluation.tasks import make_tasks
 from trainers import SensiaConfig, parse_arguments
 from trainers.adaptation import AdaptArguments
+from trainers.reproduction import read_plan
 
 CONFIGS = sorted(path.name for path in (EXAMPLES / "configs").glob("*.yaml"))
 # Each config begins with the name of its script; the others are adaptations.

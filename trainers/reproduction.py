@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
+from .arguments import read_yaml
 
 _PARTS = ("common", "suite", "runs")
 _OF_A_RUN = ("languages", "seeds", "settings")
@@ -53,12 +53,9 @@ def read_plan(path: str | Path, only: Iterable[str] | None = None) -> list[Run]:
     Raises:
         ValueError: naming the file and what is missing or unknown in it.
     """
-    try:
-        plan = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ValueError(f"Cannot read the plan {path}: {error.strerror}.") from error
-    if not isinstance(plan, dict) or set(plan) != set(_PARTS):
-        raise ValueError(f"{path} must hold {', '.join(_PARTS)}, got {plan if plan is None else list(plan)}.")
+    plan = read_yaml(path)
+    if set(plan) != set(_PARTS):
+        raise ValueError(f"{path} must hold {', '.join(_PARTS)}, got {', '.join(map(str, plan))}.")
     wanted = list(plan["runs"] if only is None else only)
     for kind in wanted:
         if kind not in plan["runs"]:
