@@ -1,6 +1,7 @@
 """Multiple choice by likelihood: which answer does a language model find likeliest after a context?"""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from corpora.batching import pad_rows
 
 from .intervals import bootstrap_mean
+from .sentence_vectors import is_backpack
 from .word_pairs import in_running_text
 
 
@@ -128,23 +130,71 @@ def answer_log_likelihoods(
         different requests whose context was cut.
     """
     different = list(dict.fromkeys(requests))
-    rows, cut = _request_rows(tokenizer, different, model.config.max_position_embeddings)
-    order = sorted(range(len(rows)), key=lambda row: sum(map(len, rows[row])), reverse=True)
+    positions = model.config.max_position_embeddings
+    rows, cut = _request_rows(tokenizer, different, positions)
+    trees = _trees(rows, positions if is_backpack(model) else 0)
+    order = sorted(range(len(trees)), key=lambda tree: trees[tree].length, reverse=True)
     tokens_per_batch = tokens_per_batch or (1024 if model.device.type == "cpu" else 8192)
     sums = torch.zeros(len(rows), dtype=torch.float64)
     was_training = model.training
     model.eval()
     done = 0
-    with tqdm(total=len(rows), desc="Answers", unit="answer", disable=not progress) as bar:
+    tokens = {token for context, answer in rows for token in (*context, *answer)}
+    with (
+        _senses_at_hand(model, tokens),
+        tqdm(total=len(rows), desc="Answers", unit="answer", disable=not progress) as bar,
+    ):
         while done < len(order):
-            longest = sum(map(len, rows[order[done]]))
-            chosen = order[done : done + max(tokens_per_batch // longest, 1)]
-            sums[chosen] = _answer_sums(model, [rows[row] for row in chosen])
-            done += len(chosen)
-            bar.update(len(chosen))
+            number = max(tokens_per_batch // trees[order[done]].length, 1)
+            chosen = [trees[tree] for tree in order[done : done + number]]
+            requests_here = [request for tree in chosen for request in tree.requests]
+            sums[requests_here] = _answer_sums(model, chosen)
+            done += number
+            bar.update(len(requests_here))
     model.train(was_training)
     place = {request: row for row, request in enumerate(different)}
     return sums[[place[request] for request in requests]], cut
+
+
+@contextmanager
+def _senses_at_hand(model, tokens: Iterable[int]) -> Iterator[None]:
+    """A Backpack's senses of these tokens computed once for all batches, unless it has a table of its own."""
+    if not is_backpack(model) or model.backpack.sense_table is not None:
+        yield
+        return
+    model.precompute_senses(tokens)
+    try:
+        yield
+    finally:
+        model.backpack.sense_table = None
+
+
+@dataclass
+class _Tree:
+    """A context and the answers after it, side by side in one row: an answer sees the context and itself."""
+
+    context: list[int]
+    answers: list[list[int]]
+    requests: list[int]
+
+    @property
+    def length(self) -> int:
+        # The last token of an answer is predicted, not read.
+        return len(self.context) + sum(len(answer) - 1 for answer in self.answers)
+
+
+def _trees(rows: list[tuple[list[int], list[int]]], most: int) -> list[_Tree]:
+    """Requests with one context, together as far as `most` tokens hold them."""
+    trees: list[_Tree] = []
+    newest: dict[tuple[int, ...], _Tree] = {}
+    for request, (context, answer) in enumerate(rows):
+        tree = newest.get(tuple(context))
+        if tree is None or tree.length + len(answer) - 1 > most:
+            tree = newest[tuple(context)] = _Tree(context, [], [])
+            trees.append(tree)
+        tree.answers.append(answer)
+        tree.requests.append(request)
+    return trees
 
 
 def _request_rows(
@@ -175,16 +225,49 @@ def _continuation(answer: str) -> str:
     return answer if answer[0].isspace() else in_running_text(answer)
 
 
-def _answer_sums(model, rows: list[tuple[list[int], list[int]]]) -> torch.Tensor:
-    ids, mask = pad_rows([context + answer for context, answer in rows], fill=0)  # [B, L + 1]
-    begins = torch.tensor([len(context) for context, _ in rows])  # [B]
-    answered = (torch.arange(ids.shape[1]) >= begins[:, None]) & (mask == 1)  # [B, L + 1]
-    owner, place = answered.nonzero().to(model.device).T  # [A] each
-    ids, mask = ids.to(model.device), mask.to(model.device)
-    # The head's work on positions before every row's answer is spared.
-    first = int(begins.min()) - 1
-    keep = ids.shape[1] - 1 - first
-    outputs = model(input_ids=ids[:, :-1], attention_mask=mask[:, :-1], use_cache=False, logits_to_keep=keep)
-    scores = outputs.logits[owner, place - 1 - first].float().log_softmax(-1)  # [A, V] of [B, keep, V]
-    found = scores.gather(1, ids[owner, place][:, None]).squeeze(1).double()  # [A]
-    return found.new_zeros(len(rows)).index_add_(0, owner, found).cpu()  # [B]
+def _lay_out(tree: _Tree) -> tuple[list[int], list[int], list[int], list[int]]:
+    """Of each token of a row its id, branch (0 for the context) and position; where each answer token is predicted."""
+    stem = len(tree.context)
+    ids, branches, positions, places = list(tree.context), [0] * stem, list(range(stem)), list[int]()
+    for branch, answer in enumerate(tree.answers, 1):
+        places += [stem - 1, *range(len(ids), len(ids) + len(answer) - 1)]
+        ids += answer[:-1]
+        branches += [branch] * (len(answer) - 1)
+        positions += range(stem, stem + len(answer) - 1)
+    return ids, branches, positions, places
+
+
+def _answer_sums(model, trees: list[_Tree]) -> torch.Tensor:
+    """Log-likelihoods of all A answers of the trees, in their order, [A]."""
+    ids, branches, positions, places = zip(*map(_lay_out, trees), strict=True)
+    rows = [row for row, of_row in enumerate(places) for _ in of_row]
+    answers = [answer for tree in trees for answer in tree.answers]
+    targets = [(number, token) for number, answer in enumerate(answers) for token in answer]
+    row, place = torch.tensor([rows, [place for of_row in places for place in of_row]], device=model.device)
+    owner, target = torch.tensor(targets, device=model.device).T  # [T] each
+    laid_out = (pad_rows(ids, fill=0), pad_rows(branches, fill=-1)[0], pad_rows(positions, fill=0)[0])
+    scores = _scores(model, *laid_out, row, place)
+    found = scores.float().log_softmax(-1).gather(1, target[:, None]).squeeze(1).double()  # [T] of [T, V]
+    return found.new_zeros(len(answers)).index_add_(0, owner, found).cpu()
+
+
+def _scores(model, ids_and_mask, branches, positions, row, place) -> torch.Tensor:
+    """Scores of the next token at places [T] of rows [T], [T, V]."""
+    ids, mask = (tensor.to(model.device) for tensor in ids_and_mask)  # [B, L]
+    # The work on positions before every row's answers is spared.
+    first = int(place.min())
+    keep = ids.shape[1] - first
+    if not is_backpack(model):  # rows of one answer
+        outputs = model(input_ids=ids, attention_mask=mask, use_cache=False, logits_to_keep=keep)
+        return outputs.logits[row, place - first]
+    branches = branches.to(model.device)  # [B, L], -1 for pads
+    causal = torch.ones(2 * ids.shape[1:], dtype=torch.bool, device=model.device).tril()
+    sees = (branches[:, :, None] == branches[:, None, :]) | (branches[:, None, :] == 0)  # [B, L, L]
+    outputs = model.backpack(
+        input_ids=ids,
+        attention_mask=(sees & causal)[:, None],
+        position_ids=positions.to(model.device),
+        use_cache=False,
+        positions_to_keep=keep,
+    )
+    return model.lm_head(outputs.last_hidden_state[row, place - first])

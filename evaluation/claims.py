@@ -21,6 +21,11 @@ METRICS = {
     "topics, transfer": ("topics", "context_accuracy_transfer"),
 }
 _RECALLS = ("context recall@1", "sense recall@1")
+_VECTORS = ("context_recall@1", "sense_recall@1", "mean_recall@1")
+#: Runs that leave out or change one thing: of those from the embedded model, and of those from a shorter pretraining.
+_ABLATIONS = ("no-context-loss", "no-sense-loss", "one-way", "no-freezing", "tau-low", "tau-high")
+_SENSES = ("k1", "k4", "k16")
+_DENSE = ("dense-last", "dense-mean")
 #: Languages that a curriculum is chosen on, and those that it is then reported on.
 SEARCHED, REPORTED = ("tr", "et"), ("id", "sw")
 #: A recall that falls by no more than this from its peak holds; gaps below it are within what seeds do.
@@ -43,7 +48,7 @@ class Claim:
         ours (`str`): the figures measured here.
         verdict (`str`): [`HOLDS`], [`WEAKLY`], [`FAILS`], [`UNTOLD`] or [`MISSING`].
         why (`str`): what the verdict rests on.
-        runs (`tuple` of `str`): kinds of the runs it is judged by.
+        runs (`tuple` of `str`): kinds of the runs it is judged by, and of those that only its figures tell of.
     """
 
     number: int
@@ -86,6 +91,28 @@ class Results:
             raise MissingRunsError(f"{kind} in {language}")
         return [each["scores"][task]["metrics"][name] for each in self(kind, language)]
 
+    def interval(self, kind: str, metric: str, language: str = "id") -> tuple[float, float]:
+        """95 % bootstrap interval over the test items of a metric of [`METRICS`], in the run of the first seed."""
+        task, name = METRICS[metric]
+        self.values(kind, metric, language)
+        low, high = self(kind, language)[0]["scores"][task]["intervals"][name]
+        return low, high
+
+    def best_recall(self, kind: str, language: str = "id") -> float:
+        """Recall@1 by the kind of vector, and the layer, that finds most; mean over seeds."""
+        if not self(kind, language):
+            raise MissingRunsError(f"{kind} in {language}")
+        return fmean(
+            max(
+                value
+                for name, task in run["scores"].items()
+                if name.startswith("ntrex")
+                for metric, value in task["metrics"].items()
+                if metric in _VECTORS
+            )
+            for run in self(kind, language)
+        )
+
     def recall(self, kind: str, language: str = "id") -> float:
         """Mean of context and sense recall@1."""
         return fmean(self.mean(kind, metric, language) for metric in _RECALLS)
@@ -111,7 +138,7 @@ def judge(results: Iterable[Result], folder: Path) -> list[Claim]:
         folder (`Path`): of `senses-id.json`, which has the ablations of the mixture.
     """
     found, claims = Results(results), []
-    for number, (statement, paper, runs, judged) in enumerate(_claims(folder), 1):
+    for number, (statement, paper, runs, others, judged) in enumerate(_claims(folder), 1):
         missing = [kind for kind in runs if not found.languages(kind)]
         try:
             if missing:
@@ -119,31 +146,45 @@ def judge(results: Iterable[Result], folder: Path) -> list[Claim]:
             ours, verdict, why = judged(found)
         except MissingRunsError as error:
             ours, verdict, why = "", MISSING, f"Runs that are missing: {error}."
-        claims.append(Claim(number, statement, paper, ours, verdict, why, runs))
+        told_of = tuple(kind for kind in others if found.languages(kind))
+        claims.append(Claim(number, statement, paper, ours, verdict, why, (*runs, *told_of)))
     return claims
 
 
-def _claims(folder: Path) -> Sequence[tuple[str, str, tuple[str, ...], Callable[[Results], Judgement]]]:
+_Judged = tuple[str, str, tuple[str, ...], tuple[str, ...], Callable[[Results], Judgement]]
+
+
+def _claims(folder: Path) -> Sequence[_Judged]:
+    """Statement, the paper's figures, runs that are needed, runs that are told of where they are there, judge."""
     data = ("data-2", "data-5", "data-20", "data-100")
     return (
-        ("Alignment rises and holds", "recall@1 above 0.9, entropy 1.4 to 1.5 of 2.77", ("sensia",), _rises),
-        ("SENSIA beats LM-only", "better on every benchmark", ("sensia", "lm-only"), _beats_lm_only),
+        ("Alignment rises and holds", "recall@1 above 0.9, entropy 1.4 to 1.5 of 2.77", ("sensia",), (), _rises),
+        (
+            "SENSIA beats LM-only and dense alignment, at equal data and at equal compute",
+            "better on every benchmark",
+            ("sensia", "lm-only"),
+            ("lm-only-compute", "k8", *_DENSE),
+            _beats_others,
+        ),
         (
             "It needs 2 to 4 times less target data than training from scratch",
             "2 to 4 times",
-            ("sensia", "scratch", "scratch-2x", "scratch-4x"),
+            ("sensia", "scratch", "scratch-2x"),
+            ("scratch-4x",),
             _needs_less_data,
         ),
         (
-            "Removing the joint phase hurts most",
+            "Removing the joint phase hurts most; every part counts",
             "joint is the phase that counts most",
             ("sensia", "no-joint", "no-align", "no-polish"),
+            (*_ABLATIONS, "k8", *_SENSES),
             _joint_counts_most,
         ),
-        ("Twenty times less bitext costs little", "2.5 to 3.3 points", ("sensia", *data), _little_data),
+        ("Twenty times less bitext costs little", "2.5 to 3.3 points", ("sensia", "data-20"), data, _little_data),
         (
             "The learned mixture matters",
             "+6 nats without it",
+            (),
             (),
             lambda _: _mixture_matters(folder / "senses-id.json"),
         ),
@@ -151,13 +192,15 @@ def _claims(folder: Path) -> Sequence[tuple[str, str, tuple[str, ...], Callable[
             "Chinese with the English tokenizer falls behind",
             "the weakest language",
             ("sensia", "others"),
+            (),
             _chinese_is_behind,
         ),
-        ("Cosine and adaptive curricula", "open question", ("sensia", "cosine", "adaptive"), _other_curricula),
+        ("Cosine and adaptive curricula", "open question", ("sensia", "cosine", "adaptive"), (), _other_curricula),
         (
             "A curriculum better than the paper's on both axes",
             "not in the paper",
             ("sensia", "lm-only", "others", "others-lm-only"),
+            (),
             _better_curriculum,
         ),
     )
@@ -181,26 +224,59 @@ def _rises(found: Results) -> Judgement:
     return "; ".join(told), verdict, f"{why}; it holds if it ends within {_SLACK} of the curve's peak."
 
 
-def _beats_lm_only(found: Results) -> Judgement:
+def _beats_others(found: Results) -> Judgement:
     told, wins = [], {}
     for metric in METRICS:
         ours, theirs = found.values("sensia", metric), found.values("lm-only", metric)
         lower = metric.endswith("bits per byte")
         wins[metric] = max(ours) < min(theirs) if lower else min(ours) > max(theirs)
-        told.append(f"{metric} {fmean(ours):.3f} against {fmean(theirs):.3f}")
+        told.append(f"{metric} {fmean(ours):.3f} ({_range(ours)}) against LM-only's {fmean(theirs):.3f}")
+    told, missing = [*told, *_at_equal_compute(found), *_against_dense(found, wins)], []
+    missing += [] if found("lm-only-compute") else ["LM-only at equal compute"]
+    missing += [] if found("k8") and any(map(found, _DENSE)) else ["dense alignment"]
+    open_ends = f" Not measured yet: {', '.join(missing)}." if missing else ""
     if min(len(found("sensia")), len(found("lm-only"))) < 2:
-        return "; ".join(told), UNTOLD, "One seed each decides nothing."
-    aligned = all(wins[metric] for metric in _RECALLS)
-    fluent = wins["bits per byte"]
-    verdict = HOLDS if aligned and fluent else WEAKLY if aligned else FAILS
+        return "; ".join(told), UNTOLD, f"One seed each decides nothing.{open_ends}"
+    aligned = all(wins[metric] for metric in _RECALLS) and wins.get("recall of dense alignment", True)
+    verdict = HOLDS if aligned and wins["bits per byte"] else WEAKLY if aligned else FAILS
     lost = [metric for metric, won in wins.items() if not won]
-    why = "Won by every seed over every seed" + (f", but not: {', '.join(lost)}." if lost else ".")
-    return "; ".join(told), verdict, f"{why} At equal data and equal steps; dense alignment is not measured yet."
+    why = "Won over LM-only by every seed over every seed" + (f", but not: {', '.join(lost)}." if lost else ".")
+    return "; ".join(told), verdict, f"{why} At equal data and steps where nothing else is said.{open_ends}"
+
+
+def _at_equal_compute(found: Results) -> list[str]:
+    if not found("lm-only-compute"):
+        return []
+    minutes = [fmean(run["training"]["seconds"] for run in found(k)) / 60 for k in ("sensia", "lm-only-compute")]
+    bits, recall = (found.mean("lm-only-compute", metric) for metric in ("bits per byte", "context recall@1"))
+    steps = found("lm-only-compute")[0]["training"]["steps"]
+    return [
+        f"LM-only for {steps} steps ({minutes[1]:.0f} minutes, SENSIA {minutes[0]:.0f}): {bits:.3f} bits per byte, "
+        f"context recall@1 {recall:.3f}"
+    ]
+
+
+def _against_dense(found: Results, wins: dict[str, bool]) -> list[str]:
+    """Figures of dense alignment and of SENSIA from a pretraining of the same length; notes who won."""
+    if not found("k8"):
+        return []
+    told = []
+    for kind in filter(found, _DENSE):
+        ours, theirs = found.best_recall("k8"), found.best_recall(kind)
+        our_bits, their_bits = (found.mean(each, "bits per byte") for each in ("k8", kind))
+        for what, won in (("recall", ours > theirs), ("bits per byte", our_bits < their_bits)):
+            name = f"{what} of dense alignment"
+            wins[name] = wins.get(name, True) and won
+        told.append(
+            f"from equal, shorter pretraining: best recall@1 {ours:.3f} against {theirs:.3f} of {kind}, "
+            f"bits per byte {our_bits:.3f} against {their_bits:.3f}"
+        )
+    return told
 
 
 def _needs_less_data(found: Results) -> Judgement:
     goal = found.mean("sensia", "bits per byte")
-    others = {1: "scratch", 2: "scratch-2x", 4: "scratch-4x"}
+    others = {1: "scratch", 2: "scratch-2x"} | ({4: "scratch-4x"} if found("scratch-4x") else {})
     reached = {times: found.mean(kind, "bits per byte") for times, kind in others.items()}
     told = f"{goal:.3f} bits per byte; from scratch " + ", ".join(f"{v:.3f} ({t}x)" for t, v in reached.items())
     ahead = [times for times, value in reached.items() if value > goal]
@@ -213,7 +289,11 @@ def _joint_counts_most(found: Results) -> Judgement:
     kinds = ("no-joint", "no-align", "no-polish")
     lost = {kind: found.recall("sensia") - found.recall(kind) for kind in kinds}
     bits = {kind: found.mean(kind, "bits per byte") - found.mean("sensia", "bits per byte") for kind in kinds}
-    told = "; ".join(f"{kind}: recall {-lost[kind]:+.3f}, bits per byte {bits[kind]:+.3f}" for kind in kinds)
+    told = "; ".join(
+        [f"{kind}: recall {-lost[kind]:+.3f}, bits per byte {bits[kind]:+.3f}" for kind in kinds]
+        + [_difference(found, kind, "sensia") for kind in _ABLATIONS if found(kind)]
+        + [_difference(found, kind, "k8") for kind in _SENSES if found(kind) and found("k8")]
+    )
     if len(found("sensia")) < 2:
         return told, UNTOLD, "One seed does not tell how far seeds differ."
     worst = max(lost, key=lost.__getitem__)
@@ -222,13 +302,22 @@ def _joint_counts_most(found: Results) -> Judgement:
     return told, verdict, f"{worst} loses most recall; seeds of one setting differ by {spread:.3f}."
 
 
+def _difference(found: Results, kind: str, without: str) -> str:
+    recall = found.recall(kind) - found.recall(without)
+    bits = found.mean(kind, "bits per byte") - found.mean(without, "bits per byte")
+    return f"{kind} (over {without}): recall {recall:+.3f}, bits per byte {bits:+.3f}"
+
+
 def _little_data(found: Results) -> Judgement:
     shares = {2: "data-2", 5: "data-5", 20: "data-20", 100: "data-100"}
+    shares = {share: kind for share, kind in shares.items() if found(kind)}
     whole = found.recall("sensia")
     told = f"all: {whole:.3f}; " + "; ".join(
         f"1/{share}: {found.recall(kind):.3f}, {found.mean(kind, 'bits per byte'):.3f} bits per byte"
         for share, kind in shares.items()
     )
+    low, high = found.interval("data-20", "context recall@1")
+    told += f"; context recall@1 at 1/20: {found.mean('data-20', 'context recall@1'):.3f} ({low:.3f} to {high:.3f})"
     lost = whole - found.recall("data-20")
     verdict = HOLDS if lost <= 0.033 else WEAKLY if lost <= 0.1 else FAILS
     return (

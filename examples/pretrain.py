@@ -1,4 +1,4 @@
-"""Pretrains a Backpack on monolingual text: tokenizer, packed blocks, the stock Trainer with whole checkpoints.
+"""Pretrains a Backpack, or a dense model to compare with, on text: tokenizer, packed blocks, the stock Trainer.
 
     python examples/pretrain.py --config examples/configs/pretrain_en_mini.yaml --data DIR
 
@@ -12,7 +12,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import AutoTokenizer, GPT2Config, PreTrainedTokenizerBase, TrainingArguments, set_seed
+from transformers import (
+    AutoTokenizer,
+    GPT2Config,
+    GPT2LMHeadModel,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    TrainingArguments,
+    set_seed,
+)
 
 from corpora import pack_texts, read_pairs, read_texts
 from evaluation import perplexity
@@ -57,7 +65,7 @@ def prepare(args: PretrainArguments, folder: Path) -> tuple[PreTrainedTokenizerB
     return AutoTokenizer.from_pretrained(folder), PackedBlocks(np.load(folder / "blocks.npy", mmap_mode="r"))
 
 
-def build_model(args: PretrainArguments, tokenizer: PreTrainedTokenizerBase) -> BackpackForCausalLM:
+def build_model(args: PretrainArguments, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
     if args.trunk:
         return BackpackForCausalLM.from_trunk(
             args.trunk, num_senses=args.num_senses, sense_dropout=args.dropout, dtype=torch.float32
@@ -75,6 +83,8 @@ def build_model(args: PretrainArguments, tokenizer: PreTrainedTokenizerBase) -> 
         bos_token_id=tokenizer.eos_token_id,
         eos_token_id=tokenizer.eos_token_id,
     )
+    if args.num_senses == 0:
+        return GPT2LMHeadModel(trunk)
     return BackpackForCausalLM(
         BackpackConfig(trunk_config=trunk, num_senses=args.num_senses, sense_dropout=args.dropout)
     )

@@ -5,7 +5,8 @@
     python examples/reproduce.py --scale mini --report                       # the report of what is there
     python examples/reproduce.py --scale full --data DIR --dry-run           # the commands, checked and not started
 
-DIR holds parallel/ and eval/. A run is examples/adapt.py and examples/score.py with the settings of the plan
+DIR holds parallel/, eval/ and, for models that the plan pretrains itself, english/. A run is examples/adapt.py (of a
+dense model examples/align_dense.py) and examples/score.py with the settings of the plan
 (examples/configs/reproduce_SCALE.yaml). It may be stopped at any moment: the same command goes on from the last
 checkpoint and skips what is done. Each run leaves one small file in docs/results/reproduction; the table and the plots
 of docs/claims-SCALE.md are made from these files alone.
@@ -20,6 +21,7 @@ from pathlib import Path
 
 import yaml
 from rich.console import Console
+from transformers import TrainingArguments
 
 from evaluation.claims import judge
 from evaluation.tasks import make_tasks
@@ -27,9 +29,10 @@ from model_cards.claims_report import write_claims_report
 from model_cards.files import write_whole
 from trainers import SensiaConfig
 from trainers.adaptation import AdaptArguments
-from trainers.arguments import end_with_the_message
+from trainers.arguments import end_with_the_message, read_config, read_yaml
 from trainers.arguments import parse_arguments as parse_settings
-from trainers.reproduction import Run, distill, read_plan, read_results
+from trainers.pretraining import PretrainArguments
+from trainers.reproduction import Base, Run, distill, read_plan, read_results
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -50,27 +53,54 @@ def parse_arguments() -> argparse.Namespace:
 
 def commands(run: Run, folder: Path, args: argparse.Namespace) -> list[list[str]]:
     """Writes the settings of a run into its folder and checks them; what is typed then."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, settings in (("adapt", run.settings), ("score", {"suite": run.suite})):
-        write_whole(folder / f"{name}.yaml", yaml.safe_dump(settings, allow_unicode=True).encode())
-    data = args.data.resolve()
-    language = ["--data", str(data), "--target_language", run.language]
-    adapt = ["examples/adapt.py", "--config", str(folder / "adapt.yaml"), *language, "--output_dir", str(folder)]
+    model = {} if run.base is None else {"model": str(base_folder(run.base, args) / "final")}
+    for name, settings in (("adapt", run.settings | model), ("score", {"suite": run.suite})):
+        write_settings(settings, folder / f"{name}.yaml")
+    language = ["--data", str(args.data.resolve()), "--target_language", run.language]
+    script = "examples/align_dense.py" if run.is_dense else "examples/adapt.py"
+    adapt = [script, "--config", str(folder / "adapt.yaml"), *language, "--output_dir", str(folder)]
     score = ["examples/score.py", "--config", str(folder / "score.yaml"), *language]
     score += ["--model", str(folder / "final"), "--output", str(folder / "scores.json")]
     parse_settings(AdaptArguments, SensiaConfig, description="", arguments=adapt[1:])
     make_tasks([], run.suite, source_language="en", target_language=run.language)
     # What `accelerate config` says of GPUs holds at full scale; it would take a thread from a CPU.
     launch = ["-m", "accelerate.commands.launch", "--quiet"] if args.scale == "full" else []
-    return [[sys.executable, *launch, *adapt], [sys.executable, *score]]
+    pretrain = [] if run.base is None else [pretraining_command(run.base, args)]
+    return [*([sys.executable, *launch, *each] for each in (*pretrain, adapt)), [sys.executable, *score]]
+
+
+def base_folder(base: Base, args: argparse.Namespace) -> Path:
+    return args.runs.resolve() / args.scale / "bases" / base.name
+
+
+def pretraining_command(base: Base, args: argparse.Namespace) -> list[str]:
+    """Writes the settings of a base model into its folder and checks them; what is typed then."""
+    folder = base_folder(base, args)
+    settings = read_yaml(ROOT / base.config) | base.settings
+    write_settings(settings, folder / "pretrain.yaml")
+    command = ["examples/pretrain.py", "--config", str(folder / "pretrain.yaml"), "--data", str(args.data.resolve())]
+    command += ["--output_dir", str(folder)]
+    # Names only: the values of a GPU's settings cannot be checked where there is none.
+    read_config(folder / "pretrain.yaml", (PretrainArguments, TrainingArguments))
+    return command
+
+
+def write_settings(settings: dict, path: Path):
+    write_whole(path, yaml.safe_dump(settings, allow_unicode=True).encode())
 
 
 def carry_out(run: Run, folder: Path, args: argparse.Namespace):
+    """Runs the scripts one after another; a base model that is there already is not made again."""
+    todo = commands(run, folder, args)
+    if run.base is not None and (base_folder(run.base, args) / "final/pretraining.json").exists():
+        todo = todo[1:]
     with open(folder / "log.txt", "a", encoding="utf-8") as log:
-        for command in commands(run, folder, args):
+        for command in todo:
             done = subprocess.run(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, check=False)
             if done.returncode:
-                raise ValueError(f"{run.name} failed; {folder / 'log.txt'} says why. The command was:\n{command}")
+                raise ValueError(
+                    f"{run.name} failed; {folder / 'log.txt'} says why. The command was:\n{shlex.join(command)}"
+                )
 
 
 def main():
@@ -87,7 +117,7 @@ def main():
             continue
         console.print(f"{number} of {len(missing)}: {run.name}", highlight=False)
         carry_out(run, folder, args)
-        found = distill(run, folder)
+        found = distill(run, folder, None if run.base is None else base_folder(run.base, args))
         write_whole(results / f"{run.name}.json", (json.dumps(found, indent=1) + "\n").encode())
     if not args.dry_run:
         claims = judge(read_results(results), ROOT / "docs/results")

@@ -23,6 +23,10 @@ _COLUMNS = (
 )
 
 
+#: Runs that differ in the data that they see, by the line that they belong to.
+_OF_DATA = {"data-2": "SENSIA", "data-5": "SENSIA", "data-20": "SENSIA", "data-100": "SENSIA"}
+_OF_DATA |= {"scratch": "from scratch", "scratch-2x": "from scratch", "scratch-4x": "from scratch"}
+
 _ABOUT = {
     "mini": "The runs adapt a model of 5M parameters with 9,600 pairs, the paper one of 170M with 9.6 million: "
     "verdicts are about this scale.",
@@ -43,6 +47,8 @@ def write_claims_report(claims: Sequence[Any], results: Sequence[Result], folder
     with matplotlib.rc_context(STYLE):
         if any(each["kind"] == "sensia" for each in results):
             save_figure(draw_curves(results), folder / f"images/claims_curves_{scale}.png")
+        if any(each["kind"] in _OF_DATA for each in results):
+            save_figure(draw_data(results), folder / f"images/claims_data_{scale}.png")
         if results:
             save_figure(draw_trade_off(results), folder / f"images/claims_trade_off_{scale}.png")
     write_whole(folder / f"claims-{scale}.md", claims_page(claims, results, scale).encode())
@@ -61,11 +67,12 @@ def claims_page(claims: Sequence[Any], results: Sequence[Result], scale: str = "
         "",
         f"Made by `python examples/reproduce.py --scale {scale} --data DIR` from the files in "
         f"[results/reproduction/{scale}](results/reproduction/{scale}); do not edit. {_ABOUT[scale]}",
-        f"{len(results)} runs, {seconds / 3600:.1f} hours of training so far.",
+        f"{len(results)} runs, {seconds / 3600:.1f} hours of training so far. Intervals: the range over seeds where a "
+        "claim has several, else 95 % bootstrap over test items.",
         "",
-        "| | claim | paper | here | verdict |",
-        "|---|---|---|---|---|",
-        *(f"| {c.number} | {c.statement} | {c.paper} | {c.ours} | **{c.verdict}** |" for c in claims),
+        "| | claim | paper | here | verdict | `--only` | hours |",
+        "|---|---|---|---|---|---|---:|",
+        *(_claim_row(claim, results) for claim in claims),
         "",
         *(f"{claim.number}. {claim.why}" for claim in claims),
         "",
@@ -84,12 +91,21 @@ def claims_page(claims: Sequence[Any], results: Sequence[Result], scale: str = "
         lines += [f"![Recall against bits per byte](images/claims_trade_off_{scale}.png)", ""]
     if any(each["kind"] == "sensia" for each in results):
         lines += [f"![Recall and entropy through the phases](images/claims_curves_{scale}.png)", ""]
+    if any(each["kind"] in _OF_DATA for each in results):
+        lines += [f"![Quality against data](images/claims_data_{scale}.png)", ""]
     return "\n".join(lines)
 
 
+def _claim_row(claim: Any, results: Sequence[Result]) -> str:
+    hours = sum(each["training"]["seconds"] for each in results if each["kind"] in claim.runs) / 3600
+    runs = f"`{' '.join(claim.runs)}`" if claim.runs else ""
+    cells = (claim.number, claim.statement, claim.paper, claim.ours, f"**{claim.verdict}**", runs, f"{hours:.1f}")
+    return f"| {' | '.join(map(str, cells))} |"
+
+
 def _row(result: Result) -> str:
-    values = [result["scores"][task]["metrics"][metric] for _, task, metric in _COLUMNS]
-    cells = " | ".join(f"{value:.3f}" for value in values)
+    values = [result["scores"][task]["metrics"].get(metric) for _, task, metric in _COLUMNS]
+    cells = " | ".join("-" if value is None else f"{value:.3f}" for value in values)
     minutes = result["training"]["seconds"] / 60
     return f"| {result['kind']} | {result['language']}, {result['seed']} | {cells} | {minutes:.0f} |"
 
@@ -145,3 +161,38 @@ def draw_trade_off(results: Iterable[Result], language: str = "id") -> Figure:
     axes.set_xlabel("bits per byte of NTREX (lower is more fluent)")
     axes.set_ylabel("context recall@1")
     return figure
+
+
+def draw_data(results: Iterable[Result]) -> Figure:
+    """
+    Draw recall and bits per byte against the number of different Indonesian pairs that a run saw, for SENSIA (at equal
+    steps) and from scratch (whose steps grow with the data); the mean of seeds.
+
+    Args:
+        results (`Iterable` of `Mapping`): all results.
+    """
+    lines: dict[str, dict[float, list[Result]]] = {}
+    for each in results:
+        name = {**_OF_DATA, "sensia": "SENSIA"}.get(each["kind"])
+        if name is not None and each["language"] == "id":
+            lines.setdefault(name, {}).setdefault(_pairs_seen(each), []).append(each)
+    figure = Figure(figsize=(WIDTH, 5.2), dpi=DPI, layout="constrained")
+    panels = figure.subplots(2, 1, sharex=True)
+    metrics = {"context_recall@1": "context recall@1", "bits_per_byte": "bits per byte"}
+    for axes, (metric, label) in zip(panels, metrics.items(), strict=True):
+        for colour, (name, points) in zip(COLOURS, sorted(lines.items()), strict=False):
+            means = {
+                pairs: sum(run["scores"]["ntrex"]["metrics"][metric] for run in runs) / len(runs)
+                for pairs, runs in sorted(points.items())
+            }
+            axes.plot(list(means), list(means.values()), "o-", color=colour, label=name)
+        axes.set_ylabel(label)
+    panels[0].legend()
+    panels[1].set_xscale("log")
+    panels[1].set_xlabel("different pairs seen")
+    return figure
+
+
+def _pairs_seen(result: Result) -> float:
+    seen = result["training"]["steps"] * result["training"]["pairs_per_step"]
+    return min(seen, result["settings"].get("max_train_pairs") or seen)

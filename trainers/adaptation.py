@@ -6,7 +6,7 @@ from pathlib import Path
 
 from datasets import Dataset, IterableDataset
 from peft import PeftModel
-from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from corpora import find_language, read_pairs
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
@@ -166,9 +166,10 @@ def load_base(
     attn_implementation: str | None = None,
     dropout: float | None = None,
     from_scratch: bool = False,
+    dense: bool = False,
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """
-    Loads the Backpack to adapt and its tokenizer.
+    Loads the Backpack to adapt, or a dense model to compare with, and its tokenizer.
 
     Args:
         name (`str`): Hub id or folder, in our layout or the public one.
@@ -176,16 +177,20 @@ def load_base(
         attn_implementation (`str`, *optional*): attention of the trunk, as transformers names them.
         dropout (`float`, *optional*): dropout of trunk and senses, instead of the model's own.
         from_scratch (`bool`, *optional*, defaults to `False`): keep the architecture alone, with random weights.
+        dense (`bool`, *optional*, defaults to `False`): load any causal language model, with its own dropout.
 
     Raises:
-        ValueError: if it is not a Backpack, the tokenizer has no end-of-text token, or more tokens than the model.
+        ValueError: if it is not a Backpack where one is wanted, the tokenizer has no end-of-text token, or more tokens
+            than the model, or a dense model's dropout is to be another.
     """
+    if dense and dropout is not None:
+        raise ValueError(f"`dropout` is set for Backpacks only; a dense model keeps its own, got {dropout}.")
     config = None if dropout is None else _with_dropout(BackpackConfig.from_pretrained(name), dropout)
-    model = BackpackForCausalLM.from_pretrained(
+    model: PreTrainedModel = (AutoModelForCausalLM if dense else BackpackForCausalLM).from_pretrained(
         name, config=config, dtype="float32", attn_implementation=attn_implementation
     )
     if from_scratch:
-        model = BackpackForCausalLM(model.config)
+        model = type(model)(model.config)  # type: ignore[arg-type]
     tokenizer_name = tokenizer_name or name
     tokenizer = AutoTokenizer.from_pretrained(tokenizer_name)
     if tokenizer.eos_token_id is None:

@@ -24,19 +24,22 @@ class ParallelCollator:
     language model loss sees it. Where a row has `prompt_tokens`, so many leading target tokens have no label.
 
     Each sentence has a row of its own, padded on the right to the longest of the batch; with `share_rows`, sentences
-    stand side by side in rows of that length or up to twice it, and little is padded.
+    stand side by side in rows of that length or up to twice it, and little is padded. Where nothing is contrasted,
+    `targets_only` leaves the sources out: every row of the data is then text.
 
     Args:
         tokenizer (`PreTrainedTokenizerBase`): supplies the id that fills pads; masks, never ids, mark them.
         pad_to_multiple_of (`int`, *optional*, defaults to 1): round the padded length up to a multiple of this.
         share_rows (`bool`, *optional*, defaults to `False`): put several sentences into a row.
         max_positions (`int`, *optional*): most tokens of a shared row; without it, twice the longest sentence.
+        targets_only (`bool`, *optional*, defaults to `False`): leave the sources out.
     """
 
     tokenizer: PreTrainedTokenizerBase
     pad_to_multiple_of: int = 1
     share_rows: bool = False
     max_positions: int | None = None
+    targets_only: bool = False
 
     def __call__(self, pairs: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """
@@ -50,14 +53,14 @@ class ParallelCollator:
             - `input_ids` and `labels`, `torch.Tensor` of `int` [N, L], or [R, L] with shared rows;
             - `attention_mask` [N, L], or with shared rows `sentence_ids` [R, L] and `sentence_ends` [N]; see
               [`BackpackModel.forward`];
-            - `num_pairs`, the `int` B;
+            - `num_pairs`, the `int` B, 0 with `targets_only`;
             - `row_numbers` [B + texts, 2], data set and row of each, if the data has them.
 
         Raises:
             ValueError: if there is no pair, or a target is empty.
         """
-        texts = [pair for pair in pairs if not len(pair["source_ids"])]
-        pairs = [pair for pair in pairs if len(pair["source_ids"])]
+        texts = [pair for pair in pairs if self.targets_only or not len(pair["source_ids"])]
+        pairs = [] if self.targets_only else [pair for pair in pairs if len(pair["source_ids"])]
         sentences = [pair["source_ids"] for pair in pairs] + [pair["target_ids"] for pair in (*pairs, *texts)]
         unlabelled = [len(pair["source_ids"]) for pair in pairs]
         unlabelled += [pair.get("prompt_tokens") or 0 for pair in (*pairs, *texts)]
@@ -67,9 +70,7 @@ class ParallelCollator:
         lay_out = self._share_rows if self.share_rows else self._one_row_each
         batch: dict[str, Any] = {**lay_out(sentences, unlabelled, fill), "num_pairs": len(pairs)}
         if all("row" in pair for pair in (*pairs, *texts)):
-            rows = [(pair.get("dataset") or 0, pair["row"]) for pair in pairs]
-            rows += [(TEXT_DATASET, pair["row"]) for pair in texts]
-            batch["row_numbers"] = torch.tensor(rows)  # [B + texts, 2]
+            batch["row_numbers"] = torch.tensor([_row_number(pair) for pair in (*pairs, *texts)])  # [B + texts, 2]
         return batch
 
     def _one_row_each(self, sentences, unlabelled: list[int], fill: int) -> dict[str, torch.Tensor]:
@@ -92,6 +93,10 @@ class ParallelCollator:
         labels[places] = own[number, within].masked_fill(~labelled, -100)
         ends = rows * shape[1] + starts + mask.sum(1) - 1  # [N]
         return {"input_ids": ids, "sentence_ids": sentence_ids, "sentence_ends": ends, "labels": labels}
+
+
+def _row_number(pair: dict[str, Any]) -> tuple[int, int]:
+    return pair.get("dataset") or 0 if len(pair["source_ids"]) else TEXT_DATASET, pair["row"]
 
 
 #: So long is a row whose positions take twice the arithmetic of one that attends to nothing, in a model of full size.

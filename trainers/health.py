@@ -308,7 +308,7 @@ def limits_of_run(history: list[dict[str, Any]], args: SensiaConfig, num_senses:
     Args:
         history (`list` of `dict`): `state.log_history`.
         args ([`SensiaConfig`]): the settings.
-        num_senses (`int`): number K of senses.
+        num_senses (`int`): number K of senses; 0 of a dense model.
     """
     skipped = max((entry.get("skipped_steps", 0) for entry in history), default=0)
     if skipped:
@@ -319,7 +319,7 @@ def limits_of_run(history: list[dict[str, Any]], args: SensiaConfig, num_senses:
             f"After the first phase of training the languages were hardly aligned: {scores[-1]:.3f} on a scale from 0 "
             "(translations are guessed) to 1 (all are found)."
         )
-    floor = args.collapse_entropy * math.log(num_senses)
+    floor = args.collapse_entropy * math.log(max(num_senses, 1))
     for side in ("source", "target"):
         entropies = [entry[f"entropy_{side}"] for entry in history if f"entropy_{side}" in entry]
         if entropies and entropies[-1] < floor:

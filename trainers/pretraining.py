@@ -34,10 +34,20 @@ class PretrainArguments:
     hidden_size: int = field(default=768, metadata={"help": "Width D of the model."})
     num_layers: int = field(default=12, metadata={"help": "Layers of the trunk."})
     num_heads: int = field(default=12, metadata={"help": "Attention heads of the trunk."})
-    num_senses: int = field(default=16, metadata={"help": "Sense vectors K per token."})
+    num_senses: int = field(
+        default=16,
+        metadata={"help": "Sense vectors K per token; 0 pretrains the trunk alone, a dense model to compare with."},
+    )
     num_positions: int = field(default=512, metadata={"help": "Longest text in tokens; also the block length."})
     vocabulary_size: int = field(default=50264, metadata={"help": "Tokens of the tokenizer that is trained."})
     dropout: float = field(default=0.0, metadata={"help": "Dropout everywhere; 0 is right for less than an epoch."})
+
+    def __post_init__(self):
+        if self.num_senses < (1 if self.trunk else 0):
+            raise ValueError(
+                "`num_senses` must be at least 1, or 0 for a dense model that has no pretrained `trunk`, got "
+                f"{self.num_senses}."
+            )
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary_size: int) -> PreTrainedTokenizerFast:

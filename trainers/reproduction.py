@@ -2,16 +2,33 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from .arguments import read_yaml
 
-_PARTS = ("common", "suite", "runs")
-_OF_A_RUN = ("languages", "seeds", "settings")
+_PARTS = ("common", "suite", "bases", "runs")
+_OF_A_RUN = ("languages", "seeds", "base", "settings", "suite")
+_OF_A_BASE = ("config", "settings")
 #: Of the results of an adaptation, what differs between runs of one plan or says where the figures come from.
 _KEPT_OF_TRAINING = ("steps", "pairs_per_step", "seconds", "precision", "phases")
+
+
+@dataclass(frozen=True)
+class Base:
+    """
+    A model that runs begin from, where the plan makes one itself.
+
+    Args:
+        name (`str`): its name in the plan.
+        config (`str`): settings file of `examples/pretrain.py`, relative to the project.
+        settings (`dict`): what differs from it.
+    """
+
+    name: str
+    config: str
+    settings: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -25,6 +42,7 @@ class Run:
         seed (`int`): of everything random.
         settings (`dict`): settings of `examples/adapt.py`.
         suite (`dict`): tasks of `examples/score.py`.
+        base ([`Base`], *optional*): the model to begin from, instead of the one that the settings name.
     """
 
     kind: str
@@ -32,6 +50,12 @@ class Run:
     seed: int
     settings: dict[str, Any]
     suite: dict[str, Any]
+    base: Base | None = None
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether it aligns a dense model, which has a script of its own."""
+        return self.settings.get("representation", "senses") != "senses"
 
     @property
     def name(self) -> str:
@@ -41,7 +65,8 @@ class Run:
 
 def read_plan(path: str | Path, only: Iterable[str] | None = None) -> list[Run]:
     """
-    Reads a plan: settings that all runs share, tasks, and runs by name with `settings`, `languages` and `seeds`.
+    Reads a plan: settings that all runs share, tasks, models to pretrain, and runs by name with `settings`, `suite`
+    (tasks beside those of all), `languages`, `seeds` and `base`.
 
     Args:
         path (`str` or `Path`): YAML file.
@@ -60,9 +85,14 @@ def read_plan(path: str | Path, only: Iterable[str] | None = None) -> list[Run]:
     for kind in wanted:
         if kind not in plan["runs"]:
             raise ValueError(f"{path} has no run {kind!r}, only {', '.join(plan['runs'])}.")
-        for key in plan["runs"][kind]:
-            if key not in _OF_A_RUN:
-                raise ValueError(f"{path}: run {kind} has {', '.join(_OF_A_RUN)}, not {key!r}.")
+        _check_keys(plan["runs"][kind], _OF_A_RUN, f"{path}: run {kind}")
+        base = plan["runs"][kind].get("base")
+        if base is not None and base not in plan["bases"]:
+            raise ValueError(
+                f"{path}: run {kind} has no base {base!r} to begin from, only {', '.join(plan['bases'])}."
+            )
+    for name, base in plan["bases"].items():
+        _check_keys(base, _OF_A_BASE, f"{path}: base {name}")
     return [
         _run(plan, kind, language, seed)
         for kind in plan["runs"]
@@ -72,9 +102,17 @@ def read_plan(path: str | Path, only: Iterable[str] | None = None) -> list[Run]:
     ]
 
 
+def _check_keys(entry: Mapping[str, Any], known: tuple[str, ...], where: str):
+    for key in entry:
+        if key not in known:
+            raise ValueError(f"{where} has {', '.join(known)}, not {key!r}.")
+
+
 def _run(plan: Mapping[str, Any], kind: str, language: str, seed: int) -> Run:
-    settings = {**plan["common"], **plan["runs"][kind].get("settings", {}), "seed": seed}
-    return Run(kind, language, seed, _with_language(settings, language), plan["suite"])
+    run = plan["runs"][kind]
+    settings = {**plan["common"], **run.get("settings", {}), "seed": seed}
+    base = Base(run["base"], **plan["bases"][run["base"]]) if "base" in run else None
+    return Run(kind, language, seed, _with_language(settings, language), plan["suite"] | run.get("suite", {}), base)
 
 
 def _with_language(value: Any, language: str) -> Any:
@@ -87,13 +125,14 @@ def _with_language(value: Any, language: str) -> Any:
     return value
 
 
-def distill(run: Run, folder: Path) -> dict[str, Any]:
+def distill(run: Run, folder: Path, base_folder: Path | None = None) -> dict[str, Any]:
     """
     What is kept of a run: settings, curves and scores; a small file that names data by hash and no folder.
 
     Args:
         run ([`Run`]): the run.
-        folder (`Path`): where `examples/adapt.py` and `examples/score.py` wrote.
+        folder (`Path`): where the scripts wrote.
+        base_folder (`Path`, *optional*): where `examples/pretrain.py` wrote the model that it began from.
     """
     results = json.loads((folder / "final/results.json").read_text(encoding="utf-8"))
     scores = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
@@ -103,6 +142,7 @@ def distill(run: Run, folder: Path) -> dict[str, Any]:
         "language": run.language,
         "seed": run.seed,
         "settings": run.settings,
+        "base": None if run.base is None or base_folder is None else _describe_base(run.base, base_folder),
         "training": {name: training[name] for name in _KEPT_OF_TRAINING},
         "data": [
             {name: each[name] for name in ("name", "role", "sha256", "rows_kept", "dropped")}
@@ -122,6 +162,10 @@ def distill(run: Run, folder: Path) -> dict[str, Any]:
         "versions": results["versions"],
         "date": results["date"],
     }
+
+
+def _describe_base(base: Base, folder: Path) -> dict[str, Any]:
+    return {**asdict(base), "results": json.loads((folder / "final/pretraining.json").read_text(encoding="utf-8"))}
 
 
 def read_results(folder: str | Path) -> list[dict[str, Any]]:

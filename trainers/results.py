@@ -127,8 +127,8 @@ def continue_prompts(
 
 
 def _limits(args: AdaptArguments, evals: list[PairSet], trainer: SensiaTrainer) -> list[str]:
-    num_senses = trainer.accelerator.unwrap_model(trainer.model).config.num_senses
-    went_wrong = list(limits_of_run(trainer.state.log_history, trainer.args, num_senses))
+    config = trainer.accelerator.unwrap_model(trainer.model).config
+    went_wrong = list(limits_of_run(trainer.state.log_history, trainer.args, getattr(config, "num_senses", 0)))
     if args.from_scratch:
         went_wrong.append(f"Of {Path(args.model).name} it has the architecture alone: it began with random weights.")
     if not any(len(each.pairs) > args.eval_pairs for each in evals):
@@ -193,14 +193,15 @@ def _license(args: AdaptArguments, base: dict[str, Any], train: list[dict[str, A
 
 def _describe_model(model: PreTrainedModel) -> dict[str, Any]:
     config = model.config
+    trunk = getattr(config, "trunk_config", config)  # a dense model is a trunk without senses
     return {
         "parameters": base_parameters(model),
-        "num_senses": config.num_senses,
+        "num_senses": getattr(config, "num_senses", 0),
         "hidden_size": config.hidden_size,
-        "layers": config.trunk_config.num_hidden_layers,
+        "layers": trunk.num_hidden_layers,
         "vocab_size": config.vocab_size,
         "max_positions": config.max_position_embeddings,
-        "trunk": config.trunk_config.model_type,
+        "trunk": trunk.model_type,
     }
 
 
@@ -237,7 +238,7 @@ def describe_training(config: SensiaConfig, trainer: SensiaTrainer) -> dict[str,
         },
         "phases": _describe_phases(config, trainer),
         "hyperparameters": {name: _plain(getattr(config, name)) for name in (*_TRAINER_KNOBS, *knobs)},
-        "history": [entry for entry in logs if "loss_ctx" in entry],
+        "history": [entry for entry in logs if "loss_lm" in entry],
         "evaluations": [entry for entry in logs if any(name.startswith("eval_") for name in entry)],
     }
 

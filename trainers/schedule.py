@@ -178,6 +178,12 @@ class PhaseSchedule:
         """`tuple` of `str`: the phases in order; logs name them by their place here."""
         return tuple(phase.name for phase in self._curriculum())
 
+    @property
+    def contrasts(self) -> bool:
+        """`bool`: whether any phase gives an InfoNCE term weight."""
+        vectors = [vector for phase in self._curriculum() for vector in (phase.weights, phase.end_weights) if vector]
+        return any(w_ctx or w_sns for w_ctx, w_sns, _ in vectors)
+
     def at(self, step: int, max_steps: int, ended: Sequence[int] = ()) -> PhasePoint:
         """
         The weights, temperatures and phase of a step.

@@ -10,6 +10,7 @@ from transformers import TrainingArguments
 from transformers.trainer_utils import HubStrategy, IntervalStrategy
 from transformers.utils import logging
 
+from .representations import REPRESENTATIONS
 from .schedule import SCHEDULES, Phase, PhaseSchedule
 
 logger = logging.get_logger(__name__)
@@ -89,6 +90,13 @@ class SensiaConfig(TrainingArguments):
     tau_sns: float = field(default=0.05, metadata={"help": "Temperature of the sense InfoNCE."})
     tau_ctx_end: float | None = field(default=None, metadata={"help": _TAU_END.format("tau_ctx")})
     tau_sns_end: float | None = field(default=None, metadata={"help": _TAU_END.format("tau_sns")})
+    representation: str = field(
+        default="senses",
+        metadata={
+            "help": "What is aligned: senses, or, to compare with, a dense model's hidden states of the last and the "
+            "middle layer (in the place of context and sense vectors), at the last_token or as their mean."
+        },
+    )
     tau_pool: float = field(default=0.7, metadata={"help": "Temperature of the mixture in the sense vector."})
     contrastive_batch_size: int | None = field(
         default=None,
@@ -169,6 +177,7 @@ class SensiaConfig(TrainingArguments):
         self.phases = _read_phases(self.phases)
         self.phase_schedule()
         self._check_curriculum()
+        self._check_representation()
         self._check()
         if self.contrastive_batch_size is not None:
             self.gradient_accumulation_steps = self._micro_batches()
@@ -215,6 +224,30 @@ class SensiaConfig(TrainingArguments):
         if self.schedule == "adaptive" and self.eval_strategy == IntervalStrategy.NO:
             raise ValueError(
                 "`schedule` adaptive ends phases by held-out recall: `eval_strategy` no never measures it."
+            )
+
+    def _check_representation(self):
+        if self.representation not in REPRESENTATIONS:
+            raise ValueError(
+                f"`representation` must be one of {', '.join(REPRESENTATIONS)}, got {self.representation!r}."
+            )
+        if self.contrastive_batch_size is not None and not self.phase_schedule().contrasts:
+            raise ValueError("`contrastive_batch_size` means nothing where no phase weighs an InfoNCE term.")
+        if self.representation == "senses":
+            return
+        # What of these settings a dense model has nothing for.
+        needed: dict[str, Any] = {"polish_freeze": "none", "share_rows": True}
+        needed |= {"sense_learning_rate": None, "trunk_learning_rate": None}
+        for name, value in needed.items():
+            if getattr(self, name) != value:
+                raise ValueError(
+                    f"`representation` {self.representation} is of a dense model: `{name}` must be {value}, got "
+                    f"{getattr(self, name)}."
+                )
+        if self.eval_strategy != IntervalStrategy.NO:
+            raise ValueError(
+                "Evaluation while training measures senses: with `representation` "
+                f"{self.representation} set `eval_strategy` to no, and score the model by examples/score.py."
             )
 
     def _micro_batches(self) -> int:

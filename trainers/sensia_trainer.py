@@ -15,7 +15,7 @@ from transformers.trainer_callback import TrainerState
 from transformers.trainer_utils import TrainOutput, speed_metrics
 
 from evaluation import evaluate_bitext
-from modeling_sensia import BackpackForCausalLM
+from modeling_sensia import BackpackConfig, BackpackForCausalLM
 
 from .adapters import check_something_learns
 from .adaptive import AdaptivePhases
@@ -32,11 +32,13 @@ from .health import (
 )
 from .losses import info_nce
 from .parameter_groups import decaying_parameter_names, set_learning_rates
+from .representations import encode_dense
 from .schedule import PhasePoint
 from .sensia_config import SensiaConfig
 
 #: Of a batch, what the forward does not take.
 _NOT_OF_THE_MODEL = ("num_pairs", "row_numbers")
+_SIDES = ("source", "target")
 
 
 class SensiaTrainer(BatchingTrainer):
@@ -49,10 +51,12 @@ class SensiaTrainer(BatchingTrainer):
 
     with weights and temperatures from the phase schedule. Gradient accumulation leaves the language model term as if
     the batch were whole; the InfoNCE terms are means over micro-batches, whose negatives are their own pairs, unless
-    `contrastive_batch_size` asks for gradient caching: then every pair of the step is a negative of every other.
+    `contrastive_batch_size` asks for gradient caching: then every pair of the step is a negative of every other. Where
+    no phase weighs an InfoNCE term, sources are not encoded.
 
     Args:
         model ([`BackpackForCausalLM`] or `PeftModel` of one): the English Backpack to adapt; see [`with_adapter`].
+            With another `representation` than senses, a dense causal language model.
         args ([`SensiaConfig`]): the settings.
         train_dataset, train_texts: see [`BatchingTrainer`].
         eval_dataset (`datasets.Dataset`, *optional*): pairs from [`corpora.clean_pairs`]; may be a
@@ -62,7 +66,8 @@ class SensiaTrainer(BatchingTrainer):
         data_collator, callbacks, optimizers: as in `transformers.Trainer`.
 
     Raises:
-        ValueError: if one process would see fewer than two pairs, or drive several GPUs by itself.
+        ValueError: if one process would see fewer than two pairs, or drive several GPUs by itself, or the model is not
+            of the kind that `representation` is of.
     """
 
     args: SensiaConfig
@@ -81,9 +86,17 @@ class SensiaTrainer(BatchingTrainer):
         data_collator=None,
         **kwargs,
     ):
-        positions = model.config.max_position_embeddings
+        if (model.config.model_type == BackpackConfig.model_type) != (args.representation == "senses"):
+            raise ValueError(
+                f"`representation` {args.representation} does not fit a model of type {model.config.model_type}: "
+                "Backpacks have senses, dense models last_token and mean."
+            )
+        self.phase_schedule = args.phase_schedule()
         collator = data_collator or ParallelCollator(
-            processing_class, share_rows=args.share_rows, max_positions=positions
+            processing_class,
+            share_rows=args.share_rows,
+            max_positions=model.config.max_position_embeddings,
+            targets_only=not self.phase_schedule.contrasts,
         )
         if args.schedule == "adaptive":
             ends_phases = AdaptivePhases.from_config(args, kwargs.get("eval_dataset"))
@@ -93,7 +106,6 @@ class SensiaTrainer(BatchingTrainer):
             raise ValueError("One process sees several GPUs: start it with `accelerate launch`, one process for each.")
         if args.per_device_train_batch_size * args.world_size < 2:
             raise ValueError("InfoNCE needs at least 2 pairs in a batch: raise `per_device_train_batch_size`.")
-        self.phase_schedule = args.phase_schedule()
         backpack = self.accelerator.unwrap_model(self.model)
         check_something_learns(backpack, _frozen_parameters(backpack, args.polish_freeze), args.polish_freeze)
         self._step_watch = StepWatch(args, self.accelerator)
@@ -151,42 +163,50 @@ class SensiaTrainer(BatchingTrainer):
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         """SENSIA's objective on one micro-batch (arXiv 2601.10310); see the class."""
-        point = self.phase_point
         outputs = self._encode(model, inputs, num_items_in_batch)
         contrastive_scale, lm_scale = self._micro_batch_scales(num_items_in_batch)
-        num_pairs = inputs.get("num_pairs", len(outputs["context_vectors"]) // 2)
-        ctx, sns = (outputs[name][: 2 * num_pairs] for name in ("context_vectors", "sense_vectors"))  # [2 B, D] each
-        if self._contrast_cache is None:
-            loss_ctx, loss_sns = (contrastive_scale * loss for loss in self._contrast(ctx, sns))
-            contrastive = point.w_ctx * loss_ctx + point.w_sns * loss_sns
-        else:
-            loss_ctx, loss_sns = (contrastive_scale * loss for loss in self._contrast_cache.losses)
-            contrastive = self._contrast_cache.replay(ctx, sns)
         loss_lm = lm_scale * outputs["loss"]
-        loss = contrastive + point.w_lm * loss_lm
-
-        entropy_src, entropy_tgt = outputs["mixture_entropy"][: 2 * num_pairs].chunk(2)  # [B] each
-        self._step_watch.note_losses(
-            loss=loss,
-            loss_ctx=loss_ctx,
-            loss_sns=loss_sns,
-            loss_lm=loss_lm,
-            loss_lm_plain=lm_scale * outputs["plain_loss"],
-            entropy_source=contrastive_scale * entropy_src.mean(),
-            entropy_target=contrastive_scale * entropy_tgt.mean(),
-        )
+        terms = {"loss_lm": loss_lm, "loss_lm_plain": lm_scale * outputs["plain_loss"]}
+        loss = self.phase_point.w_lm * loss_lm
+        if _has_pairs(inputs):
+            contrastive, of_pairs = self._contrast_micro_batch(outputs, inputs.get("num_pairs"), contrastive_scale)
+            loss = contrastive + loss
+            terms |= of_pairs
+        self._step_watch.note_losses(loss=loss, **terms)
         loss = spread_nonfinite(loss)
         return (loss, outputs) if return_outputs else loss
 
+    def _contrast_micro_batch(
+        self, outputs, num_pairs: int | None, scale: float
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """The micro-batch's part of the weighted InfoNCE, and of what is logged of its pairs."""
+        point = self.phase_point
+        stacked = 2 * num_pairs if num_pairs is not None else len(outputs["context_vectors"])
+        ctx, sns = (outputs[name][:stacked] for name in ("context_vectors", "sense_vectors"))  # [2 B, D] each
+        if self._contrast_cache is None:
+            loss_ctx, loss_sns = (scale * loss for loss in self._contrast(ctx, sns))
+            contrastive = point.w_ctx * loss_ctx + point.w_sns * loss_sns
+        else:
+            loss_ctx, loss_sns = (scale * loss for loss in self._contrast_cache.losses)
+            contrastive = self._contrast_cache.replay(ctx, sns)
+        terms = {"loss_ctx": loss_ctx, "loss_sns": loss_sns}
+        if "mixture_entropy" in outputs:
+            entropies = outputs["mixture_entropy"][:stacked].chunk(2)  # [B] each
+            terms |= {f"entropy_{side}": scale * each.mean() for side, each in zip(_SIDES, entropies, strict=True)}
+        return contrastive, terms
+
     def _encode(self, model, inputs, num_items_in_batch=None):
         """The one forward: sentence vectors of both languages and, with labels, the language model loss."""
+        options = {"label_smoothing": self.args.label_smoothing_factor, "num_items_in_batch": num_items_in_batch}
+        if self.args.representation != "senses":
+            head = self.accelerator.unwrap_model(model).get_output_embeddings()
+            return encode_dense(model, head, inputs, self.args.representation, **options)
         return model(
             **{name: value for name, value in inputs.items() if name not in _NOT_OF_THE_MODEL},
-            pooling_temperature=self.args.tau_pool,
-            label_smoothing=self.args.label_smoothing_factor,
-            num_items_in_batch=num_items_in_batch,
+            pooling_temperature=self.args.tau_pool if _has_pairs(inputs) else None,
             return_logits=False,
             use_cache=False,
+            **options,
         )
 
     def _contrast(self, ctx: torch.Tensor, sns: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -272,7 +292,7 @@ class SensiaTrainer(BatchingTrainer):
             seconds = self._earlier_seconds + time.time() - self._session_start
             logs = {**logs, **self._recorded_means(), **self._schedule_log(), "seconds": round(seconds, 1)}
             logs |= self._step_watch.logs()
-            if "entropy_source" in logs:
+            if "loss_ctx" in logs:
                 logs |= self._look_after(logs)
         super().log(logs, start_time)
 
@@ -285,8 +305,9 @@ class SensiaTrainer(BatchingTrainer):
         return means
 
     def _look_after(self, logs: dict[str, float]) -> dict[str, float]:
-        num_senses = self.accelerator.unwrap_model(self.model).config.num_senses
-        warn_of_collapse(logs, self.state.global_step, num_senses, self.args.collapse_entropy)
+        if "entropy_source" in logs:
+            num_senses = self.accelerator.unwrap_model(self.model).config.num_senses
+            warn_of_collapse(logs, self.state.global_step, num_senses, self.args.collapse_entropy)
         if not self._alignment_watch.is_due(self.state, evaluating=False):
             return {}
         pairs = self.args.contrastive_batch_size or self.args.per_device_train_batch_size * self.args.world_size
@@ -325,7 +346,7 @@ class SensiaTrainer(BatchingTrainer):
         metrics: dict[str, float] = {}
         for prefix, pairs in sets.items():
             metrics |= self._evaluate_pairs(pairs, prefix)
-        if self._alignment_watch.is_due(self.state, evaluating=True):
+        if self.phase_schedule.contrasts and self._alignment_watch.is_due(self.state, evaluating=True):
             score = recall_over_chance(metrics, {prefix: len(pairs) for prefix, pairs in sets.items()})
             metrics |= self._alignment_watch.judge(score, "held-out recall@1 is", self.state)
         self.log(metrics)
@@ -345,6 +366,10 @@ class SensiaTrainer(BatchingTrainer):
             )
         named = {f"{prefix}_{name}": value for name, value in metrics.items()}
         return named | speed_metrics(prefix, start, num_samples=len(pairs))
+
+
+def _has_pairs(inputs) -> bool:
+    return inputs.get("num_pairs") != 0
 
 
 def _frozen_parameters(model: BackpackForCausalLM, polish_freeze: str) -> list[nn.Parameter]:

@@ -36,6 +36,25 @@ def test_a_log_likelihood_is_the_sum_over_the_answers_tokens_alone(model, tokeni
     assert cut == 0
 
 
+def test_answers_that_share_a_context_do_not_see_each_other(model, tokenizer):
+    context = "Simpan dokumen sebelum"
+    answers = ("and so", "or else not", "and so it went on and on", "then")
+    requests = [(context, answer) for answer in answers] + [("", answer) for answer in answers]
+    found, cut = answer_log_likelihoods(model, tokenizer, requests)
+    expected = [naive_log_likelihood(model, tokenizer, *request) for request in requests]
+    assert found.tolist() == pytest.approx(expected, abs=1e-4) and cut == 0
+
+
+def test_a_backpack_keeps_the_sense_table_that_it_had_and_no_other(backpack, tokenizer):
+    answer_log_likelihoods(backpack, tokenizer, [("Simpan", "file")])
+    assert backpack.backpack.sense_table is None
+    backpack.eval().precompute_senses()
+    table = backpack.backpack.sense_table
+    answer_log_likelihoods(backpack, tokenizer, [("Simpan", "file")])
+    assert backpack.backpack.sense_table is table
+    backpack.backpack.sense_table = None
+
+
 def test_what_is_asked_twice_has_one_value(gpt2, tokenizer):
     found, _ = answer_log_likelihoods(gpt2, tokenizer, [("a", "b"), ("c", "d"), ("a", "b")])
     assert found[0] == found[2] != found[1]

@@ -6,10 +6,12 @@ from evaluation.claims import FAILS, HOLDS, MISSING, UNTOLD, WEAKLY, judge
 
 METRICS = ("context_recall@1", "sense_recall@1", "bits_per_byte", "sense_precision@1", "context_accuracy_transfer")
 
+BETTER = (("sensia", 0.5, 2.7), ("lm-only", 0.1, 2.8))
+
 
 def result(kind, recall, bits, *, language="id", seed=0, curve=(0.1, 0.5)):
     metrics = {**dict.fromkeys(METRICS, recall), "bits_per_byte": bits}
-    entry = {"metrics": metrics, "intervals": {}, "chance": {}}
+    entry = {"metrics": metrics, "intervals": {"context_recall@1": [recall - 0.02, recall + 0.02]}, "chance": {}}
     points = [
         {
             "step": step,
@@ -27,6 +29,7 @@ def result(kind, recall, bits, *, language="id", seed=0, curve=(0.1, 0.5)):
         "language": language,
         "seed": seed,
         "num_senses": 8,
+        "training": {"seconds": 600.0, "steps": 300},
         "scores": scores,
         "curve": points,
         "before": before,
@@ -93,3 +96,28 @@ def test_a_curriculum_is_chosen_on_some_languages_and_judged_on_others(folder):
     assert verdict(9, without_et, folder) == MISSING
     results += [result("curriculum-x", 0.6, 2.61, language=language) for language in ("id", "sw")]
     assert verdict(9, results, folder) == HOLDS
+
+
+@pytest.mark.parametrize(("recall", "bits", "expected"), [(0.3, 2.9, HOLDS), (0.3, 2.6, HOLDS), (0.6, 2.9, FAILS)])
+def test_dense_alignment_has_to_find_less_from_equal_pretraining(folder, recall, bits, expected):
+    results = [result(kind, recall, bits, seed=s) for kind, recall, bits in BETTER for s in (0, 1)]
+    results += [result("k8", 0.4, 2.8), result("dense-mean", recall, bits)]
+    claim = judge(results, folder)[1]
+    assert claim.verdict == expected and "dense-mean" in claim.runs
+    assert ("bits per byte of dense alignment" in claim.why) == (bits < 2.8)
+    assert "Not measured yet: LM-only at equal compute." in claim.why
+
+
+def test_runs_that_only_the_figures_tell_of_are_not_needed(folder):
+    results = [
+        result(kind, 0.4, 2.7) for kind in ("sensia", "no-joint", "no-align", "no-polish", "one-way", "k8", "k4")
+    ]
+    claim = judge(results, folder)[3]
+    assert claim.runs == ("sensia", "no-joint", "no-align", "no-polish", "one-way", "k8", "k4")
+    assert "one-way (over sensia): recall +0.000" in claim.ours and "k4 (over k8)" in claim.ours
+    assert "k16" not in claim.ours
+
+
+def test_little_data_is_told_with_its_interval(folder):
+    claim = judge([result("sensia", 0.5, 2.7), result("data-20", 0.48, 2.8)], folder)[4]
+    assert claim.verdict == HOLDS and "(0.460 to 0.500)" in claim.ours

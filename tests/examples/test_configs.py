@@ -7,6 +7,8 @@ from transformers import TrainingArguments
 from evaluation.tasks import make_tasks
 from trainers import SensiaConfig, parse_arguments
 from trainers.adaptation import AdaptArguments
+from trainers.arguments import read_config, read_yaml
+from trainers.pretraining import PretrainArguments
 from trainers.reproduction import read_plan
 
 CONFIGS = sorted(path.name for path in (EXAMPLES / "configs").glob("*.yaml"))
@@ -83,6 +85,13 @@ def test_every_run_of_a_plan_is_an_adaptation_with_a_suite(name, tmp_path):
         args, config = parse_arguments(AdaptArguments, SensiaConfig, description="", arguments=options)
         assert f"en-{args.target.iso1}" in args.train_data[0] and config.seed == run.seed
         assert make_tasks([], run.suite, source_language="en", target_language=run.language)
+    bases = {run.base.name: run.base for run in runs if run.base is not None}
+    assert len(bases) == 5
+    for base in bases.values():
+        settings = {**read_yaml(EXAMPLES.parent / base.config), **base.settings, "output_dir": str(tmp_path)}
+        path = tmp_path / f"{base.name}.yaml"
+        path.write_text(yaml.safe_dump(settings), encoding="utf-8")
+        assert read_config(path, (PretrainArguments, TrainingArguments))["max_steps"] > 0
 
 
 def test_the_full_plan_is_the_recipe_of_the_paper():

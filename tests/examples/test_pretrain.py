@@ -10,7 +10,7 @@ import pytest
 import torch
 import yaml
 from small_backpacks import small_tokenizer
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 import modeling_sensia  # noqa: F401 - the Auto classes know Backpacks by it
 
@@ -44,6 +44,12 @@ def test_a_trunk_of_its_own_has_the_sizes_that_are_set(tmp_path):
     sizes = {"hidden_size": 16, "num_layers": 1, "num_heads": 2, "vocabulary_size": 300}
     config = AutoModelForCausalLM.from_pretrained(pretrain(tmp_path, **sizes)).config
     assert (config.hidden_size, config.trunk_config.num_hidden_layers, config.vocab_size) == (16, 1, 300)
+
+
+def test_without_senses_the_trunk_alone_is_pretrained(tmp_path):
+    sizes = {"hidden_size": 16, "num_layers": 1, "num_heads": 2, "vocabulary_size": 300, "num_senses": 0}
+    model = AutoModelForCausalLM.from_pretrained(pretrain(tmp_path, **sizes))
+    assert type(model) is GPT2LMHeadModel and model.config.n_embd == 16
 
 
 def test_a_pretrained_trunk_keeps_its_tokenizer_and_is_trained_on(tmp_path):

@@ -16,8 +16,9 @@ def result(kind, seed=0):
     names = ("context_recall@1", "sense_recall@1", "entropy_source", "entropy_target")
     curve = [{"step": step, **{f"eval_NTREX_{name}": step / 9 for name in names}} for step in (0, 3, 6)]
     phases = [{"name": "align", "first_step": 1}, {"name": "polish", "first_step": 4}]
-    training = {"seconds": 120.0, "phases": phases}
-    return {"kind": kind, "language": "id", "seed": seed, "scores": scores, "curve": curve, "training": training}
+    training = {"seconds": 120.0, "phases": phases, "steps": 300, "pairs_per_step": 32}
+    run = {"kind": kind, "language": "id", "seed": seed, "settings": {}}
+    return {**run, "scores": scores, "curve": curve, "training": training}
 
 
 CLAIM = SimpleNamespace(
@@ -27,7 +28,19 @@ CLAIM = SimpleNamespace(
 
 def test_the_page_tells_claims_with_verdict_and_reason():
     page = claims_page([CLAIM], [])
-    assert "| 1 | It rises | above 0.9 | to 0.5 | **holds** |" in page and "1. Because." in page
+    assert "| 1 | It rises | above 0.9 | to 0.5 | **holds** |  | 0.0 |" in page and "1. Because." in page
+
+
+def test_a_claim_names_its_runs_and_their_hours():
+    claim = SimpleNamespace(**{**vars(CLAIM), "runs": ("sensia", "lm-only")})
+    runs = [result(kind, seed) for kind in ("sensia", "lm-only", "scratch") for seed in range(6)]
+    assert "| `sensia lm-only` | 0.4 |" in claims_page([claim], runs)
+
+
+def test_what_a_dense_model_does_not_have_is_left_open():
+    dense = result("dense-mean")
+    dense["scores"]["ntrex"] = {"metrics": {"context_recall@1": 0.5, "bits_per_byte": 2.75}}
+    assert "| dense-mean | id, 0 | 0.500 | - | 2.750 |" in claims_page([CLAIM], [dense])
 
 
 def test_the_page_has_a_line_for_each_run():
@@ -37,7 +50,13 @@ def test_the_page_has_a_line_for_each_run():
 
 
 @pytest.mark.parametrize(
-    ("kinds", "plots"), [((), []), (("lm-only",), ["trade_off"]), (("sensia",), ["curves", "trade_off"])]
+    ("kinds", "plots"),
+    [
+        ((), []),
+        (("lm-only",), ["trade_off"]),
+        (("sensia",), ["curves", "trade_off"]),
+        (("scratch", "data-20"), ["data", "trade_off"]),
+    ],
 )
 def test_plots_are_drawn_of_what_is_there_and_shown(tmp_path, kinds, plots):
     write_claims_report([CLAIM], [result(kind) for kind in kinds], tmp_path)

@@ -124,3 +124,12 @@ def test_shared_rows_fit_the_positions_of_the_model(tokenizer):
         for most in (None, 14)
     ]
     assert shapes == [(3, 15), (5, 10)]
+
+
+@pytest.mark.parametrize("share_rows", [False, True])
+def test_without_sources_every_row_is_text(tokenizer, share_rows):
+    pairs = [{**pair, "row": row, "dataset": 2} for row, pair in enumerate(PAIRS)]
+    batch = ParallelCollator(tokenizer, share_rows=share_rows, targets_only=True)(pairs)
+    texts = ParallelCollator(tokenizer, share_rows=share_rows)([{**pair, "source_ids": []} for pair in PAIRS])
+    assert batch["num_pairs"] == 0 and batch["row_numbers"].tolist() == [[2, 0], [2, 1]]
+    assert all(torch.equal(batch[name], texts[name]) for name in ("input_ids", "labels"))

@@ -3,7 +3,7 @@ import json
 import pytest
 import yaml
 
-from trainers.reproduction import Run, read_plan, read_results
+from trainers.reproduction import Base, Run, read_plan, read_results
 
 
 @pytest.fixture
@@ -12,6 +12,7 @@ def plan(tmp_path):
         plan = {
             "common": {"train_data": "en-{target}.jsonl", "max_steps": 3},
             "suite": {"ntrex": {"kind": "bitext"}},
+            "bases": {"small": {"config": "small.yaml", "settings": {"num_senses": 4}}},
             "runs": {"a": {"languages": ["id", "tr"], "seeds": [0, 1]}, "b": {"settings": {"max_steps": 5}}},
         }
         path = tmp_path / "plan.yaml"
@@ -35,11 +36,19 @@ def test_runs_can_be_chosen_by_name(plan):
     assert [run.name for run in read_plan(plan(), ["b"])] == ["b-id-0"]
 
 
+def test_a_run_may_begin_from_a_model_of_the_plan_and_have_tasks_of_its_own(plan):
+    (run,) = read_plan(plan(runs={"c": {"base": "small", "suite": {"more": {"kind": "bitext"}}}}))
+    assert run.base == Base("small", "small.yaml", {"num_senses": 4})
+    assert set(run.suite) == {"ntrex", "more"} and not run.is_dense
+
+
 @pytest.mark.parametrize(
     ("changes", "only", "message"),
     [
-        ({"runs": {"a": {"setings": {}}}}, None, "run a has languages, seeds, settings, not 'setings'"),
-        ({"more": 1}, None, "must hold common, suite, runs"),
+        ({"runs": {"a": {"setings": {}}}}, None, "run a has languages, seeds, base, settings, suite, not 'setings'"),
+        ({"runs": {"a": {"base": "large"}}}, None, "run a has no base 'large' to begin from, only small"),
+        ({"bases": {"small": {"steps": 3}}}, None, "base small has config, settings, not 'steps'"),
+        ({"more": 1}, None, "must hold common, suite, bases, runs"),
         ({}, ["c"], "has no run 'c', only a, b"),
     ],
 )

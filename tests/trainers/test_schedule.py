@@ -254,3 +254,16 @@ def test_a_phase_that_is_no_mapping_is_refused():
 def test_a_share_written_with_ten_digits_ends_on_the_step_that_it_means():
     third = PhaseSchedule(align_share=0.3333333333, joint_share=0.3333333333)
     assert [third.at(step, 3).phase for step in range(4)] == ["align", "align", "polish", "polish"]
+
+
+@pytest.mark.parametrize(
+    ("phases", "contrasts"),
+    [
+        ([Phase("lm", 1.0, (0, 0, 1))], False),
+        ([Phase("lm", 0.5, (0, 0, 1)), Phase("both", 0.5, (0, 0.1, 1))], True),
+        ([Phase("rising", 1.0, (0, 0, 1), (0.1, 0, 1))], True),
+    ],
+)
+def test_a_curriculum_contrasts_where_any_phase_ever_weighs_it(phases, contrasts):
+    assert PhaseSchedule(name="custom", phases=tuple(phases)).contrasts == contrasts
+    assert PhaseSchedule().contrasts

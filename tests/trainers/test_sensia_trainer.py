@@ -283,3 +283,22 @@ def test_seconds_of_a_resumed_run_include_those_before(make_trainer, make_model)
     again = make_trainer(make_model(), **settings)
     again.train(resume_from_checkpoint=str(checkpoint))
     assert 1000 < max(logged(again, "seconds")) < 1060
+
+
+def test_without_contrast_the_sources_are_left_out_and_the_weights_are_the_same(make_trainer, make_model, tokenizer):
+    lm_only = {"schedule": "custom", "phases": [{"name": "lm", "share": 1, "weights": [0, 0, 1]}]}
+    models = [make_model(), make_model()]
+    trainers = [make_trainer(model, **lm_only, polish_freeze="none") for model in models]
+    assert all(batch["num_pairs"] == 0 for batch in batches_of(trainers[0]))
+    trainers[1].data_collator = ParallelCollator(tokenizer)
+    for trainer in trainers:
+        trainer.train()
+    assert "loss_ctx" not in trainers[0].state.log_history[0] and "loss_ctx" in trainers[1].state.log_history[0]
+    for ours, theirs in zip(*(model.parameters() for model in models), strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-3)
+
+
+def test_a_contrastive_batch_without_contrast_is_refused(make_trainer):
+    lm_only = {"schedule": "custom", "phases": [{"name": "lm", "share": 1, "weights": [0, 0, 1]}]}
+    with pytest.raises(ValueError, match="means nothing where no phase weighs"):
+        make_trainer(**lm_only, contrastive_batch_size=8)

@@ -1,0 +1,55 @@
+"""Aligns a dense model, such as a GPT-2, in the way that SENSIA aligns senses: the baseline that it is compared with.
+
+    accelerate launch examples/align_dense.py --config my.yaml --model gpt2 --representation mean
+
+The settings are those of examples/adapt.py. InfoNCE aligns the hidden states of the last and of the middle layer, at
+the last token or as their mean, with the weights that context and sense vectors have; the language model loss is the
+same. An interrupted run goes on when the same command is given again. The model, its tokenizer and results.json end up
+in `output_dir`/final; examples/score.py measures it.
+"""
+
+import json
+import os
+import sys
+
+from accelerate.state import PartialState
+from transformers import set_seed
+
+from model_cards.files import write_whole
+from trainers import SensiaConfig, SensiaTrainer, parse_arguments
+from trainers.adaptation import AdaptArguments, load_base
+from trainers.arguments import end_with_the_message
+from trainers.checkpoints import find_checkpoint
+from trainers.results import describe_run
+from trainers.training_data import load_train_pairs
+
+
+def main():
+    args, config = parse_arguments(AdaptArguments, SensiaConfig, description=__doc__)
+    set_seed(config.seed)
+    checkpoint = find_checkpoint(config, args)
+    model, tokenizer = load_base(
+        args.model,
+        tokenizer_name=args.tokenizer,
+        attn_implementation=args.attn_implementation,
+        dropout=args.dropout,
+        from_scratch=args.from_scratch,
+        dense=True,
+    )
+    with PartialState().main_process_first():
+        positions = min(args.max_length, model.config.max_position_embeddings)
+        train = load_train_pairs(args, tokenizer, positions, config.seed)
+    trainer = SensiaTrainer(
+        model, config, train_dataset=train.pairs, train_texts=train.texts, processing_class=tokenizer
+    )
+    trainer.train(resume_from_checkpoint=checkpoint)
+    trainer.save_model(str(trainer.final_folder), _internal_call=True)
+    if trainer.is_world_process_zero():
+        results = describe_run(args, config, trainer, train, [], {}, {}, [], os.path.basename(sys.argv[0]))
+        write_whole(trainer.final_folder / "results.json", (json.dumps(results, indent=1) + "\n").encode())
+        print(f"The model is in {os.path.relpath(trainer.final_folder)}; examples/score.py measures it.")
+
+
+if __name__ == "__main__":
+    with end_with_the_message("align_dense.py"):
+        main()

@@ -1,0 +1,102 @@
+import pytest
+import torch
+from torch.nn import functional as F
+from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+
+from trainers import ParallelCollator
+from trainers.representations import encode_dense
+
+SIZES = {"vocab_size": 400, "bos_token_id": 0, "eos_token_id": 0}
+
+
+def dense_model(family="gpt2", attention="eager"):
+    torch.manual_seed(0)
+    if family == "gpt2":
+        config = GPT2Config(n_positions=64, n_embd=32, n_layer=4, n_head=4, **SIZES)
+        for name in ("resid_pdrop", "embd_pdrop", "attn_pdrop"):
+            setattr(config, name, 0.0)
+        model = GPT2LMHeadModel(config)
+    else:
+        model = LlamaForCausalLM(
+            LlamaConfig(hidden_size=32, intermediate_size=64, num_hidden_layers=4, num_attention_heads=4, **SIZES)
+        )
+    model.set_attn_implementation(attention)
+    return model.double()
+
+
+def one_by_one(model, sentences, pooling):
+    """Unit vectors of the last and the middle layer, each sentence encoded alone."""
+    layers = []
+    for layer in (-1, 2):
+        states = [
+            model(torch.tensor([ids]), output_hidden_states=True).hidden_states[layer][0] for ids in sentences
+        ]  # [L, D] each
+        pooled = torch.stack([each[-1] if pooling == "last_token" else each.mean(0) for each in states])
+        layers.append(F.normalize(pooled, dim=-1))
+    return layers
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+@pytest.mark.parametrize("pooling", ["last_token", "mean"])
+def test_vectors_are_those_of_each_sentence_alone(pairs, tokenizer, family, attention, pooling):
+    model = dense_model(family, attention)
+    chosen = list(pairs.select(range(6)))
+    batch = ParallelCollator(tokenizer, share_rows=True)(chosen)
+    assert batch["input_ids"].shape[0] < 12  # sentences do share rows
+    encoded = encode_dense(model, model.get_output_embeddings(), batch, pooling)
+    sentences = [pair["source_ids"] for pair in chosen] + [pair["target_ids"] for pair in chosen]
+    last, middle = one_by_one(model, sentences, pooling)
+    torch.testing.assert_close(encoded["context_vectors"], last)
+    torch.testing.assert_close(encoded["sense_vectors"], middle)
+
+
+def test_losses_and_their_gradient_are_those_of_the_targets_one_by_one(pairs, tokenizer):
+    model = dense_model()
+    chosen = list(pairs.select(range(5)))
+    batch = ParallelCollator(tokenizer, share_rows=True)(chosen)
+    encoded = encode_dense(model, model.get_output_embeddings(), batch, "mean", label_smoothing=0.1)
+    encoded["loss"].backward()
+    found = [parameter.grad.clone() for parameter in model.parameters()]
+    model.zero_grad()
+    logits = torch.cat([model(torch.tensor([pair["target_ids"]])).logits[0, :-1] for pair in chosen])
+    labels = torch.cat([torch.tensor(pair["target_ids"][1:]) for pair in chosen])
+    expected = F.cross_entropy(logits, labels, label_smoothing=0.1)
+    expected.backward()
+    torch.testing.assert_close(encoded["loss"], expected)
+    torch.testing.assert_close(encoded["plain_loss"], F.cross_entropy(logits, labels))
+    for gradient, parameter in zip(found, model.parameters(), strict=True):
+        torch.testing.assert_close(gradient, parameter.grad, atol=1e-9, rtol=1e-6)
+
+
+def test_a_head_that_is_not_whole_is_refused(pairs, tokenizer):
+    model = dense_model()
+    batch = ParallelCollator(tokenizer, share_rows=True)(list(pairs.select(range(2))))
+    with pytest.raises(ValueError, match="linear head"):
+        encode_dense(model, torch.nn.Linear(32, 400), batch, "mean")
+
+
+@pytest.mark.parametrize("representation", ["last_token", "mean"])
+def test_the_trainer_aligns_a_dense_model(make_trainer, representation):
+    trainer = make_trainer(
+        dense_model().float(), representation=representation, polish_freeze="none", max_steps=40, learning_rate=3e-3
+    )
+    trainer.train()
+    losses = [entry["loss_ctx"] + entry["loss_sns"] for entry in trainer.state.log_history if "loss_ctx" in entry]
+    assert sum(losses[-4:]) < 0.7 * sum(losses[:4])
+    assert "entropy_source" not in trainer.state.log_history[0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"representation": "first"}, "must be one of senses, last_token, mean"),
+        ({"representation": "mean"}, "`polish_freeze` must be none, got sense_network"),
+        ({"representation": "mean", "polish_freeze": "none", "share_rows": False}, "`share_rows` must be True"),
+        ({"representation": "mean", "polish_freeze": "none", "eval_strategy": "steps"}, "set `eval_strategy` to no"),
+        ({"representation": "mean", "polish_freeze": "none"}, "does not fit a model of type backpack"),
+    ],
+)
+def test_settings_that_do_not_belong_together_are_refused(make_trainer, pairs, settings, message):
+    with pytest.raises(ValueError, match=message):
+        make_trainer(evaluate=pairs if "eval_strategy" in settings else None, **settings)

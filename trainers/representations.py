@@ -1,0 +1,100 @@
+"""What of a dense model is aligned, to compare a Backpack's senses with.
+
+Shapes: R rows, L positions, N sentences, D the hidden size.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from modeling_sensia.cached_positions import additive_mask
+from modeling_sensia.lm_loss import language_model_losses_of_states
+from modeling_sensia.shared_rows import Sentences
+
+#: A Backpack's context and sense vectors; a dense model's hidden states at the last token, or their mean.
+REPRESENTATIONS = ("senses", "last_token", "mean")
+
+
+def encode_dense(
+    model: nn.Module,
+    head: nn.Module,
+    batch: Mapping[str, Any],
+    pooling: str,
+    *,
+    label_smoothing: float = 0.0,
+    num_items_in_batch: Tensor | int | None = None,
+) -> dict[str, Tensor]:
+    """
+    What [`BackpackForCausalLM`] gives the trainer, of a dense causal language model: the last layer's sentence vectors
+    in the place of the context vectors, the middle layer's in that of the sense vectors, and the losses.
+
+    Args:
+        model (`nn.Module`): a decoder of transformers that takes `position_ids`, wrapped or not.
+        head (`nn.Module`): its language model head, a linear layer without bias.
+        batch (`Mapping`): of [`ParallelCollator`] with shared rows.
+        pooling (`str`): `"last_token"` or `"mean"`.
+        label_smoothing (`float`, *optional*, defaults to 0): share of each target spread over the vocabulary.
+        num_items_in_batch (`int`, *optional*): divisor of the loss; defaults to the number of predicted tokens.
+
+    Returns:
+        `dict`: `context_vectors` and `sense_vectors` [N, D], of unit length and float32 at least; with `labels` in the
+        batch, `loss` and `plain_loss`, scalars in nats.
+
+    Raises:
+        ValueError: if the head's weight is sharded.
+    """
+    if not isinstance(head, nn.Linear) or type(head.weight) is not nn.Parameter or head.bias is not None:
+        raise ValueError("Dense alignment needs a linear head whose weight is whole: train without sharding.")
+    sentences = Sentences(batch["sentence_ids"], batch["sentence_ends"])
+    mask = sentences.attention_mask()  # [R, 1, L, L]
+    if model_config(model)._attn_implementation == "eager":
+        mask = additive_mask(mask, head.weight.dtype)
+    outputs = model(
+        input_ids=batch["input_ids"],
+        attention_mask=mask,
+        position_ids=sentences.position_ids(),
+        output_hidden_states=True,
+        use_cache=False,
+        logits_to_keep=1,  # the head runs below, where something is predicted
+    )
+    last, middle = outputs.hidden_states[-1], outputs.hidden_states[len(outputs.hidden_states) // 2]  # [R, L, D]
+    encoded = {
+        "context_vectors": pool_states(last, sentences, pooling),
+        "sense_vectors": pool_states(middle, sentences, pooling),
+    }
+    if "labels" in batch:
+        targets = F.pad(batch["labels"][:, 1:], (0, 1), value=-100).flatten()  # [R L]
+        predicted = (targets != -100).nonzero().squeeze(-1)  # [n]
+        encoded["loss"], encoded["plain_loss"] = language_model_losses_of_states(
+            last.flatten(0, 1)[predicted], head.weight, targets[predicted], label_smoothing, num_items_in_batch
+        )
+    return encoded
+
+
+def model_config(model: nn.Module) -> Any:
+    """The configuration of a model, which may be wrapped as DDP does."""
+    return getattr(model, "module", model).config
+
+
+def pool_states(states: Tensor, sentences: Sentences, pooling: str) -> Tensor:
+    """
+    A unit vector of each sentence.
+
+    Args:
+        states (`torch.Tensor` [R, L, D]): hidden states.
+        sentences ([`Sentences`]): N sentences in these rows.
+        pooling (`str`): `"last_token"` or `"mean"`.
+
+    Returns:
+        `torch.Tensor` [N, D], float32 at least.
+    """
+    precise = torch.promote_types(states.dtype, torch.float32)
+    if pooling == "last_token":
+        return F.normalize(states.flatten(0, 1)[sentences.ends].to(precise), dim=-1)
+    real = sentences.ids >= 0  # [R, L]
+    sums = states.new_zeros(len(sentences.ends), states.shape[-1], dtype=precise)
+    # A sum points where the mean does.
+    return F.normalize(sums.index_add(0, sentences.ids[real], states[real].to(precise)), dim=-1)
