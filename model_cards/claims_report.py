@@ -79,11 +79,12 @@ def claims_page(claims: Sequence[Any], results: Sequence[Result], scale: str = "
         "## Runs",
         "",
         "Recall and bits per byte are of the NTREX pairs, `in-domain` is bits per byte of held-out pairs of the "
-        "training sources, `min` the minutes of training. A run by itself: "
+        "training sources, `LM share` the weight of the language model loss averaged over the learning rate, `min` "
+        "the minutes of training. A run by itself: "
         "`python examples/reproduce.py --data DIR --only NAME`.",
         "",
-        "| run | language, seed | " + " | ".join(heading for heading, *_ in _COLUMNS) + " | min |",
-        "|---|---|" + "---:|" * (len(_COLUMNS) + 1),
+        "| run | language, seed | " + " | ".join(heading for heading, *_ in _COLUMNS) + " | LM share | min |",
+        "|---|---|" + "---:|" * (len(_COLUMNS) + 2),
         *(_row(each) for each in results),
         "",
     ]
@@ -107,7 +108,8 @@ def _row(result: Result) -> str:
     values = [result["scores"][task]["metrics"].get(metric) for _, task, metric in _COLUMNS]
     cells = " | ".join("-" if value is None else f"{value:.3f}" for value in values)
     minutes = result["training"]["seconds"] / 60
-    return f"| {result['kind']} | {result['language']}, {result['seed']} | {cells} | {minutes:.0f} |"
+    share = f"{result['language_model_share']:.2f}"
+    return f"| {result['kind']} | {result['language']}, {result['seed']} | {cells} | {share} | {minutes:.0f} |"
 
 
 def draw_curves(results: Iterable[Result]) -> Figure:

@@ -144,6 +144,7 @@ def distill(run: Run, folder: Path, base_folder: Path | None = None) -> dict[str
         "settings": run.settings,
         "base": None if run.base is None or base_folder is None else _describe_base(run.base, base_folder),
         "training": {name: training[name] for name in _KEPT_OF_TRAINING},
+        "language_model_share": language_model_share(training["history"]),
         "data": [
             {name: each[name] for name in ("name", "role", "sha256", "rows_kept", "dropped")}
             for each in results["datasets"]
@@ -162,6 +163,18 @@ def distill(run: Run, folder: Path, base_folder: Path | None = None) -> dict[str
         "versions": results["versions"],
         "date": results["date"],
     }
+
+
+def language_model_share(history: Iterable[Mapping[str, Any]]) -> float:
+    """
+    How much of a run's learning went to writing: the weight of the language model loss, averaged over steps, each as
+    much as its learning rate. A schedule of the rate counts early steps more than late ones, where the weight is high.
+
+    Args:
+        history (`Iterable` of `Mapping`): logs with `learning_rate` and `weight_lm`.
+    """
+    steps = [(each["learning_rate"], each["weight_lm"]) for each in history]
+    return round(sum(rate * weight for rate, weight in steps) / sum(rate for rate, _ in steps), 4)
 
 
 def _describe_base(base: Base, folder: Path) -> dict[str, Any]:

@@ -121,3 +121,9 @@ def test_runs_that_only_the_figures_tell_of_are_not_needed(folder):
 def test_little_data_is_told_with_its_interval(folder):
     claim = judge([result("sensia", 0.5, 2.7), result("data-20", 0.48, 2.8)], folder)[4]
     assert claim.verdict == HOLDS and "(0.460 to 0.500)" in claim.ours
+
+
+def test_seeds_that_differ_more_than_the_phases_decide_nothing(folder):
+    results = [result(kind, 0.5, 2.7) for kind in ("sensia", "no-polish")] + [result("no-align", 0.44, 2.7)]
+    results += [result("sensia", 0.5, 2.7, seed=1), result("no-joint", 0.4, 2.7), result("no-joint", 0.5, 2.7, seed=1)]
+    assert verdict(4, results, folder) == UNTOLD

@@ -17,7 +17,7 @@ def result(kind, seed=0):
     curve = [{"step": step, **{f"eval_NTREX_{name}": step / 9 for name in names}} for step in (0, 3, 6)]
     phases = [{"name": "align", "first_step": 1}, {"name": "polish", "first_step": 4}]
     training = {"seconds": 120.0, "phases": phases, "steps": 300, "pairs_per_step": 32}
-    run = {"kind": kind, "language": "id", "seed": seed, "settings": {}}
+    run = {"kind": kind, "language": "id", "seed": seed, "settings": {}, "language_model_share": 0.25}
     return {**run, "scores": scores, "curve": curve, "training": training}
 
 
@@ -45,7 +45,7 @@ def test_what_a_dense_model_does_not_have_is_left_open():
 
 def test_the_page_has_a_line_for_each_run():
     page = claims_page([CLAIM], [result("sensia"), result("lm-only", 2)])
-    assert "| lm-only | id, 2 | 0.500 | 0.250 | 2.750 | 2.750 | 0.125 | 0.375 | 2 |" in page
+    assert "| lm-only | id, 2 | 0.500 | 0.250 | 2.750 | 2.750 | 0.125 | 0.375 | 0.25 | 2 |" in page
     assert "2 runs, 0.1 hours" in page
 
 

@@ -3,7 +3,7 @@ import json
 import pytest
 import yaml
 
-from trainers.reproduction import Base, Run, read_plan, read_results
+from trainers.reproduction import Base, Run, language_model_share, read_plan, read_results
 
 
 @pytest.fixture
@@ -66,3 +66,8 @@ def test_results_are_read_in_the_order_of_their_names(tmp_path):
     for name in ("b", "a"):
         (tmp_path / f"{name}.json").write_text(json.dumps({"kind": name}), encoding="utf-8")
     assert [each["kind"] for each in read_results(tmp_path)] == ["a", "b"]
+
+
+def test_the_language_models_share_counts_steps_by_their_learning_rate():
+    history = [{"learning_rate": 3e-4, "weight_lm": 0.1}, {"learning_rate": 1e-4, "weight_lm": 0.7}]
+    assert language_model_share(history) == 0.25
