@@ -146,7 +146,7 @@ def judge(results: Iterable[Result], folder: Path) -> list[Claim]:
             ours, verdict, why = judged(found)
         except MissingRunsError as error:
             ours, verdict, why = "", MISSING, f"Runs that are missing: {error}."
-        told_of = tuple(kind for kind in others if found.languages(kind))
+        told_of = tuple(kind for kind in others if found.languages(kind) and kind not in runs)
         claims.append(Claim(number, statement, paper, ours, verdict, why, (*runs, *told_of)))
     return claims
 
