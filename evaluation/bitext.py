@@ -13,7 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from corpora.batching import pad_rows
 
 from .intervals import bootstrap_mean
-from .perplexity import perplexity, perplexity_from_sums
+from .perplexity import measure_perplexity, perplexity_from_sums
 from .retrieval import metrics_of_ranks, retrieval_ranks, retrieval_recall
 from .sentence_vectors import sentence_vectors
 
@@ -169,8 +169,8 @@ def measure_bitext(
 
     Returns:
         `dict`: `metrics`, with `perplexity` and `bits_per_byte` of the target side as [`perplexity`] defines them, and
-        those of [`retrieval_metrics`] for each kind of vector, as in `mean_mrr`; `intervals` of `{kind}_recall@1` and
-        `{kind}_margin_recall@1`, 95 % bootstrap over the pairs; `chance` of the same.
+        those of [`retrieval_metrics`] for each kind of vector, as in `mean_mrr`; `intervals` of the former, of
+        `{kind}_recall@1` and of `{kind}_margin_recall@1`, 95 % bootstrap over the pairs; `chance` of the recalls.
 
     Raises:
         ValueError: if there is no pair, or a sentence without translation.
@@ -179,12 +179,12 @@ def measure_bitext(
         raise ValueError(f"Every sentence needs its translation, got {len(sources)} and {len(targets)} sentences.")
     left = sentence_vectors(model, tokenizer, sources, progress=progress, **options)
     right = sentence_vectors(model, tokenizer, targets, progress=progress, **options)
-    fluency = perplexity(model, tokenizer, targets, progress=progress)
-    metrics = {name: fluency[name] for name in ("perplexity", "bits_per_byte")}
-    intervals = {}
+    fluency = measure_perplexity(model, tokenizer, targets, progress=progress)
+    metrics, intervals, chance = fluency["metrics"], fluency["intervals"], {}
     for kind, vectors in left.items():
         ranks = retrieval_ranks(vectors, right[kind])
         metrics |= {f"{kind}_{name}": value for name, value in metrics_of_ranks(ranks).items()}
         for name, places in (("recall@1", ranks["cosine"]), ("margin_recall@1", ranks["margin"])):
             intervals[f"{kind}_{name}"] = bootstrap_mean((torch.stack(places) == 1).double().mean(0).tolist())
-    return {"metrics": metrics, "intervals": intervals, "chance": dict.fromkeys(intervals, 1 / len(sources))}
+            chance[f"{kind}_{name}"] = 1 / len(sources)
+    return {"metrics": metrics, "intervals": intervals, "chance": chance}

@@ -36,6 +36,38 @@ def bootstrap_mean(values: Sequence[float], *, resamples: int = 2000, seed: int 
     return [float(end) for end in found.confidence_interval]
 
 
+def bootstrap_ratio(
+    above: Sequence[float], below: Sequence[float], *, resamples: int = 2000, seed: int = 0
+) -> list[float]:
+    """
+    Interval of a ratio of sums, as of nats and bytes, from resampling the items; see [`bootstrap_mean`].
+
+    Args:
+        above (`Sequence[float]`): what each item adds to the numerator.
+        below (`Sequence[float]`): what it adds to the denominator, above 0; as many.
+        resamples (`int`, *optional*, defaults to 2000): resamples drawn.
+        seed (`int`, *optional*, defaults to 0): of the resampling.
+
+    Returns:
+        `list[float]`: lower and upper end.
+    """
+    pairs = np.asarray(above, dtype=np.float64), np.asarray(below, dtype=np.float64)
+    if len(pairs[0]) == 1:
+        return [float(pairs[0][0] / pairs[1][0])] * 2
+    found = stats.bootstrap(
+        pairs,
+        lambda top, bottom, axis: top.sum(axis=axis) / bottom.sum(axis=axis),
+        n_resamples=resamples,
+        confidence_level=CONFIDENCE,
+        method="percentile",
+        paired=True,
+        vectorized=True,
+        batch=200,
+        rng=seed,
+    )
+    return [float(end) for end in found.confidence_interval]
+
+
 def bootstrap_spearman(
     first: Sequence[float], second: Sequence[float], *, resamples: int = 1000, seed: int = 0
 ) -> list[float]:

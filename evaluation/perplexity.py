@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch.nn import functional as F
@@ -9,6 +10,11 @@ from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from corpora.batching import pad_rows
+
+from .intervals import bootstrap_ratio
+
+# exp overflows beyond this; an untrained model on one odd text must not end an evaluation.
+_MOST_NATS = 700.0
 
 
 def perplexity(
@@ -39,10 +45,45 @@ def perplexity(
     Raises:
         ValueError: if there is no token to predict or the tokenizer has no end-of-text token.
     """
-    if isinstance(texts, str):
-        raise ValueError("`texts` must be a list of texts, got one string.")
     nll, tokens = negative_log_likelihood(model, tokenizer, texts, tokens_per_batch, progress)
-    return perplexity_from_sums(nll, tokens, sum(len(text.encode("utf-8")) for text in texts))
+    return perplexity_from_sums(nll.sum().item(), int(tokens.sum()), sum(map(_bytes, texts)))
+
+
+def measure_perplexity(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], *, progress: bool = False
+) -> dict[str, Any]:
+    """
+    Perplexity and bits per byte over texts, and how much other texts of the kind would move them.
+
+    Args:
+        model, tokenizer, texts, progress: as in [`perplexity`].
+
+    Returns:
+        `dict`: `metrics` and `intervals` (95 % bootstrap over the texts), each with `perplexity` and `bits_per_byte`,
+        and `tokens`.
+
+    Raises:
+        ValueError: as [`perplexity`].
+    """
+    nll, tokens = negative_log_likelihood(model, tokenizer, texts, progress=progress)
+    sizes = [_bytes(text) for text in texts]
+    metrics = perplexity_from_sums(nll.sum().item(), int(tokens.sum()), sum(sizes))
+    read = tokens > 0  # a resample of empty texts alone would have no perplexity
+    per_token, per_byte = (
+        bootstrap_ratio(nll[read].tolist(), below[read].tolist()) for below in (tokens, torch.tensor(sizes))
+    )
+    return {
+        "metrics": {name: metrics[name] for name in ("perplexity", "bits_per_byte")},
+        "intervals": {
+            "perplexity": [math.exp(min(end, _MOST_NATS)) for end in per_token],
+            "bits_per_byte": [end / math.log(2) for end in per_byte],
+        },
+        "tokens": metrics["tokens"],
+    }
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode("utf-8"))
 
 
 def perplexity_from_sums(nll: float, tokens: int, size: int) -> dict[str, float]:
@@ -59,9 +100,8 @@ def perplexity_from_sums(nll: float, tokens: int, size: int) -> dict[str, float]
     """
     if tokens == 0 or size == 0:
         raise ValueError("Perplexity needs at least one token; every text was empty.")
-    # exp overflows beyond this; an untrained model on one odd text must not end an evaluation.
     return {
-        "perplexity": math.exp(min(nll / tokens, 700.0)),
+        "perplexity": math.exp(min(nll / tokens, _MOST_NATS)),
         "bits_per_byte": nll / math.log(2) / size,
         "tokens": tokens,
     }
@@ -74,47 +114,58 @@ def negative_log_likelihood(
     texts: Sequence[str],
     tokens_per_batch: int = 4096,
     progress: bool = False,
-) -> tuple[float, int]:
+) -> tuple[torch.Tensor, torch.Tensor]:
     """
-    The summed negative log-likelihood of texts, as [`perplexity`] defines it.
+    The negative log-likelihood of each text, summed over its tokens, as [`perplexity`] defines it.
 
     Returns:
-        `tuple`: the sum in nats, and the number of tokens predicted.
+        `tuple`: for N texts the sums in nats, [N] in float64, and the numbers of predicted tokens, [N]; zeros for an
+        empty text.
     """
+    if isinstance(texts, str):
+        raise ValueError("`texts` must be a list of texts, got one string.")
     if tokenizer.eos_token_id is None:
         raise ValueError("The tokenizer has no end-of-text token, which is the context of a text's first token.")
     windows = _windows(tokenizer, texts, model.config.max_position_embeddings)
     was_training = model.training
     model.eval()
-    total, count = torch.zeros((), dtype=torch.float64), 0
+    totals, counts = torch.zeros(len(texts), dtype=torch.float64), torch.zeros(len(texts), dtype=torch.long)
     with tqdm(total=len(windows), desc="Perplexity", unit="text", disable=not progress) as bar:
         for batch in _batches(windows, tokens_per_batch):
-            total += _batch_nll(model, batch).double().cpu()
-            count += sum(len(window) - 1 for window in batch)
+            owners = torch.tensor([text for text, _ in batch])
+            rows = [ids for _, ids in batch]
+            totals.index_add_(0, owners, _row_nll(model, rows).double().cpu())
+            counts.index_add_(0, owners, torch.tensor([len(ids) - 1 for ids in rows]))
             bar.update(len(batch))
     model.train(was_training)
-    return total.item(), count
+    return totals, counts
 
 
-def _windows(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], positions: int) -> list[list[int]]:
-    """Runs of at most `positions` + 1 ids; the first id of each is context only. Longest first."""
+_Window = tuple[int, list[int]]  # a text's place and ids, of which the first is context only
+
+
+def _windows(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], positions: int) -> list[_Window]:
+    """Runs of at most `positions` + 1 ids, longest first."""
     windows = []
-    for ids in tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"] if texts else []:
-        ids = [tokenizer.eos_token_id, *ids]
-        windows += [ids[start : start + positions + 1] for start in range(0, len(ids) - 1, positions)]
-    return sorted(windows, key=len, reverse=True)
+    rows = tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"] if texts else []
+    for place, row in enumerate(rows):
+        ids = [tokenizer.eos_token_id, *row]
+        windows += [(place, ids[start : start + positions + 1]) for start in range(0, len(ids) - 1, positions)]
+    return sorted(windows, key=lambda window: len(window[1]), reverse=True)
 
 
-def _batches(windows: list[list[int]], tokens_per_batch: int) -> Iterator[list[list[int]]]:
+def _batches(windows: list[_Window], tokens_per_batch: int) -> Iterator[list[_Window]]:
     start = 0
     while start < len(windows):
-        rows = max(tokens_per_batch // len(windows[start]), 1)
+        rows = max(tokens_per_batch // len(windows[start][1]), 1)
         yield windows[start : start + rows]
         start += rows
 
 
-def _batch_nll(model: PreTrainedModel, windows: list[list[int]]) -> torch.Tensor:
-    ids, mask = (rows.to(model.device) for rows in pad_rows(windows, fill=0))  # [B, L + 1]
+def _row_nll(model: PreTrainedModel, rows: list[list[int]]) -> torch.Tensor:
+    """Nats of each row, [B]."""
+    ids, mask = (each.to(model.device) for each in pad_rows(rows, fill=0))  # [B, L + 1]
     logits = model(input_ids=ids[:, :-1], attention_mask=mask[:, :-1], use_cache=False).logits  # [B, L, V]
     targets = ids[:, 1:].masked_fill(mask[:, 1:] == 0, -100)  # [B, L]
-    return F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=-100, reduction="sum")
+    nll = F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=-100, reduction="none")
+    return nll.view_as(targets).sum(1)

@@ -12,7 +12,7 @@ from corpora.rows import describe_rows, read_rows
 from .bitext import measure_bitext
 from .choice_readers import CHOICE_FORMS, read_choices
 from .choices import measure_choices
-from .perplexity import perplexity
+from .perplexity import measure_perplexity
 from .topics import measure_topics
 from .word_pairs import read_lexicon
 from .word_similarity import measure_word_similarity, read_word_similarity
@@ -120,9 +120,7 @@ def _load_texts(source: str, settings: dict[str, Any]) -> Loaded:
     texts = _first(table["text"], settings["limit"])
 
     def measure(model, tokenizer, progress: bool) -> dict[str, Any]:
-        found = perplexity(model, tokenizer, texts, progress=progress)
-        metrics = {name: found[name] for name in ("perplexity", "bits_per_byte")}
-        return {"metrics": metrics, "intervals": {}, "chance": {}, "tokens": found["tokens"]}
+        return measure_perplexity(model, tokenizer, texts, progress=progress) | {"chance": {}}
 
     return Loaded(measure, [describe_rows(source, ({"text": text} for text in texts), split=settings["split"])])
 

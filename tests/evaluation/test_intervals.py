@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from evaluation.intervals import bootstrap_mean, bootstrap_spearman
+from evaluation.intervals import bootstrap_mean, bootstrap_ratio, bootstrap_spearman
 
 
 def test_the_interval_of_an_accuracy_is_about_that_of_the_binomial():
@@ -25,6 +25,17 @@ def test_the_interval_of_a_rank_correlation_is_the_percentiles_of_a_loop_of_resa
     drawn = [generator.integers(0, 60, 60) for _ in range(1500)]
     found = [stats.spearmanr(first[rows], second[rows]).statistic for rows in drawn]
     assert bootstrap_spearman(first, second) == pytest.approx(np.percentile(found, [2.5, 97.5]), abs=0.05)
+
+
+def test_the_interval_of_a_ratio_draws_both_sides_together():
+    generator = np.random.default_rng(3)
+    below = generator.integers(1, 40, 50).astype(float)
+    above = below * generator.normal(3, 0.5, 50)
+    drawn = [generator.integers(0, 50, 50) for _ in range(5000)]
+    found = [above[rows].sum() / below[rows].sum() for rows in drawn]
+    assert bootstrap_ratio(above, below, resamples=5000) == pytest.approx(np.percentile(found, [2.5, 97.5]), rel=0.02)
+    assert bootstrap_ratio([3.0], [2.0]) == [1.5, 1.5]
+    assert bootstrap_ratio([2.0, 4.0, 6.0], [1.0, 2.0, 3.0]) == [2.0, 2.0]
 
 
 def test_one_seed_gives_one_interval():

@@ -1,9 +1,11 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from evaluation import perplexity
+from evaluation.perplexity import measure_perplexity, negative_log_likelihood
 
 TEXTS = ["Simpan dokumen sebelum menutup jendela.", "Yes", "naïve café, 世界", ""]
 
@@ -41,6 +43,28 @@ def test_long_texts_go_in_windows_that_do_not_overlap(model, tokenizer):
     assert tokens > 4 * 48
     result = perplexity(model, tokenizer, texts)
     assert (result["tokens"], result["perplexity"]) == (tokens, pytest.approx(math.exp(nll / tokens), rel=1e-5))
+
+
+def test_every_text_has_its_own_sum(model, tokenizer):
+    texts = [" ".join(TEXTS) * 5, *TEXTS]  # one of several windows, one empty
+    nll, tokens = negative_log_likelihood(model, tokenizer, texts, tokens_per_batch=100)
+    alone = [naive_nll(model, tokenizer, [text], 48) for text in texts]
+    assert tokens.tolist() == [count for _, count in alone]
+    assert nll.tolist() == pytest.approx([nats for nats, _ in alone], rel=1e-5)
+
+
+def test_intervals_are_those_of_other_texts_of_the_kind(model, tokenizer, bitext):
+    texts = [*bitext["target"], ""]
+    found = measure_perplexity(model, tokenizer, texts)
+    assert found["metrics"] | {"tokens": found["tokens"]} == perplexity(model, tokenizer, texts)
+    nll, tokens = (each.numpy()[:-1] for each in negative_log_likelihood(model, tokenizer, texts))
+    sizes = np.array([len(text.encode()) for text in texts[:-1]])
+    drawn = np.random.default_rng(1).integers(0, len(sizes), (4000, len(sizes)))
+    per_byte = nll[drawn].sum(1) / np.log(2) / sizes[drawn].sum(1)
+    per_token = np.exp(nll[drawn].sum(1) / tokens[drawn].sum(1))
+    intervals = found["intervals"]
+    assert intervals["bits_per_byte"] == pytest.approx(np.percentile(per_byte, [2.5, 97.5]), rel=0.01)
+    assert intervals["perplexity"] == pytest.approx(np.percentile(per_token, [2.5, 97.5]), rel=0.02)
 
 
 def test_batches_do_not_change_the_result(model, tokenizer, bitext):
