@@ -9,6 +9,8 @@ _HOW = {
     "cosine": "The weights move by one half cosine over the whole run. There are no phases, and nothing was frozen.",
     "adaptive": "Each phase holds its weights. Align and joint end when the recall on held-out pairs stops rising, or "
     "when they reach a bound on their length.",
+    "fade": "The weights move by half a cosine through align, and by another to the language model loss alone. "
+    "Nothing was frozen.",
     "custom": "The phases are this run's own.",
 }
 

@@ -54,7 +54,8 @@ class SensiaConfig(TrainingArguments):
         metadata={
             "help": "Curriculum: phased (cosine ramps), stepwise (each phase holds its weights), cosine (one ramp "
             "from align_weights to polish_weights, without phases or freezing), adaptive (stepwise, but align and "
-            "joint end when held-out recall stops rising) or custom (see phases)."
+            "joint end when held-out recall stops rising), fade (a tenth to align, then towards the language model "
+            "loss alone; more fluent than phased at no less recall) or custom (see phases)."
         },
     )
     phases: list[dict[str, Any]] | str | None = field(

@@ -142,6 +142,22 @@ def test_cosine_is_one_curve_over_the_whole_run_that_freezes_nothing(step):
     assert (point.phase, point.freeze) == ("cosine", False)
 
 
+@pytest.mark.parametrize(
+    ("step", "phase", "vector"),
+    [
+        (0, "align", (0.45, 0.55, 0.02)),
+        (50, "align", (0.375, 0.425, 0.21)),
+        (100, "align", (0.3, 0.3, 0.4)),
+        (550, "fade", (0.15, 0.15, 0.7)),
+        (1000, "fade", (0, 0, 1)),
+    ],
+)
+def test_fade_aligns_for_a_tenth_and_ends_with_the_language_model_loss_alone(step, phase, vector):
+    point = PhaseSchedule(name="fade").at(step, 1000)
+    assert (point.phase, point.freeze) == (phase, False)
+    assert weights(point) == pytest.approx(normalized(vector))
+
+
 def test_temperatures_of_cosine_move_over_the_whole_run():
     schedule = PhaseSchedule(name="cosine", tau_sns=0.2, tau_sns_end=0.1)
     assert [schedule.at(step, 100).tau_sns for step in (0, 50, 100)] == pytest.approx([0.2, 0.15, 0.1])
@@ -202,6 +218,7 @@ def test_custom_phases_begin_where_the_decimal_shares_say(shares):
         (PhaseSchedule(), ()),
         (PhaseSchedule(align_share=0.0, joint_share=0.123), ()),
         (PhaseSchedule(name="cosine"), ()),
+        (PhaseSchedule(name="fade"), ()),
         (PhaseSchedule(name="adaptive"), ()),
         (PhaseSchedule(name="adaptive"), (7, 31)),
         (PhaseSchedule(name="custom", phases=(WARM, MAIN)), ()),
