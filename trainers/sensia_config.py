@@ -55,7 +55,7 @@ class SensiaConfig(TrainingArguments):
             "help": "Curriculum: phased (cosine ramps), stepwise (each phase holds its weights), cosine (one ramp "
             "from align_weights to polish_weights, without phases or freezing), adaptive (stepwise, but align and "
             "joint end when held-out recall stops rising), fade (a tenth to align, then towards the language model "
-            "loss alone; more fluent than phased at no less recall) or custom (see phases)."
+            "loss alone; more fluent than phased at about its recall) or custom (see phases)."
         },
     )
     phases: list[dict[str, Any]] | str | None = field(
