@@ -8,34 +8,14 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-HOLDS, WEAKLY, FAILS = "holds", "holds weakly", "does not hold"
-UNTOLD, MISSING = "can't be told at this scale", "not measured yet"
+from .curriculum_claims import better_curriculum, other_curricula
+from .run_results import METRICS, RECALLS, MissingRunsError, Results
+from .verdicts import FAILS, HOLDS, MISSING, SLACK, UNTOLD, WEAKLY, Judgement
 
-#: What a claim looks at, by the name that tables give it: task and metric of [`trainers.reproduction.distill`].
-METRICS = {
-    "context recall@1": ("ntrex", "context_recall@1"),
-    "sense recall@1": ("ntrex", "sense_recall@1"),
-    "bits per byte": ("ntrex", "bits_per_byte"),
-    "in-domain bits per byte": ("in-domain", "bits_per_byte"),
-    "lexicon precision@1": ("lexicon", "sense_precision@1"),
-    "topics, transfer": ("topics", "context_accuracy_transfer"),
-}
-_RECALLS = ("context recall@1", "sense recall@1")
-_VECTORS = ("context_recall@1", "sense_recall@1", "mean_recall@1")
 #: Runs that leave out or change one thing: of those from the embedded model, and of those from a shorter pretraining.
 _ABLATIONS = ("no-context-loss", "no-sense-loss", "one-way", "no-freezing", "tau-low", "tau-high")
 _SENSES = ("k1", "k4", "k16")
 _DENSE = ("dense-last", "dense-mean")
-#: Languages that a curriculum is chosen on, and those that it is then reported on.
-SEARCHED, REPORTED = ("tr", "sw"), ("id", "et")
-#: A recall that falls by no more than this from its peak holds; gaps below it are within what seeds do.
-_SLACK = 0.03
-#: Bits per byte that differ by no more than this share are within what seeds do.
-_SAME = 0.01
-#: Bits per byte that a better curriculum may cost, as a factor of those of the language model alone.
-_FLUENT = 1.01
-
-Result = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -62,76 +42,7 @@ class Claim:
     runs: tuple[str, ...]
 
 
-class MissingRunsError(LookupError):
-    """A claim looked at runs that are not there."""
-
-
-class Results:
-    """
-    Results of runs, found by kind and language.
-
-    Args:
-        results (`Iterable` of `Mapping`): of [`trainers.reproduction.read_results`].
-    """
-
-    def __init__(self, results: Iterable[Result]):
-        self._runs: dict[tuple[str, str], list[Result]] = {}
-        for each in results:
-            self._runs.setdefault((each["kind"], each["language"]), []).append(each)
-
-    def __call__(self, kind: str, language: str = "id") -> list[Result]:
-        return self._runs.get((kind, language), [])
-
-    def mean(self, kind: str, metric: str, language: str = "id") -> float:
-        """Mean over seeds of a metric of [`METRICS`]."""
-        return fmean(self.values(kind, metric, language))
-
-    def values(self, kind: str, metric: str, language: str = "id") -> list[float]:
-        """A metric of [`METRICS`] by seed; raises [`MissingRunsError`] where there is none."""
-        task, name = METRICS[metric]
-        if not self(kind, language):
-            raise MissingRunsError(f"{kind} in {language}")
-        return [each["scores"][task]["metrics"][name] for each in self(kind, language)]
-
-    def interval(self, kind: str, metric: str, language: str = "id") -> tuple[float, float]:
-        """95 % bootstrap interval over the test items of a metric of [`METRICS`], in the run of the first seed."""
-        task, name = METRICS[metric]
-        self.values(kind, metric, language)
-        low, high = self(kind, language)[0]["scores"][task]["intervals"][name]
-        return low, high
-
-    def best_recall(self, kind: str, language: str = "id") -> float:
-        """Recall@1 by the kind of vector, and the layer, that finds most; mean over seeds."""
-        if not self(kind, language):
-            raise MissingRunsError(f"{kind} in {language}")
-        return fmean(
-            max(
-                value
-                for name, task in run["scores"].items()
-                if name.startswith("ntrex")
-                for metric, value in task["metrics"].items()
-                if metric in _VECTORS
-            )
-            for run in self(kind, language)
-        )
-
-    def recall(self, kind: str, language: str = "id") -> float:
-        """Mean of context and sense recall@1."""
-        return fmean(self.mean(kind, metric, language) for metric in _RECALLS)
-
-    def languages(self, kind: str) -> list[str]:
-        """Languages that there are runs of a kind in."""
-        return [language for each, language in self._runs if each == kind]
-
-    def kinds(self, prefix: str) -> list[str]:
-        """Kinds of runs whose name begins so."""
-        return list(dict.fromkeys(kind for kind, _ in self._runs if kind.startswith(prefix)))
-
-
-Judgement = tuple[str, str, str]  # figures, verdict, reason
-
-
-def judge(results: Iterable[Result], folder: Path) -> list[Claim]:
+def judge(results: Iterable[Mapping[str, Any]], folder: Path) -> list[Claim]:
     """
     Judges every claim by the runs that there are.
 
@@ -204,14 +115,14 @@ def _claims(folder: Path, curricula: tuple[str, ...]) -> Sequence[_Judged]:
             "open question",
             ("sensia", "cosine", "adaptive"),
             (),
-            _other_curricula,
+            other_curricula,
         ),
         (
             "A curriculum better than the paper's on both axes",
             "not in the paper",
             ("sensia", "lm-only", "others", "others-lm-only"),
             curricula,
-            _better_curriculum,
+            better_curriculum,
         ),
     )
 
@@ -223,7 +134,7 @@ def _rises(found: Results) -> Judgement:
         after = found.values("sensia", f"{kind} recall@1")
         curves = [[each[f"eval_NTREX_{kind}_recall@1"] for each in run["curve"]] for run in runs]
         rises &= all(end > start + 0.1 for start, end in zip(before, after, strict=True))
-        holds &= all(curve[-1] >= max(curve) - _SLACK for curve in curves)
+        holds &= all(curve[-1] >= max(curve) - SLACK for curve in curves)
         told.append(f"{kind} {fmean(before):.2f} to {fmean(after):.2f} ({_range(after)})")
     sides = ("eval_NTREX_entropy_source", "eval_NTREX_entropy_target")
     lowest = min(each[side] for run in runs for each in run["curve"] for side in sides)
@@ -231,7 +142,7 @@ def _rises(found: Results) -> Judgement:
     told.append(f"entropy never under {lowest:.2f} of {most:.2f}")
     verdict = FAILS if not rises or lowest < 0.1 * most else HOLDS if holds else WEAKLY
     why = f"Recall@1 on all of NTREX before and after, seeds {', '.join(str(run['seed']) for run in runs)}"
-    return "; ".join(told), verdict, f"{why}; it holds if it ends within {_SLACK} of the curve's peak."
+    return "; ".join(told), verdict, f"{why}; it holds if it ends within {SLACK} of the curve's peak."
 
 
 def _beats_others(found: Results) -> Judgement:
@@ -247,7 +158,7 @@ def _beats_others(found: Results) -> Judgement:
     open_ends = f" Not measured yet: {', '.join(missing)}." if missing else ""
     if min(len(found("sensia")), len(found("lm-only"))) < 2:
         return "; ".join(told), UNTOLD, f"One seed each decides nothing.{open_ends}"
-    aligned = all(wins[metric] for metric in _RECALLS) and wins.get("recall of dense alignment", True)
+    aligned = all(wins[metric] for metric in RECALLS) and wins.get("recall of dense alignment", True)
     verdict = HOLDS if aligned and wins["bits per byte"] else WEAKLY if aligned else FAILS
     lost = [metric for metric, won in wins.items() if not won]
     why = "Won over LM-only by every seed over every seed" + (f", but not: {', '.join(lost)}." if lost else ".")
@@ -313,7 +224,7 @@ def _joint_counts_most(found: Results) -> Judgement:
     if len(found("sensia")) < 2:
         return told, UNTOLD, "One seed does not tell how far seeds differ."
     worst = max(lost, key=lost.__getitem__)
-    spread = max(_spread(found.values(kind, metric)) for kind in ("sensia", *kinds) for metric in _RECALLS)
+    spread = max(_spread(found.values(kind, metric)) for kind in ("sensia", *kinds) for metric in RECALLS)
     if worst == "no-joint":
         verdict = HOLDS if lost[worst] > spread else WEAKLY
     else:
@@ -372,86 +283,6 @@ def _chinese_is_behind(found: Results) -> Judgement:
     last = min(recalls, key=recalls.__getitem__)
     why = "Bits per byte do not compare scripts: a Chinese character has three bytes."
     return "; ".join(told), HOLDS if last == "zh" else FAILS, f"{last} has the lowest recall. {why}"
-
-
-def _other_curricula(found: Results) -> Judgement:
-    kinds, told = ("cosine", "adaptive"), []
-    for kind in ("sensia", *kinds):
-        low, high = found.interval(kind, "bits per byte")
-        bits = found.mean(kind, "bits per byte")
-        told.append(f"{kind}: recall {found.recall(kind):.3f}, {bits:.3f} bits per byte ({low:.2f} to {high:.2f})")
-    gained = {kind: found.recall(kind) - found.recall("sensia") for kind in kinds}
-    cost = {kind: found.mean(kind, "bits per byte") / found.mean("sensia", "bits per byte") for kind in kinds}
-    better = [kind for kind in kinds if _outdoes(gained[kind], cost[kind])]
-    worse = [kind for kind in kinds if _outdoes(-gained[kind], 1 / cost[kind])]
-    verdict = HOLDS if better else FAILS if len(worse) == len(kinds) else UNTOLD
-    why = f"Recall within {_SLACK} and bits per byte within {_SAME:.0%} count as equal; one seed each."
-    return (
-        "; ".join(told),
-        verdict,
-        f"Better: {', '.join(better) or 'none'}; worse: {', '.join(worse) or 'none'}. {why}",
-    )
-
-
-def _outdoes(gained: float, cost: float) -> bool:
-    """Whether recall gained, and bits per byte as a factor, are better on one axis and no worse on the other."""
-    return (gained > _SLACK and cost < 1 + _SAME) or (gained > -_SLACK and cost < 1 - _SAME)
-
-
-def _better_curriculum(found: Results) -> Judgement:
-    candidates = [k for k in found.kinds("curriculum-") if all(found(k, language) for language in SEARCHED)]
-    if not candidates:
-        raise MissingRunsError(f"curriculum-... in {' and '.join(SEARCHED)}")
-    told = [_curriculum(found, kind, SEARCHED) for kind in (*candidates, "sensia")]
-    fluent = [kind for kind in candidates if all(_cost(found, kind, each) <= _FLUENT for each in SEARCHED)]
-    pool = fluent or [kind for kind in candidates if all(_is_better(found, kind, each) for each in SEARCHED)]
-    if not pool:
-        why = "None stays within 1 % of LM-only's bits per byte or beats the paper's on both axes in the search."
-        return "; ".join(told), FAILS, why
-    best = max(pool, key=lambda kind: fmean(found.recall(kind, language) for language in SEARCHED))
-    told.append("reported: " + "; ".join(_curriculum(found, kind, REPORTED) for kind in (best, "sensia")))
-    better = [_is_better(found, best, each) for each in REPORTED]
-    ahead = [_outdoes(*_over_the_papers(found, best, each)) for each in REPORTED]
-    kept = all(_cost(found, best, each) <= _FLUENT for each in (*SEARCHED, *REPORTED))
-    verdict = HOLDS if all(better) and kept else WEAKLY if all(ahead) else FAILS
-    why = f"{best} won the search; of {len(REPORTED)} reported languages it is better on both axes in {sum(better)}, "
-    why += (
-        f"and on one, with the other equal (recall within {_SLACK}, bits per byte within {_SAME:.0%}), in {sum(ahead)}"
-    )
-    return "; ".join(told), verdict, f"{why}; {'' if kept else 'not '}within 1 % of LM-only everywhere."
-
-
-def _over_the_papers(found: Results, kind: str, language: str) -> tuple[float, float]:
-    """Recall gained over the paper's curriculum, and bits per byte as a factor of its."""
-    paper = _common("sensia", language)
-    cost = found.mean(kind, "bits per byte", language) / found.mean(paper, "bits per byte", language)
-    return found.recall(kind, language) - found.recall(paper, language), cost
-
-
-def _is_better(found: Results, kind: str, language: str) -> bool:
-    """Whether it beats the paper's curriculum on both axes."""
-    gained, cost = _over_the_papers(found, kind, language)
-    return gained > 0 and cost < 1
-
-
-def _curriculum(found: Results, kind: str, languages: Sequence[str]) -> str:
-    figures = (
-        f"{each} {found.recall(_common(kind, each), each):.3f} at {100 * (_cost(found, kind, each) - 1):+.1f} %"
-        for each in languages
-    )
-    return f"{kind}: {', '.join(figures)}"
-
-
-def _cost(found: Results, kind: str, language: str) -> float:
-    """Bits per byte over those of the language model loss alone."""
-    return found.mean(_common(kind, language), "bits per byte", language) / found.mean(
-        _common("lm-only", language), "bits per byte", language
-    )
-
-
-def _common(kind: str, language: str) -> str:
-    """The name that the plan gives to runs of the same settings in other languages than Indonesian."""
-    return {"sensia": "others", "lm-only": "others-lm-only"}.get(kind, kind) if language != "id" else kind
 
 
 def _range(values: Sequence[float]) -> str:

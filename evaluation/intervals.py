@@ -1,6 +1,6 @@
 """How sure a figure is: bootstrap intervals over the items that it was measured on."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy import stats
@@ -30,10 +30,7 @@ def bootstrap_mean(values: Sequence[float], *, resamples: int = 2000, seed: int 
         raise ValueError("A bootstrap interval needs at least one value.")
     if len(items) == 1:
         return [float(items[0])] * 2
-    found = stats.bootstrap(
-        (items,), np.mean, n_resamples=resamples, confidence_level=CONFIDENCE, method="percentile", batch=200, rng=seed
-    )
-    return [float(end) for end in found.confidence_interval]
+    return _ends((items,), np.mean, resamples, seed)
 
 
 def bootstrap_ratio(
@@ -54,18 +51,7 @@ def bootstrap_ratio(
     pairs = np.asarray(above, dtype=np.float64), np.asarray(below, dtype=np.float64)
     if len(pairs[0]) == 1:
         return [float(pairs[0][0] / pairs[1][0])] * 2
-    found = stats.bootstrap(
-        pairs,
-        lambda top, bottom, axis: top.sum(axis=axis) / bottom.sum(axis=axis),
-        n_resamples=resamples,
-        confidence_level=CONFIDENCE,
-        method="percentile",
-        paired=True,
-        vectorized=True,
-        batch=200,
-        rng=seed,
-    )
-    return [float(end) for end in found.confidence_interval]
+    return _ends(pairs, _ratio_of_sums, resamples, seed)
 
 
 def bootstrap_spearman(
@@ -82,18 +68,30 @@ def bootstrap_spearman(
     Returns:
         `list[float]`: lower and upper end.
     """
+    pairs = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    return _ends(pairs, _spearman, resamples, seed)
+
+
+def _ends(
+    items: tuple[np.ndarray, ...], statistic: Callable[..., np.ndarray], resamples: int, seed: int
+) -> list[float]:
+    """Ends of the percentile interval of a statistic with an `axis`, items of several arrays drawn together."""
     found = stats.bootstrap(
-        (np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)),
-        _spearman,
+        items,
+        statistic,
         n_resamples=resamples,
         confidence_level=CONFIDENCE,
         method="percentile",
-        paired=True,
+        paired=len(items) > 1,
         vectorized=True,
-        batch=50,
+        batch=200,
         rng=seed,
     )
     return [float(end) for end in found.confidence_interval]
+
+
+def _ratio_of_sums(above: np.ndarray, below: np.ndarray, axis: int) -> np.ndarray:
+    return above.sum(axis=axis) / below.sum(axis=axis)
 
 
 def _spearman(first: np.ndarray, second: np.ndarray, axis: int) -> np.ndarray:
