@@ -158,8 +158,8 @@ def answer_log_likelihoods(
 
 @contextmanager
 def _senses_at_hand(model, tokens: Iterable[int]) -> Iterator[None]:
-    """A Backpack's senses of these tokens computed once for all batches, unless it has a table of its own."""
-    if not is_backpack(model) or model.backpack.sense_table is not None:
+    """A Backpack's senses of these tokens computed once for all batches, where it can be and has no table."""
+    if not is_backpack(model) or model.backpack.sense_table is not None or not model.backpack.can_precompute_senses:
         yield
         return
     model.precompute_senses(tokens)

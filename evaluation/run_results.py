@@ -51,9 +51,11 @@ class Results:
         return [each["scores"][task]["metrics"][name] for each in self(kind, language)]
 
     def interval(self, kind: str, metric: str, language: str = "id") -> tuple[float, float]:
-        """95 % bootstrap interval over the test items of a metric of [`METRICS`], in the run of the first seed."""
+        """The range over seeds of a metric of [`METRICS`]; of one seed, its 95 % bootstrap over the test items."""
         task, name = METRICS[metric]
-        self.values(kind, metric, language)
+        values = self.values(kind, metric, language)
+        if len(values) > 1:
+            return min(values), max(values)
         low, high = self(kind, language)[0]["scores"][task]["intervals"][name]
         return low, high
 

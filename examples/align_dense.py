@@ -2,10 +2,10 @@
 
     accelerate launch examples/align_dense.py --config my.yaml --model gpt2 --representation mean
 
-The settings are those of examples/adapt.py. InfoNCE aligns the hidden states of the last and of the middle layer, at
-the last token or as their mean, with the weights that context and sense vectors have; the language model loss is the
-same. An interrupted run goes on when the same command is given again. The model, its tokenizer and results.json end up
-in `output_dir`/final; examples/score.py measures it.
+The settings are those of examples/adapt.py, but those of adapters, evaluation and publishing. InfoNCE aligns the
+hidden states of the last and of the middle layer, at the last token or as their mean, with the weights that context
+and sense vectors have; the language model loss is the same. An interrupted run goes on when the same command is given
+again. The model, its tokenizer and results.json end up in `output_dir`/final; examples/score.py measures it.
 """
 
 import json
@@ -23,9 +23,19 @@ from trainers.checkpoints import find_checkpoint
 from trainers.results import describe_run
 from trainers.training_data import load_train_pairs
 
+# Settings that examples/adapt.py honours and this script does not.
+_NOT_HERE = ("use_peft", "eval_data", "prompts", "push_to_hub")
+
+
+def check_settings(args: AdaptArguments, config: SensiaConfig):
+    for name in _NOT_HERE:
+        if value := getattr(args, name, None) or getattr(config, name, None):
+            raise ValueError(f"`{name}` means nothing to dense alignment: leave it out, got {value}.")
+
 
 def main():
     args, config = parse_arguments(AdaptArguments, SensiaConfig, description=__doc__)
+    check_settings(args, config)
     set_seed(config.seed)
     checkpoint = find_checkpoint(config, args)
     model, tokenizer = load_base(

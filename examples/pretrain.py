@@ -24,6 +24,7 @@ from transformers import (
 
 from corpora import pack_texts, read_pairs, read_texts
 from evaluation import perplexity
+from model_cards.files import write_whole
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
 from trainers import parse_arguments
 from trainers.arguments import end_with_the_message
@@ -121,7 +122,7 @@ def report(args, training_args, model, tokenizer, blocks, folder: Path):
             "file": Path(args.dev_texts).name,
             **perplexity(model.float(), tokenizer, texts, progress=True),
         }
-    (folder / "pretraining.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    write_whole(folder / "pretraining.json", (json.dumps(results, indent=2) + "\n").encode())
     print(json.dumps(results, indent=2))
 
 

@@ -77,6 +77,8 @@ def pretraining_command(base: Base, args: argparse.Namespace) -> list[str]:
     """Writes the settings of a base model into its folder and checks them; what is typed then."""
     folder = base_folder(base, args)
     settings = read_yaml(ROOT / base.config) | base.settings
+    if (folder / "final/pretraining.json").exists() and read_yaml(folder / "pretrain.yaml") != settings:
+        raise ValueError(f"{folder} was pretrained with other settings than the plan's {base.name}: move it away.")
     write_settings(settings, folder / "pretrain.yaml")
     command = ["examples/pretrain.py", "--config", str(folder / "pretrain.yaml"), "--data", str(args.data.resolve())]
     command += ["--output_dir", str(folder)]

@@ -68,7 +68,7 @@ def claims_page(claims: Sequence[Any], results: Sequence[Result], scale: str = "
         f"Made by `python examples/reproduce.py --scale {scale} --data DIR` from the files in "
         f"[results/reproduction/{scale}](results/reproduction/{scale}); do not edit. {_ABOUT[scale]}",
         f"{len(results)} runs, {seconds / 3600:.1f} hours of training so far. Intervals: the range over seeds where a "
-        "claim has several, else 95 % bootstrap over test items; of bits per byte in 3 and 8, that of the first seed.",
+        "claim has several, else 95 % bootstrap over test items.",
         "",
         "| | claim | paper | here | verdict | `--only` | hours |",
         "|---|---|---|---|---|---|---:|",

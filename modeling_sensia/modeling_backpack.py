@@ -178,7 +178,7 @@ class BackpackModel(BackpackPreTrainedModel):
                 vocabulary, or if `path` is something else than a table.
         """
         weights = self._sense_weights()
-        if self.training or self._has_adapters() or any(weight.is_meta for weight in weights.values()):
+        if not self.can_precompute_senses:
             raise ValueError(
                 "`precompute_senses` needs a model in evaluation mode (`eval()`) with its weights in memory, and "
                 "adapters of the senses merged (`merge_and_unload()`)."
@@ -189,6 +189,12 @@ class BackpackModel(BackpackPreTrainedModel):
                 self._compute_senses, weights, self.config, token_ids, path, chunk_size, self.sense_edit
             )
         return self.sense_table.rows
+
+    @property
+    def can_precompute_senses(self) -> bool:
+        """`bool`: whether senses depend on weights in memory alone: in evaluation mode, without adapters of them."""
+        meta = any(weight.is_meta for weight in self._sense_weights().values())
+        return not (self.training or meta or self._has_adapters())
 
     def _compute_senses(self, token_ids: Tensor, embeddings: Tensor | None = None) -> Tensor:
         embeddings = self.get_input_embeddings()(token_ids) if embeddings is None else embeddings

@@ -247,9 +247,13 @@ def contrast_over_chance(logs: Mapping[str, float], pairs: int) -> float:
     return 1 - (logs["loss_ctx"] + logs["loss_sns"]) / 2 / math.log(pairs)
 
 
+#: Share of a run before which nobody can expect much.
+_TIME_TO_ALIGN = 0.2
+
+
 class AlignmentWatch:
     """
-    Judges once, when the first phase of the curriculum is over, whether the languages have been aligned.
+    Judges once, when the first phase that aligns is over, whether the languages have been aligned.
 
     Args:
         args ([`SensiaConfig`]): `alignment_floor` says when to warn.
@@ -258,26 +262,32 @@ class AlignmentWatch:
 
     def __init__(self, args: SensiaConfig, phase_at: Callable[[int, int], str]):
         self.args, self._phase_at = args, phase_at
+        schedule = args.phase_schedule()
+        self._names, self._aligning = schedule.phase_names, schedule.aligning_phase
 
     def is_due(self, state: TrainerState, evaluating: bool) -> bool:
         """
-        Whether to judge now: not before the first phase is over, or half of a run that has one phase only; never
-        twice in a run, resumed or not; and by training batches only where nothing is evaluated on the way.
+        Whether to judge now: not before the first phase that aligns is over, or half of a run that ends in it, and not
+        before a fifth of a run, which is what the paper gives to aligning; never twice in a run, resumed or not; and
+        by training batches only where nothing is evaluated on the way.
 
         Args:
             state (`TrainerState`): of the trainer.
             evaluating (`bool`): whether this is an evaluation.
         """
+        if self._aligning is None:
+            return False
         if evaluating == (str(getattr(self.args.eval_strategy, "value", self.args.eval_strategy)) == "no"):
             return False
         if any("alignment" in entry for entry in state.log_history):
             return False
         step, steps = state.global_step, state.max_steps
-        if not 0 < step <= steps:
+        if not max(_TIME_TO_ALIGN * steps, 1) <= step <= steps:
             return False
-        first = self._phase_at(0, steps)
-        phases = {self._phase_at(other, steps) for other in (step, steps)}
-        return step >= steps / 2 if phases == {first} else self._phase_at(step, steps) != first
+        now, last = self._phase_at(step, steps), self._phase_at(steps, steps)
+        if now == last == self._aligning:
+            return step >= steps / 2
+        return self._names.index(now) > self._names.index(self._aligning)
 
     def judge(self, score: float, signal: str, state: TrainerState) -> dict[str, float]:
         """
@@ -293,7 +303,7 @@ class AlignmentWatch:
         """
         if score < self.args.alignment_floor:
             logger.warning(
-                f"Step {state.global_step}: the languages are not aligned after the first phase: {signal} "
+                f"Step {state.global_step}: the languages are not aligned after phase {self._aligning!r}: {signal} "
                 f"{score:.3f} on a scale from 0 (guessing) to 1 (perfect), which is under `alignment_floor` "
                 f"{self.args.alignment_floor}. Likely reasons: a learning rate that is too low or too high, a wrong "
                 "language column (`source_column`, `target_column`), or files whose lines do not belong together."
@@ -316,8 +326,8 @@ def limits_of_run(history: list[dict[str, Any]], args: SensiaConfig, num_senses:
     scores = [entry["alignment"] for entry in history if "alignment" in entry]
     if scores and scores[-1] < args.alignment_floor:
         yield (
-            f"After the first phase of training the languages were hardly aligned: {scores[-1]:.3f} on a scale from 0 "
-            "(translations are guessed) to 1 (all are found)."
+            f"After the first phase of aligning the languages were hardly aligned: {scores[-1]:.3f} on a scale from "
+            "0 (translations are guessed) to 1 (all are found)."
         )
     floor = args.collapse_entropy * math.log(max(num_senses, 1))
     for side in ("source", "target"):

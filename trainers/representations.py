@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from peft import PeftModel
 from torch import Tensor, nn
 from torch.nn import functional as F
+from transformers import PreTrainedModel
 
 from modeling_sensia.cached_positions import additive_mask
 from modeling_sensia.lm_loss import language_model_losses_of_states
@@ -16,11 +18,13 @@ from modeling_sensia.shared_rows import Sentences
 
 #: A Backpack's context and sense vectors; a dense model's hidden states at the last token, or their mean.
 REPRESENTATIONS = ("senses", "last_token", "mean")
+# Settings by which a decoder's logits are something else than states times the head's weight.
+_OTHER_LOGITS = ("logit_scale", "logits_scaling", "final_logit_softcapping")
 
 
 def encode_dense(
     model: nn.Module,
-    head: nn.Module,
+    head: nn.Linear,
     batch: Mapping[str, Any],
     pooling: str,
     *,
@@ -33,7 +37,7 @@ def encode_dense(
 
     Args:
         model (`nn.Module`): a decoder of transformers that takes `position_ids`, wrapped or not.
-        head (`nn.Module`): its language model head, a linear layer without bias.
+        head (`nn.Linear`): its language model head, a linear layer without bias.
         batch (`Mapping`): of [`ParallelCollator`] with shared rows.
         pooling (`str`): `"last_token"` or `"mean"`.
         label_smoothing (`float`, *optional*, defaults to 0): share of each target spread over the vocabulary.
@@ -46,10 +50,10 @@ def encode_dense(
     Raises:
         ValueError: if the head's weight is sharded.
     """
-    if not isinstance(head, nn.Linear) or type(head.weight) is not nn.Parameter or head.bias is not None:
-        raise ValueError("Dense alignment needs a linear head whose weight is whole: train without sharding.")
+    if type(head.weight) is not nn.Parameter:
+        raise ValueError("Dense alignment needs a head whose weight is whole: train without sharding.")
     sentences = Sentences(batch["sentence_ids"], batch["sentence_ends"])
-    mask = sentences.attention_mask()  # [R, 1, L, L]
+    mask: Tensor | None = sentences.attention_mask()  # [R, 1, L, L]
     if model_config(model)._attn_implementation == "eager":
         mask = additive_mask(mask, head.weight.dtype)
     outputs = model(
@@ -72,6 +76,25 @@ def encode_dense(
             last.flatten(0, 1)[predicted], head.weight, targets[predicted], label_smoothing, num_items_in_batch
         )
     return encoded
+
+
+def check_dense_model(model: PreTrainedModel | PeftModel):
+    """
+    Args:
+        model (`PreTrainedModel`): a causal language model.
+
+    Raises:
+        ValueError: if its logits are not the last hidden states times the weight of a linear head.
+    """
+    head, config = model.get_output_embeddings(), model.config
+    if not isinstance(head, nn.Linear) or head.bias is not None:
+        raise ValueError(f"Dense alignment needs a linear head without bias, got {head} of a {config.model_type}.")
+    for name in _OTHER_LOGITS:
+        if (value := getattr(config, name, None)) not in (None, 1.0):
+            raise ValueError(
+                f"Dense alignment takes logits to be states times the head's weight; a {config.model_type} changes "
+                f"them by `{name}` {value}."
+            )
 
 
 def model_config(model: nn.Module) -> Any:

@@ -181,10 +181,22 @@ class PhaseSchedule:
         return tuple(phase.name for phase in self._curriculum())
 
     @property
+    def aligning_phase(self) -> str | None:
+        """`str`, *optional*: the first phase that gives an InfoNCE term weight."""
+        for phase in self._curriculum():
+            if any(w_ctx or w_sns for w_ctx, w_sns, _ in (phase.weights, phase.end_weights or phase.weights)):
+                return phase.name
+        return None
+
+    @property
     def contrasts(self) -> bool:
         """`bool`: whether any phase gives an InfoNCE term weight."""
-        vectors = [vector for phase in self._curriculum() for vector in (phase.weights, phase.end_weights) if vector]
-        return any(w_ctx or w_sns for w_ctx, w_sns, _ in vectors)
+        return self.aligning_phase is not None
+
+    @property
+    def freezes(self) -> bool:
+        """`bool`: whether any phase freezes what `polish_freeze` names."""
+        return any(phase.freeze for phase in self._curriculum())
 
     def at(self, step: int, max_steps: int, ended: Sequence[int] = ()) -> PhasePoint:
         """

@@ -166,7 +166,7 @@ class SensiaConfig(TrainingArguments):
             raise ValueError(
                 "DeepSpeed steps within the backward pass, too early to skip: set `on_nonfinite` to stop."
             )
-        if self.polish_freeze != "none" and by_deepspeed:
+        if by_deepspeed and self.polish_freeze != "none" and self.phase_schedule().freezes:
             raise ValueError(
                 "DeepSpeed keeps the gradients to itself, so that polish cannot freeze anything: set `polish_freeze` "
                 f"to none, got {self.polish_freeze!r}, or shard by FSDP2."
@@ -239,6 +239,7 @@ class SensiaConfig(TrainingArguments):
         # What of these settings a dense model has nothing for.
         needed: dict[str, Any] = {"polish_freeze": "none", "share_rows": True}
         needed |= {"sense_learning_rate": None, "trunk_learning_rate": None}
+        needed |= {each.name: each.default for each in fields(self) if each.name in ("tau_pool", "collapse_entropy")}
         for name, value in needed.items():
             if getattr(self, name) != value:
                 raise ValueError(

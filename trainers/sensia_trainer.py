@@ -32,7 +32,7 @@ from .health import (
 )
 from .losses import info_nce
 from .parameter_groups import decaying_parameter_names, set_learning_rates
-from .representations import encode_dense
+from .representations import check_dense_model, encode_dense
 from .schedule import PhasePoint
 from .sensia_config import SensiaConfig
 
@@ -91,6 +91,8 @@ class SensiaTrainer(BatchingTrainer):
                 f"`representation` {args.representation} does not fit a model of type {model.config.model_type}: "
                 "Backpacks have senses, dense models last_token and mean."
             )
+        if args.representation != "senses":
+            check_dense_model(model)
         self.phase_schedule = args.phase_schedule()
         collator = data_collator or ParallelCollator(
             processing_class,
@@ -107,7 +109,8 @@ class SensiaTrainer(BatchingTrainer):
         if args.per_device_train_batch_size * args.world_size < 2:
             raise ValueError("InfoNCE needs at least 2 pairs in a batch: raise `per_device_train_batch_size`.")
         backpack = self.accelerator.unwrap_model(self.model)
-        check_something_learns(backpack, _frozen_parameters(backpack, args.polish_freeze), args.polish_freeze)
+        if self.phase_schedule.freezes:
+            check_something_learns(backpack, _frozen_parameters(backpack, args.polish_freeze), args.polish_freeze)
         self._step_watch = StepWatch(args, self.accelerator)
         self.add_callback(self._step_watch.skips)
         self._alignment_watch = AlignmentWatch(args, self._phase_at)
@@ -200,7 +203,8 @@ class SensiaTrainer(BatchingTrainer):
         options = {"label_smoothing": self.args.label_smoothing_factor, "num_items_in_batch": num_items_in_batch}
         if self.args.representation != "senses":
             head = self.accelerator.unwrap_model(model).get_output_embeddings()
-            return encode_dense(model, head, inputs, self.args.representation, **options)
+            with self.accelerator.autocast():  # the head runs outside of the model's forward
+                return encode_dense(model, head, inputs, self.args.representation, **options)
         return model(
             **{name: value for name, value in inputs.items() if name not in _NOT_OF_THE_MODEL},
             pooling_temperature=self.args.tau_pool if _has_pairs(inputs) else None,
@@ -346,7 +350,7 @@ class SensiaTrainer(BatchingTrainer):
         metrics: dict[str, float] = {}
         for prefix, pairs in sets.items():
             metrics |= self._evaluate_pairs(pairs, prefix)
-        if self.phase_schedule.contrasts and self._alignment_watch.is_due(self.state, evaluating=True):
+        if self._alignment_watch.is_due(self.state, evaluating=True):
             score = recall_over_chance(metrics, {prefix: len(pairs) for prefix, pairs in sets.items()})
             metrics |= self._alignment_watch.judge(score, "held-out recall@1 is", self.state)
         self.log(metrics)

@@ -1,7 +1,10 @@
+import copy
+
 import pytest
 import torch
 
 from evaluation.choices import Choice, answer_log_likelihoods, measure_choices
+from trainers.adapters import AdapterArguments, with_adapter
 
 ITEMS = [
     Choice("Simpan dokumen", ("sebelum menutup jendela.", "Yes"), 0, "karena"),
@@ -53,6 +56,14 @@ def test_a_backpack_keeps_the_sense_table_that_it_had_and_no_other(backpack, tok
     answer_log_likelihoods(backpack, tokenizer, [("Simpan", "file")])
     assert backpack.backpack.sense_table is table
     backpack.backpack.sense_table = None
+
+
+def test_a_backpack_with_an_adapter_answers_without_a_table(backpack, tokenizer):
+    requests = [("Simpan", "file"), ("Simpan", "dokumen")]
+    expected, _ = answer_log_likelihoods(backpack, tokenizer, requests)
+    adapted = with_adapter(copy.deepcopy(backpack), AdapterArguments(use_peft=True), "base")  # begins as nothing
+    found, _ = answer_log_likelihoods(adapted, tokenizer, requests)
+    assert found.tolist() == pytest.approx(expected.tolist(), rel=1e-5)
 
 
 def test_what_is_asked_twice_has_one_value(gpt2, tokenizer):

@@ -71,6 +71,9 @@ def test_it_is_aligned_saved_as_what_it_is_described_and_scored(folder):
         (("--representation", "senses", "--polish_freeze", "sense_network"), "does not fit a model of type gpt2"),
         (("--dropout", "0.1"), "`dropout` is set for Backpacks only"),
         (("--polish_freeze", "sense_network"), "`polish_freeze` must be none"),
+        (("--tau_pool", "9"), "`tau_pool` must be 0.7"),
+        (("--use_peft", "true"), "`use_peft` means nothing to dense alignment"),
+        (("--eval_data", "dev=nothing.jsonl"), "`eval_data` means nothing to dense alignment"),
     ],
 )
 def test_wrong_input_ends_with_one_line(folder, settings, message):

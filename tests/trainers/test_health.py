@@ -243,6 +243,11 @@ class TestCollapse:
         assert "target" not in warnings.text
 
 
+WRITING = {"name": "write", "share": 0.4, "weights": [0, 0, 1]}
+ALIGNING = {"name": "align", "share": 0.4, "weights": [1, 1, 0]}
+WRITING_LESS = WRITING | {"share": 0.2, "name": "polish"}
+
+
 class TestAlignment:
     def test_guessing_scores_0_and_finding_all_1_whatever_the_size_of_the_set(self):
         for size in (2, 10, 1000):
@@ -276,6 +281,22 @@ class TestAlignment:
         state = TrainerState(global_step=step, max_steps=10)
         assert watch.is_due(state, evaluating=True) is due
         assert not watch.is_due(state, evaluating=False)
+
+    @pytest.mark.parametrize(
+        ("settings", "first_due"),
+        [
+            ({"schedule": "fade"}, 20),  # its first phase is over after 10, too early to tell
+            ({"schedule": "custom", "phases": [WRITING, ALIGNING, WRITING_LESS]}, 80),
+            ({"schedule": "custom", "phases": [WRITING | {"share": 1.0}]}, None),
+        ],
+        ids=["fade", "late", "never"],
+    )
+    def test_is_judged_when_the_phase_that_aligns_is_over(self, tmp_path, settings, first_due):
+        config = SensiaConfig(output_dir=str(tmp_path), eval_strategy="steps", eval_steps=1, **settings)
+        schedule = config.phase_schedule()
+        watch = AlignmentWatch(config, lambda step, steps: schedule.at(step, steps).phase)
+        due = [watch.is_due(TrainerState(global_step=step, max_steps=100), evaluating=True) for step in range(101)]
+        assert (due.index(True) if any(due) else None) == first_due
 
     def run(self, make_trainer, pairs, **settings):
         settings = {"learning_rate": 0.0, "max_steps": 4, "logging_steps": 1, **settings}

@@ -1,10 +1,18 @@
 import pytest
 import torch
 from torch.nn import functional as F
-from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+from transformers import (
+    AutoModelForCausalLM,
+    CohereConfig,
+    Gemma2Config,
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+)
 
 from trainers import ParallelCollator
-from trainers.representations import encode_dense
+from trainers.representations import check_dense_model, encode_dense
 
 SIZES = {"vocab_size": 400, "bos_token_id": 0, "eos_token_id": 0}
 
@@ -69,11 +77,25 @@ def test_losses_and_their_gradient_are_those_of_the_targets_one_by_one(pairs, to
         torch.testing.assert_close(gradient, parameter.grad, atol=1e-9, rtol=1e-6)
 
 
-def test_a_head_that_is_not_whole_is_refused(pairs, tokenizer):
+def test_a_head_with_a_bias_is_refused():
     model = dense_model()
-    batch = ParallelCollator(tokenizer, share_rows=True)(list(pairs.select(range(2))))
-    with pytest.raises(ValueError, match="linear head"):
-        encode_dense(model, torch.nn.Linear(32, 400), batch, "mean")
+    model.set_output_embeddings(torch.nn.Linear(32, 400))
+    with pytest.raises(ValueError, match="linear head without bias"):
+        check_dense_model(model)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (CohereConfig, "a cohere changes them by `logit_scale` 0.0625"),
+        (Gemma2Config, "a gemma2 changes them by `final_logit_softcapping` 30.0"),
+    ],
+)
+def test_a_model_that_changes_its_logits_is_refused(make_trainer, config, message):
+    sizes = {"num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 2, "head_dim": 16}
+    config = config(hidden_size=32, intermediate_size=64, pad_token_id=0, **sizes, **SIZES)
+    with pytest.raises(ValueError, match=message):
+        make_trainer(AutoModelForCausalLM.from_config(config), representation="mean", polish_freeze="none")
 
 
 @pytest.mark.parametrize("representation", ["last_token", "mean"])

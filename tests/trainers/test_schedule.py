@@ -230,6 +230,13 @@ def test_spans_hold_exactly_the_steps_of_their_phase(schedule, ended):
     assert schedule.spans(97, ended) == spans
 
 
+def test_a_curriculum_freezes_where_a_phase_does():
+    assert {name for name in SCHEDULES if name != "custom" and PhaseSchedule(name=name).freezes} == {
+        "phased", "stepwise", "adaptive"
+    }  # fmt: skip
+    assert PhaseSchedule(name="custom", phases=(Phase("all", 1.0, (1, 1, 1), freeze=True),)).freezes
+
+
 def test_a_phase_is_read_from_settings():
     given = {"name": "main", "share": 0.9, "weights": [1, 1, 2], "end_weights": [0, 0, 4], "freeze": True}
     assert Phase.from_settings(given) == MAIN
