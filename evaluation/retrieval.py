@@ -1,28 +1,28 @@
 """Bitext retrieval: does a sentence find its translation among all others? By cosine, or by cosine with a margin."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch.nn import functional as F
 
-# Scores that are in memory at once: 64 MB of float32.
-_SCORES_AT_ONCE = 2**24
+# Sentences of either side that are compared at once: 4 MB of float32, which a processor's cache holds.
+_BLOCK = 1024
 
-Rescore = Callable[[torch.Tensor, int], torch.Tensor]
+Block = tuple[tuple[slice, slice], torch.Tensor]
 
 
-def retrieval_recall(source: torch.Tensor, target: torch.Tensor, *, chunk_size: int | None = None) -> dict[str, float]:
+def retrieval_recall(source: torch.Tensor, target: torch.Tensor, *, chunk_size: int = _BLOCK) -> dict[str, float]:
     """
     Recall@1 of bitext retrieval by cosine, in both directions.
 
-    Exact, over chunks of queries, so the N x N cosines are never in memory together. A translation that ties with
-    another candidate is not found: sentences that all have one vector find nothing, in whatever order they come.
+    Exact, block by block, so the N x N cosines are never in memory together. A translation that ties with another
+    candidate is not found: sentences that all have one vector find nothing, in whatever order they come.
 
     Args:
         source (`torch.Tensor` [N, D]): vectors of the source sentences.
         target (`torch.Tensor` [N, D]): vectors of their translations, in the same order.
-        chunk_size (`int`, *optional*): queries compared at a time; bounds the memory only. By default as many as
-            make 2**24 cosines.
+        chunk_size (`int`, *optional*, defaults to 1024): sentences of either side compared at a time; bounds the
+            memory only.
 
     Returns:
         `dict`: `source_to_target`, `target_to_source` and their `mean`, each in [0, 1].
@@ -31,11 +31,14 @@ def retrieval_recall(source: torch.Tensor, target: torch.Tensor, *, chunk_size: 
         ValueError: if the shapes differ, or there is no row.
     """
     source, target = _unit_pairs(source, target)
-    return _both_ways((_ranks(source, target, chunk_size), _ranks(target, source, chunk_size)), _recall_at(1))
+    places = _Places(_own_cosines(source, target, chunk_size))
+    for sides, cosines in _blocks(source, target, chunk_size):
+        places.count(sides, cosines)
+    return _both_ways(places.ranks(), _recall_at(1))
 
 
 def retrieval_metrics(
-    source: torch.Tensor, target: torch.Tensor, *, neighbours: int = 4, chunk_size: int | None = None
+    source: torch.Tensor, target: torch.Tensor, *, neighbours: int = 4, chunk_size: int = _BLOCK
 ) -> dict[str, float]:
     """
     Recall@1, recall@5 and mean reciprocal rank by cosine, and recall@1 with a ratio margin.
@@ -62,7 +65,7 @@ def retrieval_metrics(
 
 
 def retrieval_ranks(
-    source: torch.Tensor, target: torch.Tensor, *, neighbours: int = 4, chunk_size: int | None = None
+    source: torch.Tensor, target: torch.Tensor, *, neighbours: int = 4, chunk_size: int = _BLOCK
 ) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
     """
     The place, from 1, of each sentence's translation among all sentences of the other language.
@@ -76,15 +79,16 @@ def retrieval_ranks(
         each. What does not score less than the translation stands before it.
     """
     source, target = _unit_pairs(source, target)
-    near_source = neighbourhood(source, target, neighbours, chunk_size=chunk_size)
-    near_target = neighbourhood(target, source, neighbours, chunk_size=chunk_size)
-    return {
-        "cosine": (_ranks(source, target, chunk_size), _ranks(target, source, chunk_size)),
-        "margin": (
-            _ranks(source, target, chunk_size, _ratio_margin(near_source, near_target)),
-            _ranks(target, source, chunk_size, _ratio_margin(near_target, near_source)),
-        ),
-    }
+    own = _own_cosines(source, target, chunk_size)
+    by_cosine, nearest = _Places(own), _Nearest(source, target, neighbours)
+    for sides, cosines in _blocks(source, target, chunk_size):
+        by_cosine.count(sides, cosines)
+        nearest.keep(sides, cosines)
+    near_source, near_target = (mean / 2 for mean in nearest.means())
+    by_margin = _Places(own / (near_source + near_target))
+    for (rows, columns), cosines in _blocks(source, target, chunk_size):
+        by_margin.count((rows, columns), cosines.div_(near_source[rows, None] + near_target[columns]))
+    return {"cosine": by_cosine.ranks(), "margin": by_margin.ranks()}
 
 
 def metrics_of_ranks(ranks: dict[str, tuple[torch.Tensor, torch.Tensor]]) -> dict[str, float]:
@@ -108,33 +112,21 @@ def metrics_of_ranks(ranks: dict[str, tuple[torch.Tensor, torch.Tensor]]) -> dic
     return metrics
 
 
-def neighbourhood(
-    queries: torch.Tensor, candidates: torch.Tensor, neighbours: int, *, chunk_size: int | None = None
-) -> torch.Tensor:
+def neighbourhoods(left: torch.Tensor, right: torch.Tensor, neighbours: int) -> tuple[torch.Tensor, torch.Tensor]:
     """
-    Mean cosine of each query to its nearest candidates.
+    Mean cosine of each vector to its nearest ones of the other side.
 
     Args:
-        queries (`torch.Tensor` [Q, D]), candidates (`torch.Tensor` [C, D]): unit vectors.
-        neighbours (`int`): how many candidates; all where there are fewer.
-        chunk_size (`int`, *optional*): queries compared at a time.
+        left (`torch.Tensor` [L, D]), right (`torch.Tensor` [R, D]): unit vectors.
+        neighbours (`int`): how many; all where there are fewer.
 
     Returns:
-        `torch.Tensor` [Q].
+        `tuple`: of the left `torch.Tensor` [L], and of the right `torch.Tensor` [R].
     """
-    count = min(neighbours, len(candidates))
-    chunks = queries.split(chunk_size or queries_at_once(len(candidates)))
-    return torch.cat([(chunk @ candidates.T).topk(count, dim=1).values.mean(1) for chunk in chunks])
-
-
-def queries_at_once(candidates: int) -> int:
-    """
-    Queries whose scores against so many candidates take 64 MB in float32.
-
-    Args:
-        candidates (`int`): number of candidates.
-    """
-    return max(_SCORES_AT_ONCE // max(candidates, 1), 1)
+    nearest = _Nearest(left, right, neighbours)
+    for sides, cosines in _blocks(left, right, _BLOCK):
+        nearest.keep(sides, cosines)
+    return nearest.means()
 
 
 def _unit_pairs(source, target) -> tuple[torch.Tensor, torch.Tensor]:
@@ -147,27 +139,53 @@ def _unit_pairs(source, target) -> tuple[torch.Tensor, torch.Tensor]:
     return source, F.normalize(target.to(source.dtype), dim=-1)
 
 
-def _ranks(
-    queries: torch.Tensor, candidates: torch.Tensor, chunk_size: int | None, rescore: Rescore | None = None
-) -> torch.Tensor:
-    """The place, from 1, of candidate i among all for query i. Whatever does not score less stands before it."""
-    ranks, start = [], 0
-    for chunk in queries.split(chunk_size or queries_at_once(len(candidates))):
-        scores = chunk @ candidates.T  # [C, N]
-        scores = scores if rescore is None else rescore(scores, start)
-        own = scores.diagonal(start)[:, None]  # [C, 1]
+def _blocks(left: torch.Tensor, right: torch.Tensor, size: int) -> Iterator[Block]:
+    """The cosines of some of the left with some of the right [A, B], and which these are: all with all, once."""
+    for row in range(0, len(left), size):
+        for column in range(0, len(right), size):
+            rows, columns = slice(row, row + size), slice(column, column + size)
+            yield (rows, columns), left[rows] @ right[columns].T
+
+
+def _own_cosines(source: torch.Tensor, target: torch.Tensor, size: int) -> torch.Tensor:
+    """Of each sentence with its translation [N], by the same kind of product as all others."""
+    pairs = zip(source.split(size), target.split(size), strict=True)
+    return torch.cat([(left @ right.T).diagonal() for left, right in pairs])
+
+
+class _Places:
+    """Counts, block by block, what scores less than a sentence's translation does, in both directions."""
+
+    def __init__(self, own: torch.Tensor):
         # Equal vectors get scores that differ in the last digits, by where they stand in the product.
-        ranks.append(len(candidates) - (scores < own - 8 * torch.finfo(scores.dtype).eps).sum(1))
-        start += len(chunk)
-    return torch.cat(ranks)
+        self.below = own - 8 * torch.finfo(own.dtype).eps  # [N]
+        self.less = own.new_zeros(2, len(own), dtype=torch.int32)
+
+    def count(self, sides: tuple[slice, slice], scores: torch.Tensor):
+        for less, side, queries in zip(self.less, sides, (scores, scores.T), strict=True):
+            less[side] += (queries < self.below[side, None]).sum(1, dtype=torch.int32)
+
+    def ranks(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """From 1, of both sides, `int` [N] each. Whatever does not score less stands before the translation."""
+        forward, backward = len(self.below) - self.less
+        return forward, backward
 
 
-def _ratio_margin(near_queries: torch.Tensor, near_candidates: torch.Tensor) -> Rescore:
-    def rescore(scores: torch.Tensor, start: int) -> torch.Tensor:
-        near = near_queries[start : start + len(scores), None] + near_candidates  # [C, N]
-        return 2 * scores / near
+class _Nearest:
+    """Keeps, block by block, the highest cosines that each vector has with the other side."""
 
-    return rescore
+    def __init__(self, left: torch.Tensor, right: torch.Tensor, neighbours: int):
+        sides = ((left, right), (right, left))
+        self.best = [own.new_full((len(own), min(neighbours, len(other))), -torch.inf) for own, other in sides]
+
+    def keep(self, sides: tuple[slice, slice], cosines: torch.Tensor):
+        for best, side, queries in zip(self.best, sides, (cosines, cosines.T.contiguous()), strict=True):
+            found = queries.topk(min(best.shape[1], queries.shape[1])).values
+            best[side] = torch.cat([best[side], found], 1).topk(best.shape[1]).values
+
+    def means(self) -> tuple[torch.Tensor, torch.Tensor]:
+        left, right = (best.mean(1) for best in self.best)
+        return left, right
 
 
 def _recall_at(places: int) -> Callable[[torch.Tensor], float]:

@@ -8,11 +8,13 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from .intervals import bootstrap_mean
-from .retrieval import neighbourhood, queries_at_once
+from .retrieval import neighbourhoods
 from .word_pairs import WordPair, in_running_text
 from .word_vectors import word_vectors
 
 _CSLS_NEIGHBOURS = 10
+# Scores that are in memory at once: 64 MB of float32.
+_SCORES_AT_ONCE = 2**24
 
 
 def measure_word_translation(
@@ -91,10 +93,9 @@ def translation_ranks(
     """
     near_queries, near_candidates = torch.zeros(len(queries)), torch.zeros(len(candidates))
     if csls:
-        near_queries = neighbourhood(queries, candidates, _CSLS_NEIGHBOURS)  # [Q]
-        near_candidates = neighbourhood(candidates, queries, _CSLS_NEIGHBOURS)  # [C]
+        near_queries, near_candidates = neighbourhoods(queries, candidates, _CSLS_NEIGHBOURS)  # [Q], [C]
     ranks, start = [], 0
-    for chunk in queries.split(queries_at_once(len(candidates))):
+    for chunk in queries.split(max(_SCORES_AT_ONCE // len(candidates), 1)):
         rows = slice(start, start + len(chunk))
         scores = 2 * (chunk @ candidates.T) - near_queries[rows, None] - near_candidates  # [B, C]
         is_gold = torch.zeros(scores.shape, dtype=torch.bool)

@@ -111,6 +111,8 @@ def main():
     results = ROOT / "docs/results/reproduction" / args.scale
     console = Console()
     missing = [run for run in plan if not (results / f"{run.name}.json").exists()]
+    if not missing:
+        console.print(f"All {len(plan)} runs are done.", highlight=False)
     for number, run in enumerate([] if args.report else missing, 1):
         folder = args.runs.resolve() / args.scale / run.name
         if args.dry_run:
