@@ -150,7 +150,8 @@ def _blocks(left: torch.Tensor, right: torch.Tensor, size: int) -> Iterator[Bloc
 def _own_cosines(source: torch.Tensor, target: torch.Tensor, size: int) -> torch.Tensor:
     """Of each sentence with its translation [N], by the same kind of product as all others."""
     pairs = zip(source.split(size), target.split(size), strict=True)
-    return torch.cat([(left @ right.T).diagonal() for left, right in pairs])
+    # A diagonal that is not copied keeps its whole block.
+    return torch.cat([(left @ right.T).diagonal().clone() for left, right in pairs])
 
 
 class _Places:

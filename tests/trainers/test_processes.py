@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.trainers.scenarios import gathered_loss, sensia_run
+from tests.trainers.scenarios import dense_run, gathered_loss, sensia_run
 from tests.trainers.spawning import torchrun, torchrun_on_two_nodes
 
 pytestmark = pytest.mark.slow
@@ -125,3 +125,19 @@ def test_gathered_info_nce_equals_one_process_on_the_joined_batch(tmp_path, worl
         torch.testing.assert_close(loss, expected.detach())
         for given, parameter in zip(gradients, model.parameters(), strict=True):
             torch.testing.assert_close(given, parameter.grad)
+
+
+def test_dense_alignment_on_two_ranks_is_that_of_one_process(tmp_path):
+    for name in ("alone", "joined"):
+        (tmp_path / name).mkdir()
+    dense_run.run(tmp_path / "alone", PAIRS)
+    torchrun(2, "dense_run.py", tmp_path / "joined", PAIRS // 2)
+    expected = torch.load(tmp_path / "alone/0.pt", weights_only=True)
+    for rank in range(2):
+        found = torch.load(tmp_path / f"joined/{rank}.pt", weights_only=True)
+        assert len(found["parameters"]) == len(found["history"]) == 4
+        for ours, theirs in zip(found["history"], expected["history"], strict=True):
+            for name in ("loss", "loss_ctx", "loss_sns", "loss_lm"):
+                assert ours[name] == pytest.approx(theirs[name], rel=1e-4), (ours["step"], name)
+        for ours, theirs in zip(found["parameters"], expected["parameters"], strict=True):
+            torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=2e-5)

@@ -63,7 +63,12 @@ class ShardedTrainer(SensiaTrainer):
 
 def tiny_model(tokenizer, dropout=0.0, seed=0, num_senses=4):
     torch.manual_seed(seed)
-    trunk = {
+    trunk = tiny_trunk(tokenizer, dropout)
+    return BackpackForCausalLM(BackpackConfig(trunk_config=trunk, num_senses=num_senses, sense_dropout=dropout))
+
+
+def tiny_trunk(tokenizer, dropout=0.0) -> dict[str, Any]:
+    return {
         "model_type": "gpt2",
         "vocab_size": len(tokenizer),
         "n_embd": 32,
@@ -74,7 +79,6 @@ def tiny_model(tokenizer, dropout=0.0, seed=0, num_senses=4):
         "eos_token_id": tokenizer.eos_token_id,
         **dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), dropout),
     }
-    return BackpackForCausalLM(BackpackConfig(trunk_config=trunk, num_senses=num_senses, sense_dropout=dropout))
 
 
 def build(settings: dict[str, Any]) -> SensiaTrainer:
