@@ -7,7 +7,9 @@ last checkpoint in `output_dir`. The model, its tokenizer and the figures of its
 """
 
 import json
-import random
+from collections.abc import Iterator
+from hashlib import blake2b
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -23,50 +25,76 @@ from transformers import (
 )
 
 from corpora import pack_texts, read_pairs, read_texts
+from corpora.locations import is_local
 from evaluation import perplexity
 from model_cards.files import write_whole
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
 from trainers import parse_arguments
 from trainers.arguments import end_with_the_message
-from trainers.checkpointing_trainer import CheckpointingTrainer
-from trainers.pretraining import PackedBlocks, PretrainArguments, train_tokenizer
+from trainers.pretraining import MixedBlocks, PretrainArguments, PretrainingTrainer, train_tokenizer
 
 
-def gather_texts(args: PretrainArguments) -> list[str]:
-    """The training texts in a fixed random order: documents as they are, sentences of bitext once each."""
-    texts = [row["text"] for name in args.texts for row in read_texts(str(Path(args.data, name)))]
-    held_out = {row["source"].casefold() for name in args.held_out for row in read_bitext(str(Path(args.data, name)))}
-    sentences = {
-        row["source"]: None
-        for name in args.pairs
-        for row in read_bitext(str(Path(args.data, name)))
-        if row["source"].casefold() not in held_out and (not args.origins or row["origin"] in args.origins)
-    }
-    texts += sentences
-    random.Random(0).shuffle(texts)
-    return texts
+def text_source(args: PretrainArguments, name: str) -> str:
+    """Where the text called `name` lies: below `data` if it is there, else where it says or on the Hub."""
+    below = Path(args.data, name)
+    return str(below) if below.exists() or is_local(name) else name
 
 
-def read_bitext(path: str):
+def read_sources(args: PretrainArguments) -> list[Iterator[str]]:
+    """The training texts of each source, read while they are used: one for each of `texts`, one for all of `pairs`."""
+    sources = [(row["text"] for row in read_texts(text_source(args, name), streaming=True)) for name in args.texts]
+    return [*sources, read_sentences(args)] if args.pairs else sources
+
+
+def read_sentences(args: PretrainArguments) -> Iterator[str]:
+    """English sentences of the bitext once each, without those that are held out."""
+    held_out = {fingerprint(row["source"].casefold()) for name in args.held_out for row in read_bitext(args, name)}
+    seen: set[bytes] = set()
+    for name in args.pairs:
+        for row in read_bitext(args, name):
+            sentence, own = row["source"], fingerprint(row["source"])
+            wanted = not args.origins or row["origin"] in args.origins
+            if wanted and own not in seen and fingerprint(sentence.casefold()) not in held_out:
+                seen.add(own)
+                yield sentence
+
+
+def fingerprint(text: str) -> bytes:
+    """Eight bytes that stand for a text, where keeping the text itself would take too much memory."""
+    return blake2b(text.encode(), digest_size=8).digest()
+
+
+def read_bitext(args: PretrainArguments, name: str):
     """Pairs of a file named like `en-id.train.jsonl.gz`, English first."""
-    source, _, target = Path(path).name.split(".")[0].partition("-")
-    return read_pairs(path, source_language=source, target_language=target)
+    source, _, target = Path(name).name.split(".")[0].partition("-")
+    return read_pairs(text_source(args, name), source_language=source, target_language=target)
 
 
-def prepare(args: PretrainArguments, folder: Path) -> tuple[PreTrainedTokenizerBase, PackedBlocks]:
-    """The tokenizer and the packed blocks, made once and kept in `folder`."""
-    if not (folder / "blocks.npy").exists():
-        texts = gather_texts(args)
-        tokenizer = AutoTokenizer.from_pretrained(args.trunk) if args.trunk else None
-        tokenizer = tokenizer or train_tokenizer(texts, args.vocabulary_size)
-        blocks = pack_texts(texts, tokenizer, args.num_positions)
-        tokenizer.save_pretrained(folder)
-        np.save(folder / "blocks.partial.npy", blocks)
-        (folder / "blocks.partial.npy").replace(folder / "blocks.npy")
-    return AutoTokenizer.from_pretrained(folder), PackedBlocks(np.load(folder / "blocks.npy", mmap_mode="r"))
+def prepare(args: PretrainArguments, folder: Path) -> tuple[PreTrainedTokenizerBase, MixedBlocks]:
+    """The tokenizer and the packed blocks of each source, made once and kept in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer = prepare_tokenizer(args, folder)
+    blocks = []
+    for number, texts in enumerate(read_sources(args)):
+        path = folder / f"blocks-{number}.npy"
+        blocks.append(
+            np.load(path, mmap_mode="r") if path.exists() else pack_texts(texts, tokenizer, args.num_positions, path)
+        )
+    return tokenizer, MixedBlocks(blocks, args.text_weights)
+
+
+def prepare_tokenizer(args: PretrainArguments, folder: Path) -> PreTrainedTokenizerBase:
+    """The tokenizer of the model that is gone on from, or one trained on the text and kept in `folder`."""
+    if args.model or args.trunk:
+        return AutoTokenizer.from_pretrained(args.model or args.trunk)
+    if not (folder / "tokenizer.json").exists():
+        train_tokenizer(chain.from_iterable(read_sources(args)), args.vocabulary_size).save_pretrained(folder)
+    return AutoTokenizer.from_pretrained(folder)
 
 
 def build_model(args: PretrainArguments, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
+    if args.model:
+        return BackpackForCausalLM.from_pretrained(args.model, dtype=torch.float32)
     if args.trunk:
         return BackpackForCausalLM.from_trunk(
             args.trunk, num_senses=args.num_senses, sense_dropout=args.dropout, dtype=torch.float32
@@ -87,7 +115,12 @@ def build_model(args: PretrainArguments, tokenizer: PreTrainedTokenizerBase) -> 
     if args.num_senses == 0:
         return GPT2LMHeadModel(trunk)
     return BackpackForCausalLM(
-        BackpackConfig(trunk_config=trunk, num_senses=args.num_senses, sense_dropout=args.dropout)
+        BackpackConfig(
+            trunk_config=trunk,
+            num_senses=args.num_senses,
+            sense_intermediate_scale=args.sense_intermediate_scale,
+            sense_dropout=args.dropout,
+        )
     )
 
 
@@ -98,32 +131,42 @@ def main():
     with training_args.main_process_first():
         tokenizer, blocks = prepare(args, output / "data")
     model = build_model(args, tokenizer)
-    print(f"{model.num_parameters():,} parameters, {blocks.blocks.size:,} tokens of text")
-    trainer = CheckpointingTrainer(model, training_args, train_dataset=blocks, processing_class=tokenizer)
+    print(
+        f"{model.num_parameters():,} parameters, {blocks.num_tokens:,} tokens of text, {len(blocks):,} blocks an epoch"
+    )
+    trainer = PretrainingTrainer(
+        model,
+        training_args,
+        train_dataset=blocks,
+        processing_class=tokenizer,
+        muon=args.muon,
+        decay_share=args.decay_share,
+    )
     trainer.train(resume_from_checkpoint=trainer.newest_checkpoint())
     if trainer.is_world_process_zero():
         model.bfloat16().save_pretrained(output / "final")
         tokenizer.save_pretrained(output / "final")
-        report(args, training_args, model, tokenizer, blocks, output / "final")
+        report(args, trainer, blocks, output / "final")
 
 
-def report(args, training_args, model, tokenizer, blocks, folder: Path):
-    """Measures the saved model on the dev text and writes what was done as `pretraining.json`."""
-    seen = training_args.max_steps * training_args.train_batch_size * training_args.world_size * args.num_positions
+def report(args: PretrainArguments, trainer: PretrainingTrainer, blocks: MixedBlocks, folder: Path):
+    """Measures the saved model on the dev texts and writes what was done as `pretraining.json`."""
+    model = trainer.model
     results = {
         "parameters": model.num_parameters(),
-        "tokens_of_text": int(blocks.blocks.size),
-        "tokens_seen": seen,
-        "steps": training_args.max_steps,
+        "tokens_of_text": blocks.num_tokens,
+        "tokens_seen": trainer.tokens_seen(args.num_positions),
+        "steps": trainer.state.global_step,
+        "dev": [measure(args, model.float(), trainer.processing_class, name) for name in args.dev_texts],
     }
-    if args.dev_texts:
-        texts = [row["text"] for row in read_texts(str(Path(args.data, args.dev_texts)))]
-        results["dev"] = {
-            "file": Path(args.dev_texts).name,
-            **perplexity(model.float(), tokenizer, texts, progress=True),
-        }
     write_whole(folder / "pretraining.json", (json.dumps(results, indent=2) + "\n").encode())
     print(json.dumps(results, indent=2))
+
+
+def measure(args: PretrainArguments, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str) -> dict:
+    """Perplexity and bits per byte of one dev text."""
+    texts = [row["text"] for row in read_texts(text_source(args, name))]
+    return {"file": Path(name).name, **perplexity(model, tokenizer, texts, progress=True)}
 
 
 if __name__ == "__main__":

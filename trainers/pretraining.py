@@ -1,13 +1,19 @@
-"""What pretraining needs before the first step: its arguments, a tokenizer trained on its text, and packed blocks."""
+"""What pretraining needs before the first step: its arguments, a tokenizer trained on its text, and its blocks."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from math import inf
 
 import numpy as np
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from torch.optim import Optimizer
 from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerFast
+from transformers.trainer_utils import SchedulerType
+
+from .checkpointing_trainer import CheckpointingTrainer
+from .muon import MuonAdamW
 
 END_OF_TEXT = "<|endoftext|>"
 
@@ -18,12 +24,28 @@ class PretrainArguments:
 
     data: str = field(default=".", metadata={"help": "Folder that the text files are relative to."})
     texts: list[str] = field(default_factory=list, metadata={"help": "Files or Hub ids of text."})
+    text_weights: list[float] = field(
+        default_factory=list,
+        metadata={
+            "help": "How often an epoch reads each source: one positive number for each of `texts`, and one for all "
+            "`pairs` where there are any. 2 is twice, 0.5 is every second block. All once if not given."
+        },
+    )
     pairs: list[str] = field(default_factory=list, metadata={"help": "Bitext whose English side is used as text."})
     origins: list[str] = field(default_factory=list, metadata={"help": "Corpora of that bitext to use; none for all."})
     held_out: list[str] = field(
         default_factory=list, metadata={"help": "Bitext whose sentences are never trained on."}
     )
-    dev_texts: str | None = field(default=None, metadata={"help": "Text to measure perplexity on at the end."})
+    dev_texts: list[str] = field(
+        default_factory=list, metadata={"help": "Files of text to measure perplexity on at the end, each by itself."}
+    )
+    model: str | None = field(
+        default=None,
+        metadata={
+            "help": "Backpack to go on from: Hub id or folder. Its weights, sizes and tokenizer are used; of what "
+            "follows, only num_positions (the block length) counts."
+        },
+    )
     trunk: str | None = field(
         default=None,
         metadata={
@@ -38,16 +60,79 @@ class PretrainArguments:
         default=16,
         metadata={"help": "Sense vectors K per token; 0 pretrains the trunk alone, a dense model to compare with."},
     )
+    sense_intermediate_scale: int = field(
+        default=4,
+        metadata={"help": "Width of the sense network's last hidden layer, as a multiple of hidden_size."},
+    )
     num_positions: int = field(default=512, metadata={"help": "Longest text in tokens; also the block length."})
     vocabulary_size: int = field(default=50264, metadata={"help": "Tokens of the tokenizer that is trained."})
     dropout: float = field(default=0.0, metadata={"help": "Dropout everywhere; 0 is right for less than an epoch."})
+    decay_share: float = field(
+        default=0.2,
+        metadata={"help": "Last share of the steps in which `lr_scheduler_type: warmup_stable_decay` decays."},
+    )
+    muon: bool = field(
+        default=False,
+        metadata={"help": "Muon instead of AdamW for the matrices inside the layers; AdamW keeps the rest."},
+    )
 
     def __post_init__(self):
+        if self.model and self.trunk:
+            raise ValueError(
+                f"`model` goes on from a Backpack and `trunk` begins a new one: give one of them, got {self.model!r} "
+                f"and {self.trunk!r}."
+            )
+        if not self.texts and not self.pairs:
+            raise ValueError("`texts` or `pairs` must name at least one file of text to pretrain on.")
+        sources = len(self.texts) + bool(self.pairs)
+        if self.text_weights and len(self.text_weights) != sources:
+            raise ValueError(
+                f"`text_weights` must hold one number for each of {sources} sources (`texts`, and `pairs` as one), "
+                f"got {len(self.text_weights)}."
+            )
+        for weight in self.text_weights:
+            if not 0 < weight < inf:
+                raise ValueError(f"`text_weights` must be positive numbers, got {weight}.")
         if self.num_senses < (1 if self.trunk else 0):
             raise ValueError(
                 "`num_senses` must be at least 1, or 0 for a dense model that has no pretrained `trunk`, got "
                 f"{self.num_senses}."
             )
+
+
+class PretrainingTrainer(CheckpointingTrainer):
+    """The stock Trainer with whole checkpoints and, where `muon` is true, [`MuonAdamW`] as its optimizer."""
+
+    def __init__(self, *args, muon: bool = False, decay_share: float = 0.2, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.muon, self.decay_share = muon, decay_share
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Optimizer | None = None):
+        if self.args.lr_scheduler_type == SchedulerType.WARMUP_STABLE_DECAY:
+            decay = {"num_decay_steps": round(self.decay_share * num_training_steps)}
+            self.args.lr_scheduler_kwargs = decay | (self.args.lr_scheduler_kwargs or {})
+        return super().create_scheduler(num_training_steps, optimizer)
+
+    def create_optimizer(self, model=None) -> Optimizer:
+        if not self.muon:
+            return super().create_optimizer(model)
+        if self.optimizer is None:
+            args = self.args
+            self.optimizer = MuonAdamW(
+                self.model if model is None else model,
+                lr=args.learning_rate,
+                weight_decay=args.weight_decay,
+                betas=(args.adam_beta1, args.adam_beta2),
+                eps=args.adam_epsilon,
+                fused=args.device.type == "cuda",
+            )
+        return self.optimizer
+
+    def tokens_seen(self, block_length: int) -> int:
+        """Tokens that the steps so far have learned from: those of all processes and all accumulated batches."""
+        args = self.args
+        rows = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
+        return self.state.global_step * rows * block_length
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary_size: int) -> PreTrainedTokenizerFast:
@@ -84,20 +169,34 @@ def train_tokenizer(texts: Iterable[str], vocabulary_size: int) -> PreTrainedTok
     )
 
 
-class PackedBlocks(Dataset):
+class MixedBlocks(Dataset):
     """
-    Blocks of token ids as a dataset for language modelling, every token predicted but each block's first.
+    Blocks of token ids of several sources as one dataset for language modelling; every token but a block's first is
+    predicted.
 
     Args:
-        blocks (`np.ndarray` of `int` [N, L]): from [`corpora.pack_texts`]; may be memory-mapped.
+        sources (`Sequence` of `np.ndarray` of `int` [N, L]): from [`corpora.pack_texts`]; may be memory-mapped.
+        weights (`Sequence` of `float`, *optional*): how often an epoch reads each source; all once if not given. A
+            weight below 1 takes blocks at even distances.
     """
 
-    def __init__(self, blocks: np.ndarray):
-        self.blocks = blocks
+    def __init__(self, sources: Sequence[np.ndarray], weights: Sequence[float] | None = None):
+        self.sources = list(sources)
+        self.weights = list(weights or [1.0] * len(self.sources))
+        sizes = [max(1, round(weight * len(blocks))) for blocks, weight in zip(sources, self.weights, strict=True)]
+        self.ends = np.cumsum(sizes)
 
     def __len__(self) -> int:
-        return len(self.blocks)
+        return int(self.ends[-1])
+
+    @property
+    def num_tokens(self) -> int:
+        """`int`: tokens of all sources, each once."""
+        return sum(int(blocks.size) for blocks in self.sources)
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
-        ids = torch.from_numpy(self.blocks[index].astype(np.int64))  # [L]
+        number = int(np.searchsorted(self.ends, index, side="right"))
+        blocks, place = self.sources[number], index - (int(self.ends[number - 1]) if number else 0)
+        row = int(place / min(1.0, self.weights[number])) % len(blocks)
+        ids = torch.from_numpy(blocks[row].astype(np.int64))  # [L]
         return {"input_ids": ids, "labels": ids}

@@ -65,3 +65,17 @@ def test_a_pretrained_trunk_keeps_its_tokenizer_and_is_trained_on(tmp_path):
     moved = (model.get_input_embeddings().weight - decoder.get_input_embeddings().weight).abs().max()
     assert 0 < moved < 0.01  # two steps of 1e-3 away, and the weights written in bfloat16
     assert json.loads((final / "pretraining.json").read_text())["steps"] == 2
+
+
+def test_pretraining_goes_on_from_a_backpack(tmp_path):
+    sizes = {"hidden_size": 16, "num_layers": 1, "num_heads": 2, "vocabulary_size": 300}
+    first = pretrain(tmp_path, **sizes)
+    (tmp_path / "more").mkdir()
+    second = pretrain(tmp_path / "more", model=str(first), dev_texts=["texts.txt"], gradient_accumulation_steps=2)
+    before, after = (AutoModelForCausalLM.from_pretrained(final, dtype=torch.float32) for final in (first, second))
+    moved = (after.get_input_embeddings().weight - before.get_input_embeddings().weight).abs().max()
+    assert 0 < moved < 0.02
+    assert AutoTokenizer.from_pretrained(second).get_vocab() == AutoTokenizer.from_pretrained(first).get_vocab()
+    done = json.loads((second / "pretraining.json").read_text())
+    assert done["tokens_seen"] == 2 * 2 * 4 * 32  # steps, batches, rows, tokens
+    assert [dev["file"] for dev in done["dev"]] == ["texts.txt"]
