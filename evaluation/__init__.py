@@ -1,4 +1,4 @@
-"""Measuring: what a model learned, in numbers that compare across tokenizers and languages."""
+"""Evaluation of models by metrics that can be compared across tokenizers and languages."""
 
 from .bitext import evaluate_bitext
 from .perplexity import perplexity

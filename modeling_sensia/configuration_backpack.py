@@ -48,7 +48,7 @@ _REQUIRED_TRUNK_FIELDS = (
 
 class BackpackConfig(PreTrainedConfig):
     r"""
-    Configuration of a Backpack, in which a causal Transformer (the trunk) weighs K context-free sense vectors per token.
+    Configuration of a Backpack: a causal Transformer (the trunk) weighs K context-free sense vectors per token.
 
     `vocab_size`, `hidden_size`, `max_position_embeddings`, `num_attention_heads`, `num_key_value_heads`,
     `initializer_range`, `bos_token_id`, `eos_token_id`, `pad_token_id` and, for GPT-2 trunks,
