@@ -52,8 +52,7 @@ class _Side:
         self.rows.default_factory = None
 
     def nearest(self, rows: set[int], most: int, least: int = 1) -> list[str]:
-        """Words most specific to some rows by Dice's coefficient, among those that occur in at least `least` of
-        them."""
+        """Words most specific to some rows by Dice's coefficient; they occur in at least `least` of them."""
         counts = Counter(word for row in rows for word in self.words[row])
         shared = (word for word, both in counts.items() if both >= least)
         dice = {word: 2 * counts[word] / (len(rows) + len(self.rows[word])) for word in shared}
@@ -101,8 +100,7 @@ class _Translation:
 
     @cached_property
     def company(self) -> dict[str, float]:
-        """Log-likelihood weights of the English words in rows without the word, scaled to length 1; forms of the word
-        are left out."""
+        """Log-likelihood weights (length 1) of other English words in the rows without the word."""
         source, share = self.bitext.source, len(self.outside) / len(self.bitext.texts)
         counts = Counter(other for row in self.outside for other in source.words[row])
         expected = {other: share * len(source.rows[other]) for other in counts}
@@ -117,8 +115,7 @@ class _Translation:
         return {other: weight / length for other, weight in weights.items()}
 
     def sentences_without(self, other: "_Translation") -> tuple[int, ...]:
-        """Rows with the word once, in lower case, and without the other translation; one of each group of
-        near-duplicates."""
+        """Rows with the word once, in lower case, without the other translation, and without near-duplicates."""
         texts = self.bitext.texts
         rows = [row for row in sorted(self.inside - other.inside) if forms_in(texts[row], self.word) == [self.word]]
         groups = group_near_duplicates([[texts[row]] for row in rows])

@@ -93,8 +93,7 @@ def _gathered(rows: torch.Tensor) -> torch.Tensor:
 
 
 def _share(order: list[int], rank: int, world: int) -> list[tuple[int, bool]]:
-    """Rows of this rank, and which of them count: the last one may be a repetition, so that all ranks have equally
-    many."""
+    """Rows of this rank, and which of them count: the last may be repeated to give all ranks the same number."""
     rows = [(row, True) for row in order[rank::world]]
     missing = -(-len(order) // world) - len(rows)
     return rows + [(order[-1], False)] * missing

@@ -159,8 +159,7 @@ def answer_log_likelihoods(
 
 @contextmanager
 def _senses_at_hand(model, tokens: Iterable[int]) -> Iterator[None]:
-    """Context in which a Backpack has a sense table of these tokens, unless it has a table already or cannot make
-    one."""
+    """Gives a Backpack a sense table of these tokens, unless it has one or cannot make one."""
     if not is_backpack(model) or model.backpack.sense_table is not None or not model.backpack.can_precompute_senses:
         yield
         return
@@ -204,7 +203,7 @@ def _request_rows(
 ) -> tuple[list[tuple[list[int], list[int]]], int]:
     """Token ids of each context and answer; a context is truncated on the left if both do not fit."""
     if tokenizer.eos_token_id is None:
-        raise ValueError("The tokenizer has no end-of-text token, which is the context where there is none.")
+        raise ValueError("The tokenizer has no end-of-text token, which stands in for an empty context.")
     contexts = _tokens(tokenizer, [context for context, _ in requests])
     answers = _tokens(tokenizer, [_continuation(answer) for _, answer in requests])
     rows, cut = [], 0
@@ -228,8 +227,7 @@ def _continuation(answer: str) -> str:
 
 
 def _lay_out(tree: _Tree) -> tuple[list[int], list[int], list[int], list[int]]:
-    """Id, branch (0 for the context) and position of each token of a row, and the places where answer tokens are
-    predicted."""
+    """Id, branch (0 for the context) and position of each token of a row; places that predict answer tokens."""
     stem = len(tree.context)
     ids, branches, positions, places = list(tree.context), [0] * stem, list(range(stem)), list[int]()
     for branch, answer in enumerate(tree.answers, 1):

@@ -75,8 +75,7 @@ def bootstrap_spearman(
 def _ends(
     items: tuple[np.ndarray, ...], statistic: Callable[..., np.ndarray], resamples: int, seed: int
 ) -> list[float]:
-    """Ends of the percentile interval of a statistic that takes an `axis`; items of several arrays are drawn
-    together."""
+    """Ends of the percentile interval of a statistic that takes an `axis`; arrays are resampled together."""
     found = stats.bootstrap(
         items,
         statistic,

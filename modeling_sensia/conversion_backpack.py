@@ -181,7 +181,7 @@ def _decide_division(given: dict[str, Any], divide: bool | None) -> bool:
     if divides_mixture(given) and divide is None:
         raise ValueError(
             "The config.json is a JAX (Levanter) export's, whose code divides the mixture by K. Ours does not."
-            " Give --divide-by-num-senses to fold 1/K into the weights, or --no-divide-by-num-senses if it was not so."
+            " Give --divide-by-num-senses to fold 1/K into the weights, or --no-divide-by-num-senses to keep them."
         )
     return bool(divide)
 
@@ -249,7 +249,7 @@ def _build_model(
         raise ValueError("The checkpoint does not fit a Backpack." + "".join(lines))
     kept = {tensor.dtype for tensor in weights.values()}
     if dtype is None and (len(kept) > 1 or not next(iter(kept)).is_floating_point):
-        raise ValueError(f"The tensors are of {', '.join(sorted(map(str, kept)))}: say with --dtype what to write.")
+        raise ValueError(f"The tensors have the dtypes {', '.join(sorted(map(str, kept)))}: choose one with --dtype.")
     config.dtype = getattr(torch, dtype) if dtype else kept.pop()
     if divide:
         for name in (f"{SENSES}.final_mlp.c_proj.weight", f"{SENSES}.final_mlp.c_proj.bias"):

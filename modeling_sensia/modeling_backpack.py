@@ -94,7 +94,9 @@ class BackpackPreTrainedModel(PreTrainedModel):
         info = PreTrainedModel._finalize_model_loading(model, load_config, loading_info)
         misfits = {"missing": sorted(info.missing_keys), "left over": sorted(info.unexpected_keys)}
         if any(misfits.values()) and any(entry.source_patterns[0] in PUBLIC_RENAMINGS for entry in used):
-            raise ValueError(f"The public checkpoint does not fit the model, under whose names it has {misfits}.")
+            raise ValueError(
+                f"The public checkpoint does not fit the model; under the model's names it has {misfits}."
+            )
         return info
 
 
@@ -318,9 +320,7 @@ class BackpackModel(BackpackPreTrainedModel):
         sentences: Sentences | None = None
         if sentence_ids is not None and sentence_ends is not None:
             if past_key_values is not None:
-                raise ValueError(
-                    "Sentences that share rows cannot go on from a cache: call without `past_key_values`."
-                )
+                raise ValueError("Packed sentences cannot continue from a cache: call without `past_key_values`.")
             sentences, use_cache = Sentences(sentence_ids, sentence_ends), False
             attention_mask, position_ids = sentences.attention_mask(), sentences.position_ids()
         use_cache, past_key_values = self._resolve_cache(use_cache, past_key_values)
@@ -400,7 +400,7 @@ class BackpackModel(BackpackPreTrainedModel):
         use_cache = self.config.use_cache and not self.training if use_cache is None else use_cache
         if self.gradient_checkpointing and self.training:
             if use_cache or past_key_values is not None:
-                logger.warning_once("A cache does not work with gradient checkpointing; it is off.")
+                logger.warning_once("The cache is switched off: it does not work with gradient checkpointing.")
             return False, None
         if use_cache and past_key_values is None:
             past_key_values = DynamicCache(config=self.config)
@@ -460,7 +460,7 @@ class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
             sense_dropout=sense_dropout,
         )
         if not config.trunk_config.tie_word_embeddings:
-            logger.warning("The trunk's own language model head is dropped: a Backpack's is its word embeddings.")
+            logger.warning("The trunk's own language model head is dropped: a Backpack's head is its word embeddings.")
         trunk, info = AutoModel.from_pretrained(pretrained_model_name_or_path, output_loading_info=True, **kwargs)
         if info["missing_keys"]:
             raise ValueError(
@@ -497,19 +497,19 @@ class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
     def precompute_senses(
         self, token_ids: Iterable[int] | None = None, path: str | Path | None = None, chunk_size: int = 1024
     ) -> Tensor:
-        """See [`BackpackModel.precompute_senses`]."""
+        """Calls [`BackpackModel.precompute_senses`]."""
         return self.backpack.precompute_senses(token_ids, path, chunk_size)
 
     def get_senses(self, input_ids: Tensor) -> Tensor:
-        """See [`BackpackModel.get_senses`]."""
+        """Calls [`BackpackModel.get_senses`]."""
         return self.backpack.get_senses(input_ids)
 
     def _prepare_cache_for_generation(self, generation_config, *args, **kwargs):
         kind = generation_config.cache_implementation or ""
         if kind == "quantized":
             raise ValueError(
-                '`cache_implementation="quantized"` does not work with a Backpack: its last cache layer holds what '
-                "senses are made of, ids included, and other ids are other words."
+                '`cache_implementation="quantized"` does not work with a Backpack: its last cache layer may '
+                "hold token ids, which quantization would change."
             )
         if kind.startswith("offloaded") and self.device.type == "cpu":
             raise ValueError(

@@ -154,7 +154,7 @@ def _text(tokenizer: PreTrainedTokenizerBase, token_id: int) -> str | None:
 def _parsed(content: Any, path: str, tokenizer: PreTrainedTokenizerBase) -> list[Edit]:
     """Edits from the content of a file; checks every field."""
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
-        raise ValueError(f'{path}: `format` must be "{_FORMAT}"; this is no steering.')
+        raise ValueError(f'{path}: `format` must be "{_FORMAT}"; this is not a steering file.')
     if content.get("version") != _VERSION:
         raise ValueError(f"{path}: `version` must be {_VERSION}, got {content.get('version')!r}.")
     tokens, entries = content.get("tokens"), content.get("edits")
