@@ -416,6 +416,10 @@ class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         self._tied_weights_keys = {"lm_head.weight": self._embedding_name()}
         self.post_init()
+        if self._tp_plan:
+            # The head shares its weight with the embeddings, which such a plan divides by the vocabulary: each process
+            # has its part of the logits, and the plan of the stock models puts them together.
+            self._tp_plan["lm_head"] = "colwise_gather_output"
 
     @classmethod
     def from_trunk(
