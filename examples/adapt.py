@@ -30,7 +30,7 @@ from trainers.adaptation import AdaptArguments, load_base
 from trainers.arguments import end_with_the_message
 from trainers.checkpoints import find_checkpoint
 from trainers.results import continue_prompts, describe_run
-from trainers.training_data import PairSet, load_eval_pairs, load_train_pairs
+from trainers.training_data import PairSet, find_trained_on, load_eval_pairs, load_train_pairs
 
 
 def main():
@@ -48,9 +48,10 @@ def main():
     with PartialState().main_process_first():
         train = load_train_pairs(args, tokenizer, min(args.max_length, positions), config.seed)
         evals = load_eval_pairs(args, tokenizer, positions)
+        find_trained_on(evals, train, args.eval_overlap)
     say(f"{args.model_name}: {model.num_parameters():,} parameters, {args.source.name} to {args.target.name}")
     for pairs in (*train.parts, *evals):
-        say(f"  {pairs.name}: {pairs.report}")
+        say(f"  {pairs}")
     watched = {each.name: each.pairs.select(range(min(args.eval_pairs, len(each.pairs)))) for each in evals}
     trainer = SensiaTrainer(
         args.with_adapter(model),

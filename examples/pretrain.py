@@ -22,7 +22,7 @@ from transformers import (
     set_seed,
 )
 
-from corpora import pack_texts, read_pairs, read_texts
+from corpora import DataPart, held_out_part, pack_texts, read_pairs, read_texts
 from evaluation import perplexity
 from model_cards.files import write_whole
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
@@ -95,6 +95,8 @@ def main():
     args, training_args = parse_arguments(PretrainArguments, TrainingArguments, description=__doc__)
     set_seed(training_args.seed)
     output = Path(training_args.output_dir)
+    # Before training: a data set that has no such split is refused now.
+    dev = held_out_part(str(Path(args.data, args.dev_texts))) if args.dev_texts else None
     with training_args.main_process_first():
         tokenizer, blocks = prepare(args, output / "data")
     model = build_model(args, tokenizer)
@@ -104,10 +106,10 @@ def main():
     if trainer.is_world_process_zero():
         model.bfloat16().save_pretrained(output / "final")
         tokenizer.save_pretrained(output / "final")
-        report(args, training_args, model, tokenizer, blocks, output / "final")
+        report(args, training_args, model, tokenizer, blocks, dev, output / "final")
 
 
-def report(args, training_args, model, tokenizer, blocks, folder: Path):
+def report(args, training_args, model, tokenizer, blocks, dev: DataPart | None, folder: Path):
     """Measures the saved model on the dev text and writes what was done as `pretraining.json`."""
     seen = training_args.max_steps * training_args.train_batch_size * training_args.world_size * args.num_positions
     results = {
@@ -116,10 +118,10 @@ def report(args, training_args, model, tokenizer, blocks, folder: Path):
         "tokens_seen": seen,
         "steps": training_args.max_steps,
     }
-    if args.dev_texts:
-        texts = [row["text"] for row in read_texts(str(Path(args.data, args.dev_texts)))]
+    if dev is not None:
+        texts = [row["text"] for row in read_texts(dev.source, split=dev.split, config_name=dev.config_name)]
         results["dev"] = {
-            "file": Path(args.dev_texts).name,
+            "file": Path(dev.source).name,
             **perplexity(model.float(), tokenizer, texts, progress=True),
         }
     write_whole(folder / "pretraining.json", (json.dumps(results, indent=2) + "\n").encode())

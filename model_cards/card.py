@@ -79,7 +79,7 @@ def _with_licence(text: str, license_id: str | None) -> str:
 
 
 def _comparison(entry: Mapping[str, Any]) -> dict[str, Any]:
-    described = f"{entry['rows']:,} rows of `{entry['file']}`{_by_chance(entry)}"
+    described = f"{entry['rows']:,} rows of `{entry['file']}`{_trained_on(entry)}{_by_chance(entry)}"
     rows = [
         [
             f"{label}{_ARROWS[better]}",
@@ -97,6 +97,11 @@ def _comparison(entry: Mapping[str, Any]) -> dict[str, Any]:
         "about": _with_licence(described, entry.get("license")),
         "rows": rows,
     }
+
+
+def _trained_on(entry: Mapping[str, Any]) -> str:
+    count = entry.get("rows_trained_on")
+    return f", of which {count:,} are also training rows" if count else ""
 
 
 def _interval(entry: Mapping[str, Any], metric: str) -> str:

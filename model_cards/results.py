@@ -130,7 +130,8 @@ DATASET = {
     "rows_kept": COUNT,
     "dropped": COUNTS,
     "license?": TEXT,
-    "sources": [{"name": TEXT, "rows": COUNT, "license?": TEXT}],
+    # `domain` says what the rows are, in the words of those who gave the data, as in "software manuals".
+    "sources": [{"name": TEXT, "rows": COUNT, "license?": TEXT, "domain?": TEXT}],
 }
 
 EVALUATION = {
@@ -139,6 +140,8 @@ EVALUATION = {
     "file": NAME,
     "sha256?": SHA256,
     "rows": COUNT,
+    # Of these, how many are training rows too; missing where nobody looked.
+    "rows_trained_on?": COUNT,
     "license?": TEXT,
     "before": METRICS,
     "after": METRICS,

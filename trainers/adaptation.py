@@ -31,7 +31,20 @@ class AdaptArguments(AdapterArguments):
     )
     source_language: str = field(default="en", metadata={"help": "Language of the base model."})
     eval_data: list[str] = field(
-        default_factory=list, metadata={"help": "NAME=FILE of held-out bitext to measure on, before and after."}
+        default_factory=list,
+        metadata={
+            "help": "NAME=SOURCE of held-out bitext to measure on, before and after: a file, or a Hub data set as "
+            "org/name, org/name:split or org/name:configuration:split. Without a split, one is taken whose name says "
+            "that it is held out (test, validation, dev and the like); train is read only if it is named."
+        },
+    )
+    eval_overlap: int = field(
+        default=5,
+        metadata={
+            "help": "Rows of an evaluation set that may also be training rows. With more, the run stops before "
+            "training, because figures on rows that were trained on are too good. Raise it to measure anyway, on "
+            "short texts that recur by chance, say; the log and the card give the number."
+        },
     )
     eval_pairs: int = field(default=300, metadata={"help": "Pairs of each set that evaluation while training uses."})
     data: str = field(default=".", metadata={"help": "Folder that the files are relative to."})
@@ -97,12 +110,17 @@ class AdaptArguments(AdapterArguments):
         self._check_shares()
         for entry in self.eval_data:
             if not all(entry.partition("=")):
-                raise ValueError(f"`eval_data` entries are NAME=FILE, got {entry!r}.")
+                raise ValueError(
+                    f"`eval_data` entries are NAME=SOURCE, as in dev=my/dev.jsonl or test=org/name:test, "
+                    f"got {entry!r}."
+                )
         names = [entry.partition("=")[0] for entry in self.eval_data]
         if len(set(names)) < len(names):
             raise ValueError(f"The names of `eval_data` must differ, got {', '.join(names)}.")
         if self.eval_pairs < 1:
             raise ValueError(f"`eval_pairs` must be at least 1, got {self.eval_pairs}.")
+        if self.eval_overlap < 0:
+            raise ValueError(f"`eval_overlap` must be 0 or more rows, got {self.eval_overlap}.")
         self.check_adapter()
         if self.model_name is None:
             self.model_name = f"{Path(self.model).name}-{self.target.iso1 or self.target.iso3}"

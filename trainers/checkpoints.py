@@ -33,6 +33,7 @@ _FREE_SETTINGS = (
     "dataloader_",
     "disable_tqdm",
     "eval_on_start",
+    "eval_overlap",
     "hub_",
     "local_rank",
     "log_",

@@ -131,6 +131,11 @@ def _limits(args: AdaptArguments, evals: list[PairSet], trainer: SensiaTrainer) 
     went_wrong = list(limits_of_run(trainer.state.log_history, trainer.args, getattr(config, "num_senses", 0)))
     if args.from_scratch:
         went_wrong.append(f"Of {Path(args.model).name} it has the architecture alone: it began with random weights.")
+    if args.streaming and evals:
+        went_wrong.append(
+            "The training data was streamed: of each data set, the evaluation sets were compared with the first "
+            f"{args.shuffle_buffer:,} rows alone, to find rows that are in both."
+        )
     if not any(len(each.pairs) > args.eval_pairs for each in evals):
         return went_wrong
     return [
@@ -160,8 +165,9 @@ def _describe_data(pairs: PairSet, role: str, args: AdaptArguments) -> dict[str,
     listing = path.parent / _SOURCES_FILE
     stated = json.loads(listing.read_text(encoding="utf-8")).get(path.name, {}) if listing.is_file() else {}
     return {
-        "name": path.name,
-        "hub_id": stated.get("hub_id") if path.exists() else pairs.path,
+        # The Hub tells what was read of one data set apart by configuration and split.
+        "name": f"{pairs.part.config_name or 'default'}/{pairs.part.split}" if pairs.part else path.name,
+        "hub_id": pairs.path if pairs.part else stated.get("hub_id"),
         "role": role,
         "sha256": describe_file(path)["sha256"] if local else None,
         "rows_read": pairs.report.total,
@@ -282,6 +288,7 @@ def _describe_evaluation(pairs: PairSet, data: dict[str, Any], before, after) ->
         "file": data["name"],
         "sha256": data["sha256"],
         "rows": data["rows_kept"],
+        "rows_trained_on": None if pairs.trained_on is None else len(pairs.trained_on),
         "license": data["license"],
         "before": before,
         "after": after,

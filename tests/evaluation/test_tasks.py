@@ -29,6 +29,20 @@ def test_tasks_are_chosen_by_name_or_given_by_kind_and_source():
     ]
 
 
+@pytest.mark.parametrize(
+    ("wanted", "names"),
+    [
+        (["bitext=a.jsonl", "bitext=b.jsonl"], ["bitext a.jsonl", "bitext b.jsonl"]),
+        (["bitext=/x/a/dev.tsv", "bitext=/x/b/dev.tsv"], ["bitext a/dev.tsv", "bitext b/dev.tsv"]),
+        (["bitext=dev.tsv", "bitext=b/dev.tsv"], ["bitext dev.tsv", "bitext b/dev.tsv"]),
+        (["bitext=org/a:dev", "bitext=org/a:test"], ["bitext a:dev", "bitext a:test"]),
+        (["bitext=dev.jsonl", "perplexity=dev.jsonl"], ["bitext", "perplexity"]),
+    ],
+)
+def test_tasks_of_one_kind_are_named_after_their_files(wanted, names):
+    assert [task.name for task in make_tasks(wanted, {}, **LANGUAGES)] == names
+
+
 def test_a_task_may_state_another_language():
     suite = {"copa": {"kind": "xcopa", "source": "val.jsonl", "language": "tr"}}
     assert make_tasks([], suite, **LANGUAGES)[0].settings["language"] == "tr"
@@ -39,7 +53,8 @@ def test_a_task_may_state_another_language():
     [
         (["none"], SUITE, "No task 'none': name one of copa, dev"),
         (["other=x.jsonl"], {}, "kind must be one of perplexity"),
-        (["xcopa=a.jsonl", "xcopa=b.jsonl"], {}, "one name"),
+        (["xcopa=a.jsonl", "xcopa=a.jsonl"], {}, "Task xcopa is named twice"),
+        (["copa", "copa"], SUITE, "Task copa is named twice"),
         ([], {"a": {"kind": "xcopa"}}, "needs `kind` and `source`, got kind"),
         ([], {"a": {"kind": "wordsim", "source": "x", "layer": 1}}, "not 'layer'"),
     ],

@@ -23,7 +23,7 @@ def test_a_model_without_senses_is_no_base(tmp_path, tokenizer):
 
 
 def test_eval_data_needs_a_name():
-    with pytest.raises(ValueError, match=r"NAME=FILE.*dev\.jsonl"):
+    with pytest.raises(ValueError, match=r"NAME=SOURCE.*dev\.jsonl"):
         arguments(eval_data=["dev.jsonl"])
 
 
