@@ -29,6 +29,7 @@ from trainers import SensiaConfig, SensiaTrainer, parse_arguments
 from trainers.adaptation import AdaptArguments, load_base
 from trainers.arguments import end_with_the_message
 from trainers.checkpoints import find_checkpoint
+from trainers.licence_notes import licence_warnings, licensed_parts
 from trainers.results import continue_prompts, describe_run
 from trainers.training_data import PairSet, find_trained_on, load_eval_pairs, load_train_pairs
 
@@ -52,6 +53,8 @@ def main():
     say(f"{args.model_name}: {model.num_parameters():,} parameters, {args.source.name} to {args.target.name}")
     for pairs in (*train.parts, *evals):
         say(f"  {pairs}")
+    for warning in licence_warnings(args.model_license, licensed_parts(args, train.parts)):
+        say(f"Warning: {warning}")
     watched = {each.name: each.pairs.select(range(min(args.eval_pairs, len(each.pairs)))) for each in evals}
     trainer = SensiaTrainer(
         args.with_adapter(model),

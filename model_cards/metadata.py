@@ -80,6 +80,8 @@ def card_metadata(results: Mapping[str, Any]) -> ModelCardData:
     return ModelCardData(
         language=[language.get("iso1") or language["iso3"] for language in languages],
         license=results["license"],
+        license_name=results.get("license_name"),
+        license_link=results.get("license_link"),
         library_name="transformers",
         pipeline_tag="text-generation",
         tags=list(TAGS),

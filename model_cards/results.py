@@ -192,6 +192,9 @@ RESULTS = {
     "base_model": {"name": NAME, "hub_id?": HUB_ID, "license?": TEXT},
     "languages": {"source": LANGUAGE, "target": LANGUAGE},
     "license": LICENSE,
+    # Of a licence that is `other` to the Hub.
+    "license_name?": TEXT,
+    "license_link?": TEXT,
     "license_reason": STRING,
     "datasets": [DATASET],
     "model": {

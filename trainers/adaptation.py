@@ -9,6 +9,7 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from corpora import find_language, read_pairs
+from corpora.licences import find_licence
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
 
 from .adapters import AdapterArguments, with_adapter
@@ -53,7 +54,8 @@ class AdaptArguments(AdapterArguments):
     data_config: str | None = field(default=None, metadata={"help": "Configuration of the Hub data set."})
     data_split: str | None = field(default=None, metadata={"help": "Split of the Hub data set; train[:1000] works."})
     data_license: str | None = field(
-        default=None, metadata={"help": "Licence of the training bitext, where no sources.json lies beside it."}
+        default=None,
+        metadata={"help": "Licence of the training bitext, where no sources.json beside it says what it is."},
     )
     attn_implementation: str | None = field(
         default=None,
@@ -99,7 +101,17 @@ class AdaptArguments(AdapterArguments):
     )
     prompts: list[str] = field(default_factory=list, metadata={"help": "Beginnings to continue at the end."})
     model_name: str | None = field(default=None, metadata={"help": "Name of the result."})
-    model_license: str | None = field(default=None, metadata={"help": "Licence of the result, as a Hub licence id."})
+    model_license: str | None = field(
+        default=None,
+        metadata={
+            "help": "Licence of the result: one that the Hub knows, in any usual spelling (apache-2.0, CC BY-SA 4.0, "
+            "GPLv3), or other, with a name or link."
+        },
+    )
+    model_license_name: str | None = field(default=None, metadata={"help": "Name of the licence, where it is other."})
+    model_license_link: str | None = field(
+        default=None, metadata={"help": "Where the licence stands, where it is other: an address."}
+    )
 
     def __post_init__(self):
         self.source, self.target = find_language(self.source_language), find_language(self.target_language)
@@ -122,8 +134,20 @@ class AdaptArguments(AdapterArguments):
         if self.eval_overlap < 0:
             raise ValueError(f"`eval_overlap` must be 0 or more rows, got {self.eval_overlap}.")
         self.check_adapter()
+        self._check_licence()
         if self.model_name is None:
             self.model_name = f"{Path(self.model).name}-{self.target.iso1 or self.target.iso3}"
+
+    def _check_licence(self):
+        if self.model_license is not None:
+            self.model_license = find_licence(self.model_license, "model_license")
+        given = [name for name in ("model_license_name", "model_license_link") if getattr(self, name)]
+        if self.model_license == "other" and not given:
+            raise ValueError(
+                "`model_license` other says nothing by itself: give `model_license_name` or `model_license_link` too."
+            )
+        if given and self.model_license != "other":
+            raise ValueError(f"`{given[0]}` is for `model_license` other, got {self.model_license}: leave one out.")
 
     def _check_shares(self):
         if self.max_train_pairs is not None and (self.streaming or self.max_train_pairs < 2):

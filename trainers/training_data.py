@@ -35,6 +35,7 @@ class PairSet:
         path (`str`): file or Hub id.
         pairs (`datasets.Dataset` or `IterableDataset`): from [`corpora.clean_pairs`] or [`corpora.encode_texts`].
         report (`CleaningReport`): what was dropped.
+        role (`str`): `bitext`, `text` or `evaluation`.
         fertility (`dict`): tokens per word of each side; empty for a stream, and for a side without spaces.
         part ([`DataPart`], *optional*): what was read of a Hub data set.
         keys (`np.ndarray`, *optional*): of [`corpora.row_keys`]: of the rows kept; of a stream's first rows.
@@ -46,6 +47,7 @@ class PairSet:
     path: str
     pairs: Dataset | IterableDataset
     report: CleaningReport
+    role: str
     fertility: dict[str, float] = field(default_factory=dict)
     part: DataPart | None = None
     keys: np.ndarray | None = None
@@ -121,7 +123,7 @@ def _load_part(
         pairs = pairs.shuffle(seed=seed).select(range(args.max_train_pairs))
     path, shown = args.locate(name), "train" if len(args.train_data) == 1 else Path(name).name
     part = None if is_local(path) else DataPart(path, args.data_config, args.data_split or "train")
-    return PairSet(shown, path, pairs, report, part=part, keys=_training_keys(rows, pairs, args))
+    return PairSet(shown, path, pairs, report, "bitext", part=part, keys=_training_keys(rows, pairs, args))
 
 
 def _training_keys(rows: Dataset | IterableDataset, pairs: Dataset | IterableDataset, args: AdaptArguments):
@@ -153,7 +155,8 @@ def _load_texts(name: str, args: AdaptArguments, tokenizer: PreTrainedTokenizerB
         texts, report = encode_texts(read_texts(path), tokenizer, max_length=max_length)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
-    return PairSet(Path(name).name, path, texts, report)
+    part = None if is_local(path) else DataPart(path, None, "train")
+    return PairSet(Path(name).name, path, texts, report, "text", part=part)
 
 
 def _mix(parts: list[PairSet], args: AdaptArguments, seed: int) -> Dataset | IterableDataset:
@@ -216,9 +219,15 @@ def _load_held_out(entry: str, args: AdaptArguments, tokenizer: PreTrainedTokeni
     part = held_out_part(args.locate(source), config_name=configuration, preferred=name)
     dataset = args.read(part.source, **part.options())
     pairs, report = clean_pairs(dataset, tokenizer, max_length=max_length)
-    fertility, keys = _fertility(dataset, tokenizer), row_keys(_rows_kept(dataset, pairs))
     return PairSet(
-        name, part.source, pairs, report, fertility, part=None if is_local(part.source) else part, keys=keys
+        name,
+        part.source,
+        pairs,
+        report,
+        "evaluation",
+        fertility=_fertility(dataset, tokenizer),
+        part=None if is_local(part.source) else part,
+        keys=row_keys(_rows_kept(dataset, pairs)),
     )
 
 
@@ -241,9 +250,9 @@ def find_trained_on(evals: list[PairSet], train: TrainingData, allowed: int):
         if len(found) > allowed:
             raise ValueError(
                 f"`eval_data` {each.name}: {len(found):,} of {each.report.kept:,} pairs {_numbers(each.trained_on)} "
-                "are also in the training data, so that its figures would tell little of other text. Measure on a file or "
-                f"split that is held out, as in {each.name}=org/data:test, or set `eval_overlap` to {len(found)}: the "
-                "card then says so."
+                "are also in the training data, so that its figures would tell little of other text. Measure on a "
+                f"file or split that is held out, as in {each.name}=org/data:test, or set `eval_overlap` to "
+                f"{len(found)}: the card then says so."
             )
 
 

@@ -28,6 +28,7 @@ def published(client, bitext, tmp_path_factory):
         pairs = pq.read_table(bitext / f"{name}.parquet", columns=["en", "id"])
         (folder / "data").mkdir(exist_ok=True)
         pq.write_table(pairs, folder / "data" / f"{name}.parquet")
+    (folder / "data" / "README.md").write_text("---\nlicense: cc-by-nc-4.0\n---\n")
     done = client(folder / "upload.py", DATA, folder / "data")
     assert done.returncode == 0, done.stderr[-3000:]
 
@@ -57,6 +58,10 @@ def test_the_held_out_split_is_found_and_named(client, base_model, tmp_path):
     results = json.loads((tmp_path / "run/final/results.json").read_text())
     assert [data["name"] for data in results["datasets"]] == ["default/train", "default/validation"]
     assert results["evaluation"][0]["rows_trained_on"] == 0
+    # The licence is that of the data set's card.
+    warning = f"The chosen licence, mpl-2.0, is laxer than that of bitext {DATA}, split train, cc-by-nc-4.0"
+    assert f"Warning: {warning}" in done.stdout and warning in card
+    assert results["evaluation"][0]["license"] == "cc-by-nc-4.0"
 
 
 @pytest.mark.usefixtures("published")
