@@ -239,7 +239,8 @@ def recall_over_chance(metrics: Mapping[str, float], sizes: Mapping[str, int]) -
 def contrast_over_chance(logs: Mapping[str, float], pairs: int) -> float:
     """
     How far the translations of a training batch are told apart: 0 where InfoNCE is that of guessing among B pairs,
-    ln B, 1 where it is 0, and less than 0, without an end, where it is more than ln B. Weaker than recall: these pairs are trained on, and a temperature scales their loss.
+    ln B, 1 where it is 0, and less than 0, without an end, where it is more than ln B. Weaker than recall: these pairs
+    are trained on, and a temperature scales their loss.
 
     Args:
         logs (`Mapping`): with `loss_ctx` and `loss_sns`.
@@ -308,8 +309,9 @@ class AlignmentWatch:
         if score < self.args.alignment_floor:
             logger.warning(
                 f"Step {state.global_step}: the languages are not aligned after phase {self._aligning!r}: {signal} "
-                f"{score:.3f} ({ALIGNMENT_SCALE}), which is under `alignment_floor` {self.args.alignment_floor}. Likely reasons: a learning rate that is too low or too high, a wrong "
-                "language column (`source_column`, `target_column`), or files whose lines do not belong together."
+                f"{score:.3f} ({ALIGNMENT_SCALE}), which is under `alignment_floor` {self.args.alignment_floor}. Likely "
+                "reasons: a learning rate that is too low or too high, a wrong language column (`source_column`, "
+                "`target_column`), or files whose lines do not belong together."
             )
         return {"alignment": score}
 
@@ -329,7 +331,8 @@ def limits_of_run(history: list[dict[str, Any]], args: SensiaConfig, num_senses:
     scores = [entry["alignment"] for entry in history if "alignment" in entry]
     if scores and scores[-1] < args.alignment_floor:
         yield (
-            f"After the first phase of aligning the languages were hardly aligned: {scores[-1]:.3f} ({ALIGNMENT_SCALE})."
+            f"After the first phase of aligning the languages were hardly aligned: {scores[-1]:.3f} "
+            f"({ALIGNMENT_SCALE})."
         )
     floor = args.collapse_entropy * math.log(max(num_senses, 1))
     for side in ("source", "target"):
