@@ -309,9 +309,9 @@ class AlignmentWatch:
         if score < self.args.alignment_floor:
             logger.warning(
                 f"Step {state.global_step}: the languages are not aligned after phase {self._aligning!r}: {signal} "
-                f"{score:.3f} ({ALIGNMENT_SCALE}), which is under `alignment_floor` {self.args.alignment_floor}. Likely "
-                "reasons: a learning rate that is too low or too high, a wrong language column (`source_column`, "
-                "`target_column`), or files whose lines do not belong together."
+                f"{score:.3f} ({ALIGNMENT_SCALE}), which is under `alignment_floor` {self.args.alignment_floor}. "
+                "Likely reasons: a learning rate that is too low or too high, a wrong language column "
+                "(`source_column`, `target_column`), or files whose lines do not belong together."
             )
         return {"alignment": score}
 
