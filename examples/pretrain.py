@@ -57,7 +57,7 @@ def prepare(args: PretrainArguments, folder: Path) -> tuple[PreTrainedTokenizerB
     """The tokenizer and the packed blocks, made once and kept in `folder`."""
     if not (folder / "blocks.npy").exists():
         texts = gather_texts(args)
-        tokenizer = AutoTokenizer.from_pretrained(args.trunk) if args.trunk else None
+        tokenizer = AutoTokenizer.from_pretrained(args.trunk, trust_remote_code=False) if args.trunk else None
         tokenizer = tokenizer or train_tokenizer(texts, args.vocabulary_size)
         blocks = pack_texts(texts, tokenizer, args.num_positions)
         tokenizer.save_pretrained(folder)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
+from typing import Any
 
 from datasets import Dataset, IterableDataset
 from peft import PeftModel
@@ -13,6 +14,9 @@ from corpora.licences import find_licence
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
 
 from .adapters import AdapterArguments, with_adapter
+
+#: Code of a repository is neither run nor asked about: a question would stop a run that nobody watches.
+_NO_CODE: dict[str, Any] = {"trust_remote_code": False}
 
 
 @dataclass
@@ -229,12 +233,12 @@ def load_base(
         raise ValueError(f"`dropout` is set for Backpacks only; a dense model keeps its own, got {dropout}.")
     config = None if dropout is None else _with_dropout(BackpackConfig.from_pretrained(name), dropout)
     model: PreTrainedModel = (AutoModelForCausalLM if dense else BackpackForCausalLM).from_pretrained(
-        name, config=config, dtype="float32", attn_implementation=attn_implementation
+        name, config=config, dtype="float32", attn_implementation=attn_implementation, **_NO_CODE
     )
     if from_scratch:
         model = type(model)(model.config)  # type: ignore[arg-type]
     tokenizer_name = tokenizer_name or name
-    tokenizer = AutoTokenizer.from_pretrained(tokenizer_name)
+    tokenizer = AutoTokenizer.from_pretrained(tokenizer_name, **_NO_CODE)
     if tokenizer.eos_token_id is None:
         raise ValueError(f"The tokenizer {tokenizer_name} has no end-of-text token to close sentences with.")
     if len(tokenizer) > model.config.vocab_size:
