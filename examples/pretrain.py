@@ -35,7 +35,9 @@ from trainers.pretraining import PackedBlocks, PretrainArguments, train_tokenize
 def gather_texts(args: PretrainArguments) -> list[str]:
     """The training texts in a fixed random order: documents as they are, sentences of bitext once each."""
     texts = [row["text"] for name in args.texts for row in read_texts(str(Path(args.data, name)))]
-    held_out = {row["source"].casefold() for name in args.held_out for row in read_bitext(str(Path(args.data, name)))}
+    held_out = {
+        row["source"].casefold() for name in args.held_out for row in read_held_out(str(Path(args.data, name)))
+    }
     sentences = {
         row["source"]: None
         for name in args.pairs
@@ -47,10 +49,16 @@ def gather_texts(args: PretrainArguments) -> list[str]:
     return texts
 
 
-def read_bitext(path: str):
+def read_bitext(path: str, split: str | None = None, config_name: str | None = None):
     """Pairs of a file named like `en-id.train.jsonl.gz`, English first."""
     source, _, target = Path(path).name.split(".")[0].partition("-")
-    return read_pairs(path, source_language=source, target_language=target)
+    return read_pairs(path, source_language=source, target_language=target, split=split, config_name=config_name)
+
+
+def read_held_out(path: str):
+    """The same of data that is held out; of a Hub data set, of its held-out split."""
+    part = held_out_part(path)
+    return read_bitext(part.source, **part.options())
 
 
 def prepare(args: PretrainArguments, folder: Path) -> tuple[PreTrainedTokenizerBase, PackedBlocks]:

@@ -3,7 +3,6 @@
 import re
 
 import pytest
-from hubserver.cards import LICENSES
 
 from corpora.licences import HUB_LICENCES, demands_of, find_licence, licences_in, told
 
@@ -39,7 +38,7 @@ def test_an_identifier_is_itself_in_any_case(name):
 
 
 def test_the_hub_and_nobody_else_names_them():
-    assert set(HUB_LICENCES) == LICENSES
+    assert set(HUB_LICENCES) == pytest.importorskip("hubserver.cards").LICENSES
 
 
 @pytest.mark.parametrize(
