@@ -83,12 +83,14 @@ class StudyArguments:
 
     def read(self, name: str, most: int | None, held_out: bool = False) -> dict[str, list[str]]:
         """Both sides of sentence pairs, by language; of a Hub data set, those of a held-out split where wanted."""
-        languages = {"source_language": self.source_language, "target_language": self.target_language}
+        source, target = self.source_language, self.target_language
         path = str(Path(self.data) / name)
         part = held_out_part(path) if held_out else DataPart(path)
-        pairs = read_pairs(part.source, **languages, split=part.split, config_name=part.config_name)
+        pairs = read_pairs(
+            part.source, source_language=source, target_language=target, split=part.split, config_name=part.config_name
+        )
         pairs = pairs.select(range(min(most or len(pairs), len(pairs))))
-        return dict(zip(languages.values(), (list(pairs["source"]), list(pairs["target"])), strict=True))
+        return dict(zip((source, target), (list(pairs["source"]), list(pairs["target"])), strict=True))
 
 
 def main():
