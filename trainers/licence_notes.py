@@ -18,6 +18,8 @@ from .training_data import PairSet
 #: Lies beside data files and says of each what its licence and sources are.
 SOURCES_FILE = "sources.json"
 _SECONDS_TO_ASK = 10
+# Both demand that what is made from a work stays under its licence: neither is laxer, but they may not go together.
+_RECIPROCAL = frozenset({SHARE_ALIKE, COPYLEFT})
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,7 @@ def licence_warnings(chosen: str | None, parts: list[LicensedPart]) -> list[str]
     if kept is None:
         return warnings
     for part in parts:
-        lost = (part.demands or frozenset()) - kept - {NO_DERIVATIVES}
+        lost = (part.demands or frozenset()) - kept - {NO_DERIVATIVES} - (_RECIPROCAL if kept & _RECIPROCAL else set())
         if lost:
             warnings.append(
                 f"The chosen licence, {chosen}, is laxer than that of {part.what}, {part.licence}: it does not demand "
@@ -164,7 +166,7 @@ def licence_reason(chosen: str | None, parts: list[LicensedPart]) -> str:
         chosen (`str`, *optional*), parts (`list` of [`LicensedPart`]): as in [`licence_warnings`].
     """
     demanded = "; ".join(f"{part.what}: {_told_demands(part)}" for part in parts)
-    sentences = [_told_licences(parts), f"What these demand of those who pass the model on: {demanded}."]
+    sentences = [_told_licences(parts), f"What these licences demand: {demanded}."]
     if chosen is None:
         sentences.append("No licence was chosen for the adapted model; who publishes it has to.")
     warnings = licence_warnings(chosen, parts)
@@ -191,17 +193,14 @@ def _comparison(chosen: str, parts: list[LicensedPart], warned: bool) -> list[st
     if kept is None:
         return [f"What the chosen licence, {chosen}, demands is not known here, so it was not compared with theirs."]
     unknown = [part.what for part in parts if part.demands is None]
-    sentences = [] if warned or unknown else [f"The chosen licence, {chosen}, has demands of all these kinds."]
-    if unknown:
-        sentences.append(f"It was not compared with the licence of {', '.join(unknown)}.")
-    # To pass on under another licence what must stay under its own is a question of compatibility, not of kind.
-    bound = {SHARE_ALIKE, COPYLEFT}
-    others = dict.fromkeys(
+    reciprocal = dict.fromkeys(
         name
         for part in parts
         for name in licences_in(part.licence or "")
-        if name != chosen and bound & kept & (demands_of(name) or frozenset())
+        if name != chosen and kept & _RECIPROCAL and (demands_of(name) or frozenset()) & _RECIPROCAL
     )
-    if others:
-        sentences.append(f"Whether it is compatible with {', '.join(others)} was not checked.")
-    return sentences
+    if unknown:
+        return [f"The chosen licence, {chosen}, was not compared with that of {', '.join(unknown)}."]
+    if reciprocal:
+        return [f"Whether the chosen licence, {chosen}, is compatible with {', '.join(reciprocal)} was not checked."]
+    return [] if warned else [f"The chosen licence, {chosen}, has demands of all these kinds."]

@@ -34,16 +34,18 @@ def test_a_licence_that_demands_as_much_is_told_so():
     )
 
 
-def test_two_licences_of_one_kind_are_not_called_compatible():
-    reason = licence_reason("epl-2.0", parts("mpl-2.0", "mit"))
-    assert reason.endswith("Whether it is compatible with mpl-2.0 was not checked.")
+@pytest.mark.parametrize("chosen", ["epl-2.0", "cc-by-sa-4.0"])
+def test_licences_that_bind_what_is_made_are_called_neither_laxer_nor_compatible(chosen):
+    assert licence_warnings(chosen, parts("mpl-2.0", "mit")) == []
+    reason = licence_reason(chosen, parts("mpl-2.0", "mit"))
+    assert reason.endswith(f"Whether the chosen licence, {chosen}, is compatible with mpl-2.0 was not checked.")
 
 
 @pytest.mark.parametrize(("base", "data"), [(None, "mit"), ("mit", "custom terms")])
 def test_nothing_is_concluded_from_a_licence_that_is_not_known(base, data):
     reason = licence_reason("cc-by-sa-4.0", parts(base, data))
     assert "all these kinds" not in reason
-    assert "It was not compared with the licence of " in reason
+    assert "cc-by-sa-4.0, was not compared with that of " in reason
     assert (": not stated" in reason) == (base is None)
 
 
