@@ -78,6 +78,24 @@ def name_part(text: str) -> DataPart:
     return DataPart(source, (more[0] or None) if len(more) == 2 else None, more[-1] or None)
 
 
+def within(folder: str | Path, text: str) -> str | None:
+    """
+    A source that lies in a folder, with what follows it.
+
+    Args:
+        folder (`str` or `Path`): what files are relative to.
+        text (`str`): as in [`name_part`].
+
+    Returns:
+        `str`, *optional*: its path and what follows it; `None` where nothing of that name is there.
+    """
+    folder = Path(folder).expanduser()
+    if (folder / text).exists():
+        return str(folder / text)
+    source, colon, rest = text.partition(":")
+    return f"{folder / source}:{rest}" if colon and (folder / source).is_dir() else None
+
+
 def held_out_part(
     text: str,
     *,

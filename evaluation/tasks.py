@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from corpora import find_language, held_out_part, read_pairs, read_texts
-from corpora.held_out import name_part
+from corpora.held_out import name_part, within
 from corpora.locations import is_local
 from corpora.rows import describe_rows, read_rows
 
@@ -98,16 +98,18 @@ def locate(source: str, folder: str | Path) -> str:
         source (`str`): file or Hub id.
         folder (`str` or `Path`): what files are relative to.
     """
-    path = Path(folder).expanduser() / source
-    return str(path) if path.exists() or (is_local(name_part(source).source) and not Path(source).exists()) else source
+    missing = is_local(name_part(source).source) and not Path(source).exists()
+    return within(folder, source) or (str(Path(folder).expanduser() / source) if missing else source)
 
 
 def _held_out(source: str, settings: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """What to read of a Hub data set: the split asked for, or one that its name says is held out."""
-    if is_local(name_part(source).source) or not _HUB_OPTIONS.keys() <= settings.keys() or "test" in settings:
+    if not _HUB_OPTIONS.keys() <= settings.keys() or "test" in settings:
         return source, settings
     part = held_out_part(source, **_hub(settings))
-    return part.source, {**settings, **part.options()}
+    # A configuration or revision given with a local path is left for the reader to refuse.
+    given = {"split": part.split} if is_local(part.source) else part.options()
+    return part.source, {**settings, **given}
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from corpora import find_language, read_pairs
+from corpora.held_out import within
 from corpora.licences import find_licence
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
 
@@ -190,8 +191,7 @@ class AdaptArguments(AdapterArguments):
         Args:
             name (`str`): as given in `train_data` or `eval_data`.
         """
-        path = Path(self.data, name)
-        return str(path) if path.exists() else name
+        return within(self.data, name) or name
 
     def read(self, name: str, **options) -> Dataset | IterableDataset:
         """Reads bitext by [`corpora.read_pairs`] with the languages and columns of this run."""

@@ -5,7 +5,7 @@ import pytest
 from datasets import Dataset
 
 from corpora import DataPart, held_out_part, row_keys, shared_rows
-from corpora.held_out import name_part
+from corpora.held_out import name_part, within
 
 
 def rows(*pairs):
@@ -41,6 +41,13 @@ def test_a_file_is_read_as_it_is(tmp_path):
 
 def test_a_folder_has_splits_too(tmp_path):
     assert held_out_part(f"{tmp_path}:dev") == DataPart(str(tmp_path), None, "dev")
+
+
+def test_a_folder_with_a_split_is_found_in_another(tmp_path):
+    (tmp_path / "pairs").mkdir()
+    assert within(tmp_path, "pairs:dev") == f"{tmp_path / 'pairs'}:dev"
+    assert within(tmp_path, "pairs") == str(tmp_path / "pairs")
+    assert within(tmp_path, "org/name:dev") is None
 
 
 def test_a_part_is_told_in_words():

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from evaluation.tasks import TASK_KINDS, Task, make_tasks
@@ -71,3 +73,12 @@ def test_what_figures_depend_on_does_not_say_where_files_lie():
 
 def test_every_choice_format_is_a_kind():
     assert {"xcopa", "indocloze", "xstorycloze", "belebele", "choices"} <= set(TASK_KINDS)
+
+
+def test_a_folder_is_read_by_its_split(tmp_path):
+    (tmp_path / "pairs").mkdir()
+    for split, word in (("train", "ya"), ("dev", "tidak")):
+        (tmp_path / "pairs" / f"{split}.jsonl").write_text(json.dumps({"en": "x", "id": word}) + "\n")
+    task = Task("dev", "bitext", "pairs:dev", {"source_language": "en", "target_language": "id"})
+    (described,) = task.load(tmp_path).data
+    assert (described["name"], described["rows"], described["split"]) == ("pairs", 1, "dev")
