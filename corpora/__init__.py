@@ -4,22 +4,28 @@ from corpora.cleaning import CleaningReport, clean_pairs
 from corpora.documents import join_documents
 from corpora.fingerprint import describe_file
 from corpora.grouping import group_near_duplicates
+from corpora.held_out import DataPart, held_out_part
 from corpora.languages import LANGUAGES, Language, find_language
 from corpora.monolingual import encode_texts
+from corpora.overlap import row_keys, shared_rows
 from corpora.packing import pack_texts
 from corpora.reading import read_pairs, read_texts
 
 __all__ = [
     "LANGUAGES",
     "CleaningReport",
+    "DataPart",
     "Language",
     "clean_pairs",
     "describe_file",
     "encode_texts",
     "find_language",
     "group_near_duplicates",
+    "held_out_part",
     "join_documents",
     "pack_texts",
     "read_pairs",
     "read_texts",
+    "row_keys",
+    "shared_rows",
 ]

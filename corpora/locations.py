@@ -1,6 +1,8 @@
 """Where data comes from: local files and folders, or the Hub."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +113,24 @@ def load_hub(source: str, **options: Any) -> datasets.Dataset | datasets.Iterabl
         `ValueError`: if the data set is a script, is damaged, or has no such split or configuration.
         `OSError`: if it does not exist, is gated or private, or the Hub cannot be reached.
     """
-    try:
+    with hub_errors(source, **options):
         return datasets.load_dataset(source, **options)
+
+
+@contextmanager
+def hub_errors(source: str, **options: Any) -> Iterator[None]:
+    """
+    Turns what goes wrong with a data set of the Hub into errors that say what to do, in one line.
+
+    Args:
+        source (`str`): Hub data set id.
+        options: how it is opened, for the message.
+
+    Raises:
+        `ValueError`, `OSError`: as [`load_hub`] does.
+    """
+    try:
+        yield
     except DatasetNotFoundError as error:
         raise OSError(
             f"cannot open data set {source!r}: {error} Check the name; if it is gated or private, ask for access on "
@@ -127,7 +145,10 @@ def load_hub(source: str, **options: Any) -> datasets.Dataset | datasets.Iterabl
             raise
         raise ValueError(f"data set {source!r} is a script: {_NO_SCRIPTS}") from error
     except DatasetGenerationError as error:
-        raise ValueError(f"data set {source!r} has a damaged file: {error.__cause__}") from error
+        cause = " ".join(str(error.__cause__).split())
+        raise ValueError(f"data set {source!r} has a damaged file: {cause}") from error
     except ValueError as error:
         given = ", ".join(f"{name}={value!r}" for name, value in options.items() if value is not None)
-        raise ValueError(f"data set {source!r} with {given}: {error}") from error
+        # What follows is an example of Python code, which is no help on the command line.
+        said = " ".join(str(error).partition("Example of usage")[0].split())
+        raise ValueError(f"data set {source!r}{f' with {given}' if given else ''}: {said}") from error

@@ -88,7 +88,15 @@ def read_pairs(
     return _dataset_of_rows(_pairs_of_files, {"files": files, "kind": kind, "request": request}, names, streaming)
 
 
-def read_texts(source: str, *, column: str = "text", split: str | None = None, streaming: bool = False) -> AnyDataset:
+def read_texts(
+    source: str,
+    *,
+    column: str = "text",
+    split: str | None = None,
+    streaming: bool = False,
+    config_name: str | None = None,
+    revision: str | None = None,
+) -> AnyDataset:
     """
     Read text of one language.
 
@@ -98,6 +106,7 @@ def read_texts(source: str, *, column: str = "text", split: str | None = None, s
         column (`str`, *optional*, defaults to `"text"`): column that holds the text; plain text files have none.
         split (`str`, *optional*): as in `read_pairs`.
         streaming (`bool`, *optional*, defaults to `False`): read while iterating instead of loading everything.
+        config_name (`str`, *optional*), revision (`str`, *optional*): as in `read_pairs`.
 
     Returns:
         `datasets.Dataset` or `datasets.IterableDataset`: the column `text`; a null cell is read as empty text.
@@ -107,7 +116,9 @@ def read_texts(source: str, *, column: str = "text", split: str | None = None, s
         `OSError`: if the file or data set is missing or cannot be reached.
     """
     if not is_local(source):
-        return _texts_of_table(load_hub(source, split=split or "train", streaming=streaming), column, source)
+        loaded = load_hub(source, name=config_name, split=split or "train", revision=revision, streaming=streaming)
+        return _texts_of_table(loaded, column, source)
+    _refuse_hub_options(source, config_name=config_name, revision=revision)
     files, kind = local_files(source, split, ("json", "txt", "parquet"))
     if kind == "parquet":
         return _texts_of_table(_load_parquet(files, streaming), column, source)

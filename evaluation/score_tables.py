@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 # What is in the results file but would make the table long: single directions and single senses.
 _DETAIL = re.compile(r".*_(source_to_target|target_to_source)|sense_\d+_spearman")
@@ -20,7 +21,7 @@ def scores_table(scores: Mapping[str, Any]) -> Table:
     Returns:
         `Table`: a row for each metric, but those of single directions and single senses; what is missing comes last.
     """
-    table = Table(title=scores["model"]["name"], title_justify="left", caption_justify="left")
+    table = Table(title=Text(scores["model"]["name"]), title_justify="left", caption_justify="left")
     for heading in ("task", "metric", "value", "95 % interval", "chance", "rows"):
         table.add_column(heading, justify="left" if heading in ("task", "metric") else "right")
     for name, entry in scores["tasks"].items():
@@ -28,8 +29,8 @@ def scores_table(scores: Mapping[str, Any]) -> Table:
         for place, metric in enumerate(shown):
             low_high = entry["intervals"].get(metric)
             table.add_row(
-                name if place == 0 else "",
-                metric,
+                Text(name if place == 0 else ""),
+                Text(metric),
                 _number(entry["metrics"][metric]),
                 " to ".join(map(_number, low_high)) if low_high else "",
                 _number(entry["chance"][metric]) if metric in entry["chance"] else "",
@@ -37,7 +38,7 @@ def scores_table(scores: Mapping[str, Any]) -> Table:
                 end_section=place == len(shown) - 1,
             )
     for name in scores["missing"]:
-        table.add_row(name, "not measured", "", "", "", "")
+        table.add_row(Text(name), "not measured", "", "", "", "")
     return table
 
 

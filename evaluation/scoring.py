@@ -37,11 +37,14 @@ def load_scored_model(
 
     Raises:
         OSError: if it is missing, gated or cannot be reached.
+        ValueError: if it needs code of its repository, which is neither run nor asked about.
     """
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    model: Any = AutoModelForCausalLM.from_pretrained(name, revision=revision, dtype=torch.float32)
+    model: Any = AutoModelForCausalLM.from_pretrained(
+        name, revision=revision, dtype=torch.float32, trust_remote_code=False
+    )
     tokenizer = AutoTokenizer.from_pretrained(
-        tokenizer_name or name, revision=revision if tokenizer_name is None else None
+        tokenizer_name or name, revision=revision if tokenizer_name is None else None, trust_remote_code=False
     )
     return model.to(device).eval(), tokenizer
 

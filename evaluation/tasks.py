@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from corpora import find_language, read_pairs, read_texts
+from corpora import find_language, held_out_part, read_pairs, read_texts
+from corpora.held_out import name_part, within
 from corpora.locations import is_local
 from corpora.rows import describe_rows, read_rows
 
@@ -80,7 +81,7 @@ class Task:
         settings = self.all_settings()
         if settings.get("test"):
             settings["test"] = locate(settings["test"], folder)
-        return TASK_KINDS[self.kind].load(locate(self.source, folder), settings)
+        return TASK_KINDS[self.kind].load(*_held_out(locate(self.source, folder), settings))
 
     def describe(self) -> dict[str, Any]:
         """What the figures depend on beside data and model."""
@@ -97,8 +98,18 @@ def locate(source: str, folder: str | Path) -> str:
         source (`str`): file or Hub id.
         folder (`str` or `Path`): what files are relative to.
     """
-    path = Path(folder).expanduser() / source
-    return str(path) if path.exists() or (is_local(source) and not Path(source).exists()) else source
+    missing = is_local(name_part(source).source) and not Path(source).exists()
+    return within(folder, source) or (str(Path(folder).expanduser() / source) if missing else source)
+
+
+def _held_out(source: str, settings: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """What to read of a Hub data set: the split asked for, or one that its name says is held out."""
+    if not _HUB_OPTIONS.keys() <= settings.keys() or "test" in settings:
+        return source, settings
+    part = held_out_part(source, **_hub(settings))
+    # A configuration or revision given with a local path is left for the reader to refuse.
+    given = {"split": part.split} if is_local(part.source) else part.options()
+    return part.source, {**settings, **given}
 
 
 @dataclass(frozen=True)
@@ -116,13 +127,13 @@ def _hub(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _load_texts(source: str, settings: dict[str, Any]) -> Loaded:
-    table = read_texts(source, column=settings["column"], split=settings["split"])
+    table = read_texts(source, column=settings["column"], **_hub(settings))
     texts = _first(table["text"], settings["limit"])
 
     def measure(model, tokenizer, progress: bool) -> dict[str, Any]:
         return measure_perplexity(model, tokenizer, texts, progress=progress) | {"chance": {}}
 
-    return Loaded(measure, [describe_rows(source, ({"text": text} for text in texts), split=settings["split"])])
+    return Loaded(measure, [describe_rows(source, ({"text": text} for text in texts), **_hub(settings))])
 
 
 def _load_bitext(source: str, settings: dict[str, Any]) -> Loaded:
@@ -211,7 +222,7 @@ _CHOICES = {**_HUB_OPTIONS, "limit": None}
 
 #: What can be measured, with the settings of each kind and their defaults.
 TASK_KINDS = {
-    "perplexity": _Kind(_load_texts, {"column": "text", "split": None, "limit": None}),
+    "perplexity": _Kind(_load_texts, {"column": "text", **_HUB_OPTIONS, "limit": None}),
     "bitext": _Kind(_load_bitext, {**_LANGUAGES, **_VECTORS, **_HUB_OPTIONS, "limit": None}),
     **{form: _Kind(_choice_loader(form), _CHOICES) for form in CHOICE_FORMS},
     "xcopa": _Kind(_choice_loader("xcopa"), {**_CHOICES, "language": None}),
@@ -229,7 +240,7 @@ def make_tasks(
 
     Args:
         wanted (`Sequence[str]`): names of the suite, or `KIND=SOURCE` for a task that is not in it; all of the suite
-            where nothing is named.
+            where nothing is named. The latter is called by its kind, and by its file too where a kind has several.
         suite (`Mapping`): `kind`, `source` and settings by name. `{source}` and `{target}` in a text stand for the
             two-letter codes of the languages (three letters where there are none).
         source_language (`str`), target_language (`str`): any codes; they fill the languages that a task does not
@@ -244,12 +255,13 @@ def make_tasks(
     languages = [find_language(code) for code in (source_language, target_language)]
     source, target = (language.iso1 or language.iso3 for language in languages)
     codes = {"source_language": source, "target_language": target, "language": target}
+    given = _names_of_files([entry for entry in wanted if entry.partition("=")[2]])
     tasks = []
     for name in wanted or suite:
         kind, _, path = name.partition("=")
         if path:
             spec: Mapping[str, Any] = {"kind": kind, "source": path}
-            name = kind
+            name = given[name]
         elif name in suite:
             spec = suite[name]
         else:
@@ -257,8 +269,24 @@ def make_tasks(
         tasks.append(_task(name, spec, codes))
     names = [task.name for task in tasks]
     if len(set(names)) != len(names):
-        raise ValueError(f"Two tasks have one name among {', '.join(names)}: give each its own in a suite.")
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"Task {twice} is named twice: name each task once, or give each its own name in a suite.")
     return tasks
+
+
+def _names_of_files(entries: Sequence[str]) -> dict[str, str]:
+    """Names for `KIND=SOURCE`: the kind, and where a kind has several files, as much of their paths as differs."""
+    names = {}
+    for entry in entries:
+        kind, _, source = entry.partition("=")
+        others = [other.partition("=")[2] for other in entries if other != entry and other.startswith(f"{kind}=")]
+        parts = [part for part in Path(source).parts if part != Path(source).anchor]
+        tails = ("/".join(parts[-length:]) for length in range(1, len(parts) + 1))
+        tail = next(
+            (tail for tail in tails if not any(f"/{other}".endswith(f"/{tail}") for other in others)), "/".join(parts)
+        )
+        names[entry] = f"{kind} {tail}" if others else kind
+    return names
 
 
 def _task(name: str, given: Any, codes: Mapping[str, str]) -> Task:

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from rich.console import Console
 
-from corpora import describe_file, read_pairs
+from corpora import DataPart, describe_file, held_out_part, read_pairs
 from evaluation.annotation import compare_judges, read_annotations, translated_meanings, write_annotations
 from evaluation.results_files import rounded
 from evaluation.sense_study import PAIRS, choose_tags, choose_words, study_model
@@ -81,18 +81,23 @@ class StudyArguments:
         weights = [Path(name) / "model.safetensors" for name in (self.base, self.model) if name is not None]
         return [path for path in (*texts, *given, *weights) if path.is_file()]
 
-    def read(self, name: str, most: int | None) -> dict[str, list[str]]:
-        """Both sides of sentence pairs, by language."""
-        languages = self.source_language, self.target_language
-        pairs = read_pairs(str(Path(self.data) / name), source_language=languages[0], target_language=languages[1])
+    def read(self, name: str, most: int | None, held_out: bool = False) -> dict[str, list[str]]:
+        """Both sides of sentence pairs, by language; of a Hub data set, those of a held-out split where wanted."""
+        source, target = self.source_language, self.target_language
+        path = str(Path(self.data) / name)
+        part = held_out_part(path) if held_out else DataPart(path)
+        pairs = read_pairs(
+            part.source, source_language=source, target_language=target, split=part.split, config_name=part.config_name
+        )
         pairs = pairs.select(range(min(most or len(pairs), len(pairs))))
-        return dict(zip(languages, (list(pairs["source"]), list(pairs["target"])), strict=True))
+        return dict(zip((source, target), (list(pairs["source"]), list(pairs["target"])), strict=True))
 
 
 def main():
     (args,) = parse_arguments(StudyArguments, description=__doc__)
     people = {Path(path).name: read_annotations(path) for path in args.annotations}
-    bitext, held_out = args.read(args.bitext, args.bitext_pairs), args.read(args.held_out, args.held_out_pairs)
+    bitext = args.read(args.bitext, args.bitext_pairs)
+    held_out = args.read(args.held_out, args.held_out_pairs, True)
     lexicon, _ = read_lexicon(Path(args.data) / args.lexicon)
     options = {"suffixes": args.suffixes, "max_sentences": args.max_sentences}
     words = choose_words(bitext, lexicon, args.ambiguous_words, **options)

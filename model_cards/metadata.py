@@ -35,8 +35,12 @@ def _value(entry: Mapping[str, Any], metric: str) -> int | float:
 
 
 def _dataset_type(entry: Mapping[str, Any]) -> str:
-    """The metadata must name a data set: one that is not on the Hub goes by its name in lower case and dashes."""
-    return entry.get("hub_id") or re.sub(r"[^a-z0-9]+", "-", entry["dataset"].lower()).strip("-")
+    """
+    The metadata must name a data set: one that is not on the Hub goes by its name in lower case and dashes, or, where
+    that leaves nothing of another alphabet, by what it is.
+    """
+    slug = re.sub(r"[^a-z0-9]+", "-", entry["dataset"].lower()).strip("-")
+    return entry.get("hub_id") or slug or "evaluation"
 
 
 def _model_index_result(entry: Mapping[str, Any], metric: str) -> EvalResult:
@@ -80,6 +84,8 @@ def card_metadata(results: Mapping[str, Any]) -> ModelCardData:
     return ModelCardData(
         language=[language.get("iso1") or language["iso3"] for language in languages],
         license=results["license"],
+        license_name=results.get("license_name"),
+        license_link=results.get("license_link"),
         library_name="transformers",
         pipeline_tag="text-generation",
         tags=list(TAGS),

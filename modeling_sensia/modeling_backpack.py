@@ -42,6 +42,11 @@ logger = logging.get_logger(__name__)
 #: Arguments of `from_pretrained` that say where a configuration is.
 _HUB_ARGUMENTS = ("revision", "token", "cache_dir", "local_files_only", "force_download", "subfolder")
 
+_NO_CONTINUOUS_BATCHING = (
+    "Continuous batching (`generate_batch`) does not work with a Backpack: its pages hold keys and values of one "
+    "width, and the cache layer of the mixture has another. Use `generate` with a padded batch."
+)
+
 
 def _pool(
     contextualization: Tensor,
@@ -416,6 +421,10 @@ class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         self._tied_weights_keys = {"lm_head.weight": self._embedding_name()}
         self.post_init()
+        if self._tp_plan:
+            # The head shares its weight with the embeddings, which such a plan divides by the vocabulary: each process
+            # has its part of the logits, and the plan of the stock models puts them together.
+            self._tp_plan["lm_head"] = "colwise_gather_output"
 
     @classmethod
     def from_trunk(
@@ -510,7 +519,18 @@ class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
                 f'`cache_implementation="{kind}"` moves the cache from an accelerator to the CPU, where this model is '
                 "already. Leave it out."
             )
+        if kind == "paged":
+            raise ValueError(f'`cache_implementation="paged"` is of continuous batching. {_NO_CONTINUOUS_BATCHING}')
+        if generation_config.assistant_early_exit is not None:
+            raise ValueError(
+                "`assistant_early_exit` does not work with a Backpack: it drops the last layers, and the mixture of "
+                "senses is the last one. Use `assistant_model` or `prompt_lookup_num_tokens`."
+            )
         return super()._prepare_cache_for_generation(generation_config, *args, **kwargs)  # type: ignore[misc]
+
+    def init_continuous_batching(self, *args, **kwargs):
+        """Refused: what `generate_batch` and every other way into continuous batching begins with."""
+        raise ValueError(_NO_CONTINUOUS_BATCHING)
 
     def _get_static_cache_init_shape(self) -> None:
         # The mixture's layer is shaped unlike the trunk's, so a cache cannot be allocated before it is first used.

@@ -3,15 +3,21 @@
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
+from typing import Any
 
 from datasets import Dataset, IterableDataset
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from corpora import find_language, read_pairs
+from corpora.held_out import within
+from corpora.licences import find_licence
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
 
 from .adapters import AdapterArguments, with_adapter
+
+#: Code of a repository is neither run nor asked about: a question would stop a run that nobody watches.
+_NO_CODE: dict[str, Any] = {"trust_remote_code": False}
 
 
 @dataclass
@@ -31,7 +37,20 @@ class AdaptArguments(AdapterArguments):
     )
     source_language: str = field(default="en", metadata={"help": "Language of the base model."})
     eval_data: list[str] = field(
-        default_factory=list, metadata={"help": "NAME=FILE of held-out bitext to measure on, before and after."}
+        default_factory=list,
+        metadata={
+            "help": "NAME=SOURCE of held-out bitext to measure on, before and after: a file, or a Hub data set as "
+            "org/name, org/name:split or org/name:configuration:split. Without a split, one is taken whose name says "
+            "that it is held out (test, validation, dev and the like); train is read only if it is named."
+        },
+    )
+    eval_overlap: int = field(
+        default=5,
+        metadata={
+            "help": "Rows of an evaluation set that may also be training rows. With more, the run stops before "
+            "training, because figures on rows that were trained on are too good. Raise it to measure anyway, on "
+            "short texts that recur by chance, say; the log and the card give the number."
+        },
     )
     eval_pairs: int = field(default=300, metadata={"help": "Pairs of each set that evaluation while training uses."})
     data: str = field(default=".", metadata={"help": "Folder that the files are relative to."})
@@ -40,7 +59,8 @@ class AdaptArguments(AdapterArguments):
     data_config: str | None = field(default=None, metadata={"help": "Configuration of the Hub data set."})
     data_split: str | None = field(default=None, metadata={"help": "Split of the Hub data set; train[:1000] works."})
     data_license: str | None = field(
-        default=None, metadata={"help": "Licence of the training bitext, where no sources.json lies beside it."}
+        default=None,
+        metadata={"help": "Licence of the training bitext, where no sources.json beside it says what it is."},
     )
     attn_implementation: str | None = field(
         default=None,
@@ -86,7 +106,17 @@ class AdaptArguments(AdapterArguments):
     )
     prompts: list[str] = field(default_factory=list, metadata={"help": "Beginnings to continue at the end."})
     model_name: str | None = field(default=None, metadata={"help": "Name of the result."})
-    model_license: str | None = field(default=None, metadata={"help": "Licence of the result, as a Hub licence id."})
+    model_license: str | None = field(
+        default=None,
+        metadata={
+            "help": "Licence of the result: one that the Hub knows, in any usual spelling (apache-2.0, CC BY-SA 4.0, "
+            "GPLv3), or other, with a name or link."
+        },
+    )
+    model_license_name: str | None = field(default=None, metadata={"help": "Name of the licence, where it is other."})
+    model_license_link: str | None = field(
+        default=None, metadata={"help": "Where the licence stands, where it is other: an address."}
+    )
 
     def __post_init__(self):
         self.source, self.target = find_language(self.source_language), find_language(self.target_language)
@@ -97,15 +127,32 @@ class AdaptArguments(AdapterArguments):
         self._check_shares()
         for entry in self.eval_data:
             if not all(entry.partition("=")):
-                raise ValueError(f"`eval_data` entries are NAME=FILE, got {entry!r}.")
+                raise ValueError(
+                    f"`eval_data` entries are NAME=SOURCE, as in dev=my/dev.jsonl or test=org/name:test, "
+                    f"got {entry!r}."
+                )
         names = [entry.partition("=")[0] for entry in self.eval_data]
         if len(set(names)) < len(names):
             raise ValueError(f"The names of `eval_data` must differ, got {', '.join(names)}.")
         if self.eval_pairs < 1:
             raise ValueError(f"`eval_pairs` must be at least 1, got {self.eval_pairs}.")
+        if self.eval_overlap < 0:
+            raise ValueError(f"`eval_overlap` must be 0 or more rows, got {self.eval_overlap}.")
         self.check_adapter()
+        self._check_licence()
         if self.model_name is None:
             self.model_name = f"{Path(self.model).name}-{self.target.iso1 or self.target.iso3}"
+
+    def _check_licence(self):
+        if self.model_license is not None:
+            self.model_license = find_licence(self.model_license, "model_license")
+        given = [name for name in ("model_license_name", "model_license_link") if getattr(self, name)]
+        if self.model_license == "other" and not given:
+            raise ValueError(
+                "`model_license` other says nothing by itself: give `model_license_name` or `model_license_link` too."
+            )
+        if given and self.model_license != "other":
+            raise ValueError(f"`{given[0]}` is for `model_license` other, got {self.model_license}: leave one out.")
 
     def _check_shares(self):
         if self.max_train_pairs is not None and (self.streaming or self.max_train_pairs < 2):
@@ -144,8 +191,7 @@ class AdaptArguments(AdapterArguments):
         Args:
             name (`str`): as given in `train_data` or `eval_data`.
         """
-        path = Path(self.data, name)
-        return str(path) if path.exists() else name
+        return within(self.data, name) or name
 
     def read(self, name: str, **options) -> Dataset | IterableDataset:
         """Reads bitext by [`corpora.read_pairs`] with the languages and columns of this run."""
@@ -187,12 +233,12 @@ def load_base(
         raise ValueError(f"`dropout` is set for Backpacks only; a dense model keeps its own, got {dropout}.")
     config = None if dropout is None else _with_dropout(BackpackConfig.from_pretrained(name), dropout)
     model: PreTrainedModel = (AutoModelForCausalLM if dense else BackpackForCausalLM).from_pretrained(
-        name, config=config, dtype="float32", attn_implementation=attn_implementation
+        name, config=config, dtype="float32", attn_implementation=attn_implementation, **_NO_CODE
     )
     if from_scratch:
         model = type(model)(model.config)  # type: ignore[arg-type]
     tokenizer_name = tokenizer_name or name
-    tokenizer = AutoTokenizer.from_pretrained(tokenizer_name)
+    tokenizer = AutoTokenizer.from_pretrained(tokenizer_name, **_NO_CODE)
     if tokenizer.eos_token_id is None:
         raise ValueError(f"The tokenizer {tokenizer_name} has no end-of-text token to close sentences with.")
     if len(tokenizer) > model.config.vocab_size:

@@ -30,13 +30,18 @@ MANIFEST_NAME = "manifest.json"
 #: Settings that may differ between a run and its resumption: they say where and how often, not what is computed.
 _FREE_SETTINGS = (
     "data",
+    "data_license",
     "dataloader_",
     "disable_tqdm",
     "eval_on_start",
+    "eval_overlap",
     "hub_",
     "local_rank",
     "log_",
     "logging_",
+    "model_license",
+    "model_license_link",
+    "model_license_name",
     "model_name",
     "output_dir",
     "project",

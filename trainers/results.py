@@ -1,7 +1,6 @@
 """What a run was and what came of it, as plain values that a model card is written from."""
 
 import datetime
-import json
 import platform
 from dataclasses import fields
 from importlib.metadata import version
@@ -17,6 +16,7 @@ from corpora import Language, describe_file
 from .adaptation import AdaptArguments
 from .adapters import base_parameters, describe_adapter
 from .health import limits_of_run
+from .licence_notes import base_licence, data_licence, licence_reason, licensed_parts, stated_about
 from .sensia_config import SensiaConfig
 from .sensia_trainer import SensiaTrainer
 from .training_data import PairSet, TrainingData
@@ -43,8 +43,6 @@ _TRAINER_KNOBS = (
     "gradient_checkpointing",
     "seed",
 )
-#: Lies beside data files and says of each what its licence and sources are.
-_SOURCES_FILE = "sources.json"
 
 
 def describe_run(
@@ -75,14 +73,16 @@ def describe_run(
     base = _base_model(args.model)
     trained_on = [_describe_data(each, "train", args) for each in train.parts]
     held_out = [_describe_data(each, "dev", args) for each in evals]
-    license_id, reason = _license(args, base, trained_on)
+    parts = licensed_parts(args, train.parts)
     return {
         "model_name": args.model_name,
         "repo_id": trainer.hub_model_id if config.push_to_hub else None,
         "base_model": base,
         "languages": {"source": _describe_language(args.source), "target": _describe_language(args.target)},
-        "license": license_id,
-        "license_reason": reason,
+        "license": args.model_license or "unknown",
+        "license_name": args.model_license_name,
+        "license_link": args.model_license_link,
+        "license_reason": licence_reason(args.model_license, parts),
         "datasets": [*trained_on, *held_out],
         "model": _describe_model(trainer.accelerator.unwrap_model(trainer.model)),
         "training": describe_training(config, trainer),
@@ -131,6 +131,11 @@ def _limits(args: AdaptArguments, evals: list[PairSet], trainer: SensiaTrainer) 
     went_wrong = list(limits_of_run(trainer.state.log_history, trainer.args, getattr(config, "num_senses", 0)))
     if args.from_scratch:
         went_wrong.append(f"Of {Path(args.model).name} it has the architecture alone: it began with random weights.")
+    if args.streaming and evals:
+        went_wrong.append(
+            "The training data was streamed: of each data set, the evaluation sets were compared with the first "
+            f"{args.shuffle_buffer:,} rows alone, to find rows that are in both."
+        )
     if not any(len(each.pairs) > args.eval_pairs for each in evals):
         return went_wrong
     return [
@@ -142,12 +147,8 @@ def _limits(args: AdaptArguments, evals: list[PairSet], trainer: SensiaTrainer) 
 
 def _base_model(name: str) -> dict[str, Any]:
     path = Path(name)
-    if not path.exists():
-        return {"name": name.split("/")[-1], "hub_id": name, "license": None}
-    card = path / "README.md"
-    lines = card.read_text(encoding="utf-8").splitlines() if card.exists() else []
-    stated = [line.partition(":")[2].strip() for line in lines if line.startswith("license:")]
-    return {"name": path.resolve().name, "hub_id": None, "license": stated[0] if stated else None}
+    named = {"name": path.resolve().name, "hub_id": None} if path.exists() else {"name": path.name, "hub_id": name}
+    return {**named, "license": base_licence(name)}
 
 
 def _describe_language(language: Language) -> dict[str, Any]:
@@ -157,17 +158,17 @@ def _describe_language(language: Language) -> dict[str, Any]:
 def _describe_data(pairs: PairSet, role: str, args: AdaptArguments) -> dict[str, Any]:
     path = Path(pairs.path)
     local = path.is_file()
-    listing = path.parent / _SOURCES_FILE
-    stated = json.loads(listing.read_text(encoding="utf-8")).get(path.name, {}) if listing.is_file() else {}
+    stated = stated_about(path)
     return {
-        "name": path.name,
-        "hub_id": stated.get("hub_id") if path.exists() else pairs.path,
+        # The Hub tells what was read of one data set apart by configuration and split.
+        "name": f"{pairs.part.config_name or 'default'}/{pairs.part.split}" if pairs.part else path.name,
+        "hub_id": pairs.path if pairs.part else stated.get("hub_id"),
         "role": role,
         "sha256": describe_file(path)["sha256"] if local else None,
         "rows_read": pairs.report.total,
         "rows_kept": pairs.report.kept,
         "dropped": pairs.report.dropped,
-        "license": stated.get("license") or (args.data_license if role == "train" else None),
+        "license": data_licence(pairs, args),
         "sources": stated.get("sources") or _count_origins(pairs),
     }
 
@@ -179,16 +180,6 @@ def _count_origins(pairs: PairSet) -> list[dict[str, Any]]:
     for origin in pairs.pairs["origin"]:
         counts[origin or "unnamed"] = counts.get(origin or "unnamed", 0) + 1
     return [{"name": name, "rows": rows} for name, rows in sorted(counts.items(), key=lambda item: -item[1])]
-
-
-def _license(args: AdaptArguments, base: dict[str, Any], train: list[dict[str, Any]]) -> tuple[str, str]:
-    unstated = "licences that were not stated"
-    licenses = dict.fromkeys(each["license"] or unstated for each in train)
-    stated = f"The base model is under {base['license'] or 'a licence that its card does not state'}, the training "
-    stated += f"bitext under {', '.join(licenses)}."
-    if args.model_license is None:
-        return "other", f"{stated} No licence was chosen for the adapted model; who publishes it has to."
-    return args.model_license, f"{stated} The adapted model follows the most demanding of them: {args.model_license}."
 
 
 def _describe_model(model: PreTrainedModel) -> dict[str, Any]:
@@ -282,6 +273,7 @@ def _describe_evaluation(pairs: PairSet, data: dict[str, Any], before, after) ->
         "file": data["name"],
         "sha256": data["sha256"],
         "rows": data["rows_kept"],
+        "rows_trained_on": None if pairs.trained_on is None else len(pairs.trained_on),
         "license": data["license"],
         "before": before,
         "after": after,

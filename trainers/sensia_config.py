@@ -134,8 +134,8 @@ class SensiaConfig(TrainingArguments):
     alignment_floor: float = field(
         default=0.15,
         metadata={
-            "help": "Warn when held-out recall@1 after the first phase is under this, on a scale from 0 (guessing "
-            "one of n pairs) to 1, as mean over sets, context and sense."
+            "help": "Warn when held-out recall@1 after the first phase is under this, as mean over sets, context and "
+            "sense: 1 is perfect, 0 is guessing one of n pairs, and less than 0 is worse than guessing."
         },
     )
     on_nonfinite: str = field(

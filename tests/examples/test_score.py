@@ -175,6 +175,14 @@ def test_what_is_missing_or_damaged_is_named_and_the_others_go_on(run, data):
     assert (code, set(scores["missing"])) == (0, {"xcopa", "indocloze", "lexicon", "choices"})
 
 
+def test_several_files_of_one_kind_are_scored_each_under_its_name(run, data):
+    write_lines(data / "more.jsonl", [{"text": "Yes."}])
+    _, scores, printed = run("--tasks", "perplexity=texts.jsonl", "perplexity=more.jsonl")
+    assert set(scores["tasks"]) == {"perplexity texts.jsonl", "perplexity more.jsonl"}
+    assert scores["tasks"]["perplexity more.jsonl"]["data"][0]["rows"] == 1
+    assert "perplexity texts.jsonl" in printed
+
+
 def test_what_was_missing_is_measured_when_it_is_there(run, data):
     assert run("--tasks", "xcopa=late.jsonl")[0] == 1
     write_lines(data / "late.jsonl", COPA)

@@ -172,6 +172,8 @@ def test_examples_load_the_repository_with_and_without_the_package(results):
     assert "import modeling_sensia\n" in text
     assert 'AutoModelForCausalLM.from_pretrained("org/sensia-id-mini")' in text
     assert "trust_remote_code=True" in text
+    # The tokenizer is loaded without the repository's code, and without a question.
+    assert 'AutoTokenizer.from_pretrained("org/sensia-id-mini", trust_remote_code=False' in text
     assert "revision=" in text
 
 
