@@ -549,6 +549,7 @@ class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
         logits_to_keep: int | Tensor = 0,
         label_smoothing: float = 0.0,
         num_items_in_batch: Tensor | int | None = None,
+        label_weights: Tensor | None = None,
         return_logits: bool = True,
         **kwargs,
     ) -> BackpackCausalLMOutput:
@@ -560,7 +561,9 @@ class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
             logits_to_keep (`int` or `torch.Tensor`, *optional*, defaults to 0): logits of the last so many positions
                 only, or of the positions given; 0 for all.
             label_smoothing (`float`, *optional*, defaults to 0): share of each target spread over the vocabulary.
-            num_items_in_batch (`int`, *optional*): divisor of the loss; defaults to the number of predicted tokens.
+            num_items_in_batch (`int`, *optional*): divisor of the loss; defaults to the sum of the weights of the
+                predicted tokens, which is their number without `label_weights`.
+            label_weights (`torch.Tensor` [B, L], *optional*): how much each label counts; all 1 if not given.
             return_logits (`bool`, *optional*, defaults to `True`): with `False` the head runs on predicted positions
                 alone and no logits are returned.
 
@@ -584,7 +587,7 @@ class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
             **kwargs,
         )
         mixture = outputs.last_hidden_state  # [B, L, D]
-        logits = loss = plain_loss = None
+        logits = loss = plain_loss = token_losses = None
         if return_logits:
             logits = self.lm_head(mixture if labels is None else mixture[:, _kept(logits_to_keep)])  # [B, L, V]
         if targets is not None:
@@ -593,16 +596,25 @@ class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
             states = mixture.flatten(0, 1)[predicted.to(mixture.device)]  # [N, D]
             targets = targets.flatten()[predicted].to(mixture.device)  # [N]
             scores = logits.flatten(0, 1) if logits is not None and logits.shape[1] == mixture.shape[1] else None
-            loss, plain_loss = self._losses(states, scores, targets, label_smoothing, num_items_in_batch)
+            if label_weights is not None:
+                label_weights = F.pad(label_weights[:, 1:], (0, 1)).flatten()[predicted].to(mixture.device)  # [N]
+            settings = label_smoothing, num_items_in_batch, label_weights
+            loss, plain_loss, of_tokens = self._losses(states, scores, targets, *settings)
+            token_losses = of_tokens.new_zeros(labels.numel()).index_copy_(
+                0, predicted.to(of_tokens.device), of_tokens
+            )
+            token_losses = token_losses.unflatten(0, labels.shape)  # [B, L]
         others = {name: value for name, value in outputs.items() if name != "last_hidden_state"}
-        return BackpackCausalLMOutput(loss=loss, plain_loss=plain_loss, logits=logits, **others)
+        return BackpackCausalLMOutput(
+            loss=loss, plain_loss=plain_loss, logits=logits, token_losses=token_losses, **others
+        )
 
-    def _losses(self, states, logits, targets, label_smoothing, num_items):
+    def _losses(self, states, logits, targets, *settings):
         head = self.lm_head
         # An adapted head, or one whose weight is sharded until its own forward, has to be called.
         if logits is None and type(head) is nn.Linear and type(head.weight) is nn.Parameter:
-            return language_model_losses_of_states(states, head.weight, targets, label_smoothing, num_items)
-        return language_model_losses(head(states) if logits is None else logits, targets, label_smoothing, num_items)
+            return language_model_losses_of_states(states, head.weight, targets, *settings)
+        return language_model_losses(head(states) if logits is None else logits, targets, *settings)
 
 
 __all__ = [

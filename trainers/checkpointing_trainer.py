@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from torch.optim import Optimizer
 from transformers import Trainer
 from transformers.trainer import TRAINER_STATE_NAME
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, SchedulerType
 
 from .checkpoints import WRITING_FOLDER, finish, newest_checkpoint, rotate, settle
 
@@ -19,6 +20,15 @@ class CheckpointingTrainer(Trainer):
     """
 
     _writing = False
+    #: Last share of the steps in which `warmup_stable_decay` decays.
+    decay_share = 0.2
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Optimizer | None = None):
+        """The learning rate's schedule; the decay of `warmup_stable_decay` is a share of the steps, if not given."""
+        if self.args.lr_scheduler_type == SchedulerType.WARMUP_STABLE_DECAY:
+            decay = {"num_decay_steps": round(self.decay_share * num_training_steps)}
+            self.args.lr_scheduler_kwargs = decay | (self.args.lr_scheduler_kwargs or {})
+        return super().create_scheduler(num_training_steps, optimizer)
 
     def newest_checkpoint(self) -> str | None:
         """

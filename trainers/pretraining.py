@@ -10,7 +10,6 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 from torch.optim import Optimizer
 from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerFast
-from transformers.trainer_utils import SchedulerType
 
 from .checkpointing_trainer import CheckpointingTrainer
 from .muon import MuonAdamW
@@ -106,12 +105,6 @@ class PretrainingTrainer(CheckpointingTrainer):
     def __init__(self, *args, muon: bool = False, decay_share: float = 0.2, **kwargs):
         super().__init__(*args, **kwargs)
         self.muon, self.decay_share = muon, decay_share
-
-    def create_scheduler(self, num_training_steps: int, optimizer: Optimizer | None = None):
-        if self.args.lr_scheduler_type == SchedulerType.WARMUP_STABLE_DECAY:
-            decay = {"num_decay_steps": round(self.decay_share * num_training_steps)}
-            self.args.lr_scheduler_kwargs = decay | (self.args.lr_scheduler_kwargs or {})
-        return super().create_scheduler(num_training_steps, optimizer)
 
     def create_optimizer(self, model=None) -> Optimizer:
         if not self.muon:

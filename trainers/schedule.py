@@ -17,6 +17,7 @@ SCHEDULES: dict[str, tuple[str, ...]] = {
     "cosine": ("align_share", "joint_share", "joint_weights", "phases"),
     "adaptive": ("align_share", "joint_share", "phases"),
     "fade": ("align_share", "joint_share", "align_weights", "joint_weights", "polish_weights", "phases"),
+    "constant": ("align_share", "joint_share", "align_weights", "polish_weights", "phases"),
     "custom": ("align_share", "joint_share", "align_weights", "joint_weights", "polish_weights"),
 }
 # Shares are sums of decimal fractions: a step this close to where a phase ends is there.
@@ -125,13 +126,14 @@ class PhaseSchedule:
     during joint, and stays. `stepwise` holds each vector through its phase. `cosine` is one half-cosine from
     `align_weights` to `polish_weights` over the whole run, without phases, and freezes nothing. `adaptive` holds each
     vector as `stepwise` does, but is told where align and joint ended. `fade` aligns for a tenth of the run and then
-    moves to the language model loss alone; it is no part of the paper (docs/reproduction.md has its evidence).
+    moves to the language model loss alone; `constant` keeps `joint_weights` for the whole run and freezes
+    nothing. Both are no part of the paper (docs/reproduction.md has their evidence).
     `custom` takes `phases`. Weights are normalised at every step. The step on which the first phase ends is that
     phase's; later phases begin where the one before them ends.
 
     Args:
         name (`str`, *optional*, defaults to `"phased"`): `"phased"`, `"stepwise"`, `"cosine"`, `"adaptive"`,
-            `"fade"` or `"custom"`.
+            `"fade"`, `"constant"` or `"custom"`.
         align_share (`float`, *optional*, defaults to 0.2): share of all steps that align takes.
         joint_share (`float`, *optional*, defaults to 0.3): share that joint takes; polish has the rest.
         align_weights, joint_weights, polish_weights (`tuple` of 3 `float`): weights (context, sense, language model)
@@ -258,6 +260,8 @@ class PhaseSchedule:
                 Phase("align", 0.1, (0.45, 0.55, 0.02), middle),
                 Phase("fade", 0.9, middle, (0.0, 0.0, 1.0)),
             )
+        if self.name == "constant":
+            return (Phase("constant", 1.0, self.joint_weights),)
         if self.name == "cosine":
             return (Phase("cosine", 1.0, self.align_weights, self.polish_weights),)
         moves = self.name == "phased"

@@ -120,6 +120,17 @@ class SensiaConfig(TrainingArguments):
         default=0.0,
         metadata={"help": "Texts (see text_data) that the language model loss gets for each pair; 0 for none."},
     )
+    source_lm_weight: float = field(
+        default=0.0,
+        metadata={
+            "help": "How much a token of the source language counts in the language model loss, where one of the "
+            "target counts 1; 0 for not at all. 1 keeps the source language, at little cost for the target."
+        },
+    )
+    decay_share: float = field(
+        default=0.2,
+        metadata={"help": "Last share of the steps in which `lr_scheduler_type: warmup_stable_decay` decays."},
+    )
     one_way: bool = field(default=False, metadata={"help": "InfoNCE from source to target only, not both ways."})
     polish_freeze: str = field(
         default="sense_network",
@@ -277,6 +288,10 @@ class SensiaConfig(TrainingArguments):
             raise ValueError(f"`batches_per_window` must be at least 1, got {self.batches_per_window}.")
         if not 0 <= self.text_rate < float("inf"):
             raise ValueError(f"`text_rate` must be 0 or more texts per pair, got {self.text_rate}.")
+        if not 0 <= self.source_lm_weight < float("inf"):
+            raise ValueError(f"`source_lm_weight` must be 0 or a positive weight, got {self.source_lm_weight}.")
+        if not 0 < self.decay_share <= 1:
+            raise ValueError(f"`decay_share` must lie in (0, 1], got {self.decay_share}.")
         if self.tau_pool <= 0:
             raise ValueError(f"`tau_pool` must be a positive temperature, got {self.tau_pool}.")
         if not 0 <= self.label_smoothing_factor < 1:

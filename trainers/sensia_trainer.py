@@ -20,7 +20,7 @@ from modeling_sensia import BackpackConfig, BackpackForCausalLM
 from .adapters import check_something_learns
 from .adaptive import AdaptivePhases
 from .batching_trainer import BatchingTrainer
-from .collator import ParallelCollator
+from .collator import ParallelCollator, of_sources
 from .contrastive_cache import ContrastiveCache, RandomState
 from .health import (
     AlignmentWatch,
@@ -49,6 +49,7 @@ class SensiaTrainer(BatchingTrainer):
 
         w_ctx InfoNCE(context vectors) + w_sns InfoNCE(sense vectors) + w_lm LM(target)
 
+    where, with `source_lm_weight` w, LM is one mean over the tokens of both sides, of which a source token counts w,
     with weights and temperatures from the phase schedule. Gradient accumulation leaves the language model term as if
     the batch were whole; the InfoNCE terms are means over micro-batches, whose negatives are their own pairs, unless
     `contrastive_batch_size` asks for gradient caching: then every pair of the step is a negative of every other. Where
@@ -98,8 +99,10 @@ class SensiaTrainer(BatchingTrainer):
             processing_class,
             share_rows=args.share_rows,
             max_positions=model.config.max_position_embeddings,
-            targets_only=not self.phase_schedule.contrasts,
+            targets_only=not (self.phase_schedule.contrasts or args.source_lm_weight),
+            source_lm_weight=args.source_lm_weight,
         )
+        self.decay_share = args.decay_share
         if args.schedule == "adaptive":
             ends_phases = AdaptivePhases.from_config(args, kwargs.get("eval_dataset"))
             kwargs["callbacks"] = [*(kwargs.get("callbacks") or []), ends_phases]
@@ -171,6 +174,8 @@ class SensiaTrainer(BatchingTrainer):
         loss_lm = lm_scale * outputs["loss"]
         terms = {"loss_lm": loss_lm, "loss_lm_plain": lm_scale * outputs["plain_loss"]}
         loss = self.phase_point.w_lm * loss_lm
+        if self.args.source_lm_weight:
+            terms |= _losses_of_sides(outputs["token_losses"], inputs, contrastive_scale)
         if _has_pairs(inputs):
             contrastive, of_pairs = self._contrast_micro_batch(outputs, inputs.get("num_pairs"), contrastive_scale)
             loss = contrastive + loss
@@ -229,11 +234,20 @@ class SensiaTrainer(BatchingTrainer):
             self._to_contrast = list(samples)
         return samples, num_items_in_batch
 
+    def _get_num_items_in_batch(self, batch_samples: list, device: torch.device):
+        """What the language model loss is divided by: the labels of the step, over all processes, as they count."""
+        if not self.args.source_lm_weight or not batch_samples:
+            return super()._get_num_items_in_batch(batch_samples, device)
+        counts = [(each["labels"][:, 1:] != -100) * each["label_weights"][:, 1:] for each in batch_samples]
+        total = torch.stack([count.sum() for count in counts]).sum().to(device)
+        return gather(total[None]).sum() if self.args.average_tokens_across_devices else total
+
     def _contrast_whole_batch(self, model) -> ContrastiveCache:
         """Encodes the micro-batches of a step without graph, and contrasts all their sentences with each other."""
         vectors, states = [], []
         for sample in self._to_contrast:
-            inputs = self._prepare_inputs({name: value for name, value in sample.items() if name != "labels"})
+            unlabelled = {name: value for name, value in sample.items() if name not in ("labels", "label_weights")}
+            inputs = self._prepare_inputs(unlabelled)
             states.append(RandomState(self.args.device))
             with torch.no_grad(), self.compute_loss_context_manager():
                 outputs = self._encode(model, inputs)
@@ -374,6 +388,16 @@ class SensiaTrainer(BatchingTrainer):
 
 def _has_pairs(inputs) -> bool:
     return inputs.get("num_pairs") != 0
+
+
+def _losses_of_sides(token_losses: torch.Tensor, inputs, scale: float) -> dict[str, torch.Tensor]:
+    """The language model loss in nats per token of each side alone, as a mean over micro-batches."""
+    labelled, of_source = inputs["labels"][:, 1:] != -100, of_sources(inputs)[:, 1:]  # [R, L - 1], what is predicted
+    sides = {"source": labelled & of_source, "target": labelled & ~of_source}
+    return {
+        f"loss_lm_{side}": scale * (token_losses[:, :-1] * mask).sum() / mask.sum().clamp(min=1)
+        for side, mask in sides.items()
+    }
 
 
 def _frozen_parameters(model: BackpackForCausalLM, polish_freeze: str) -> list[nn.Parameter]:

@@ -291,3 +291,11 @@ def test_a_share_written_with_ten_digits_ends_on_the_step_that_it_means():
 def test_a_curriculum_contrasts_where_any_phase_ever_weighs_it(phases, contrasts):
     assert PhaseSchedule(name="custom", phases=tuple(phases)).contrasts == contrasts
     assert PhaseSchedule().contrasts
+
+
+def test_a_constant_schedule_keeps_its_weights_and_freezes_nothing():
+    schedule = PhaseSchedule(name="constant", joint_weights=(0.05, 0.05, 0.9))
+    points = [schedule.at(step, 10) for step in range(11)]
+    assert {(round(p.w_ctx, 9), round(p.w_sns, 9), round(p.w_lm, 9), p.freeze) for p in points} == {
+        (0.05, 0.05, 0.9, False)
+    }
