@@ -9,6 +9,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerFast
 
+from .setting_ranges import check_counts, check_names, check_shares
+
 END_OF_TEXT = "<|endoftext|>"
 
 
@@ -43,6 +45,16 @@ class PretrainArguments:
     dropout: float = field(default=0.0, metadata={"help": "Dropout everywhere; 0 is right for less than an epoch."})
 
     def __post_init__(self):
+        check_names(self, "texts", "pairs", "held_out")
+        check_counts(self, "hidden_size", "num_layers", "num_heads")
+        check_counts(self, "num_positions", least=2)
+        check_shares(self, "dropout")
+        if not self.trunk:
+            check_counts(self, "vocabulary_size", least=257)
+            if self.hidden_size % self.num_heads:
+                raise ValueError(
+                    f"`hidden_size` must be a multiple of `num_heads` {self.num_heads}, got {self.hidden_size}."
+                )
         if self.num_senses < (1 if self.trunk else 0):
             raise ValueError(
                 "`num_senses` must be at least 1, or 0 for a dense model that has no pretrained `trunk`, got "
