@@ -23,6 +23,7 @@ from model_cards.files import write_whole
 from trainers import parse_arguments
 from trainers.adaptation import load_base
 from trainers.arguments import end_with_the_message
+from trainers.setting_ranges import check_counts, check_languages
 
 PAGE = Path(__file__).parent / "assets/senses_page"
 
@@ -55,6 +56,8 @@ class InspectArguments:
             raise ValueError("`bitext` and `target_language` go together: give both, or neither.")
         if not (self.words or self.sentences or self.html):
             raise ValueError("Nothing to show: give `words`, `sentences` or `html`.")
+        check_counts(self, "top", "bitext_pairs", "page_top", "page_tokens")
+        check_languages(self, "source_language", "target_language")
 
 
 def load(args: InspectArguments) -> tuple[dict[str, Any], PreTrainedTokenizerBase]:

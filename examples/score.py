@@ -10,6 +10,7 @@ named, the others go on, and the exit code is 1. `--card` puts the scores into t
 """
 
 import json
+import re
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ from model_cards import with_scores, write_card
 from model_cards.files import write_whole
 from trainers import parse_arguments
 from trainers.arguments import end_with_the_message
+from trainers.setting_ranges import check_languages, check_names, check_range
 
 
 @dataclass
@@ -46,6 +48,11 @@ class ScoreArguments:
         default=None, metadata={"help": "Scores of the base model, which the card shows as before."}
     )
     card: bool = field(default=False, metadata={"help": "Put the scores into the card in the model's folder."})
+
+    def __post_init__(self):
+        check_names(self, "tasks")
+        check_languages(self, "source_language", "target_language")
+        check_range(self, "be cpu, cuda or cuda:NUMBER", re.compile(r"cpu|cuda(:\d+)?").fullmatch, "device")
 
 
 def read_scores(path: str | Path) -> dict[str, Any]:

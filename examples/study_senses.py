@@ -25,6 +25,7 @@ from model_cards.sense_report import sense_report
 from trainers import parse_arguments
 from trainers.adaptation import load_base
 from trainers.arguments import end_with_the_message
+from trainers.setting_ranges import check_counts, check_languages, check_names, check_positive, check_seeds
 
 
 @dataclass
@@ -69,8 +70,11 @@ class StudyArguments:
         names = [Path(path).name for path in self.annotations]
         if len(set(names)) < len(names):
             raise ValueError(f"The files of `annotations` need names of their own, got {', '.join(names)}.")
-        if self.shuffles < 1:
-            raise ValueError(f"`shuffles` must be at least 1, got {self.shuffles}.")
+        check_counts(self, "bitext_pairs", "held_out_pairs", "max_sentences", "shuffles", "digits")
+        check_positive(self, "tau_pool")
+        check_seeds(self, "seed")
+        check_names(self, "annotations")
+        check_languages(self, "source_language", "target_language")
         if 0 < len(self.mapped) < 3:
             raise ValueError(f"`mapped` must name at least 3 words, or none, got {', '.join(self.mapped)}.")
 

@@ -15,6 +15,7 @@ from corpora.licences import find_licence
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
 
 from .adapters import AdapterArguments, with_adapter
+from .setting_ranges import check_counts, check_languages, check_names, check_positive, check_shares
 
 #: Code of a repository is neither run nor asked about: a question would stop a run that nobody watches.
 _NO_CODE: dict[str, Any] = {"trust_remote_code": False}
@@ -119,6 +120,7 @@ class AdaptArguments(AdapterArguments):
     )
 
     def __post_init__(self):
+        check_languages(self, "source_language", "target_language")
         self.source, self.target = find_language(self.source_language), find_language(self.target_language)
         # A YAML file may name a single one without a list.
         for name in ("train_data", "text_data", "eval_data", "prompts", "data_weights", "lora_target_modules"):
@@ -134,8 +136,10 @@ class AdaptArguments(AdapterArguments):
         names = [entry.partition("=")[0] for entry in self.eval_data]
         if len(set(names)) < len(names):
             raise ValueError(f"The names of `eval_data` must differ, got {', '.join(names)}.")
-        if self.eval_pairs < 1:
-            raise ValueError(f"`eval_pairs` must be at least 1, got {self.eval_pairs}.")
+        check_names(self, "train_data", "text_data")
+        check_counts(self, "eval_pairs", "shuffle_buffer")
+        check_counts(self, "max_length", least=2)
+        check_shares(self, "dropout")
         if self.eval_overlap < 0:
             raise ValueError(f"`eval_overlap` must be 0 or more rows, got {self.eval_overlap}.")
         self.check_adapter()
@@ -177,8 +181,7 @@ class AdaptArguments(AdapterArguments):
             raise ValueError(
                 "`data_temperature` needs the number of rows, which a stream does not know: use `data_weights`."
             )
-        if not 0 < self.data_temperature < inf:
-            raise ValueError(f"`data_temperature` must be a positive number, got {self.data_temperature}.")
+        check_positive(self, "data_temperature")
 
     def with_adapter(self, model: PreTrainedModel) -> PreTrainedModel | PeftModel:
         """The base model, as it is or, with `use_peft`, under an adapter; see [`with_adapter`]."""

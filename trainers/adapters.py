@@ -15,6 +15,7 @@ from transformers import PreTrainedModel
 from modeling_sensia import BackpackForCausalLM
 
 from .publishing import ADAPTER_FOLDER
+from .setting_ranges import check_counts, check_positive, check_shares
 
 #: Everything linear: trunk, sense network and weight network. Right for any trunk; aligning has to move the senses.
 DEFAULT_TARGETS = "all-linear"
@@ -43,12 +44,9 @@ class AdapterArguments:
         Raises:
             ValueError: naming a setting that is out of range, or that has no effect.
         """
-        if self.lora_r < 1:
-            raise ValueError(f"`lora_r` must be at least 1, got {self.lora_r}.")
-        if self.lora_alpha <= 0:
-            raise ValueError(f"`lora_alpha` must be positive, got {self.lora_alpha}.")
-        if not 0 <= self.lora_dropout < 1:
-            raise ValueError(f"`lora_dropout` must lie in [0, 1), got {self.lora_dropout}.")
+        check_counts(self, "lora_r")
+        check_positive(self, "lora_alpha")
+        check_shares(self, "lora_dropout")
         if self.lora_target_modules is not None and not self.lora_target_modules:
             raise ValueError("`lora_target_modules` must name at least one layer, got an empty list.")
         default = AdapterArguments()

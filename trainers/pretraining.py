@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from math import inf
 
 import numpy as np
 import torch
@@ -13,6 +12,7 @@ from transformers import PreTrainedTokenizerFast
 
 from .checkpointing_trainer import CheckpointingTrainer
 from .muon import MuonAdamW
+from .setting_ranges import check_counts, check_names, check_positive, check_shares
 
 END_OF_TEXT = "<|endoftext|>"
 
@@ -89,9 +89,17 @@ class PretrainArguments:
                 f"`text_weights` must hold one number for each of {sources} sources (`texts`, and `pairs` as one), "
                 f"got {len(self.text_weights)}."
             )
-        for weight in self.text_weights:
-            if not 0 < weight < inf:
-                raise ValueError(f"`text_weights` must be positive numbers, got {weight}.")
+        check_positive(self, "text_weights")
+        check_names(self, "texts", "pairs", "held_out")
+        check_counts(self, "hidden_size", "num_layers", "num_heads")
+        check_counts(self, "num_positions", least=2)
+        check_shares(self, "dropout")
+        if not (self.trunk or self.model):
+            check_counts(self, "vocabulary_size", least=257)
+            if self.hidden_size % self.num_heads:
+                raise ValueError(
+                    f"`hidden_size` must be a multiple of `num_heads` {self.num_heads}, got {self.hidden_size}."
+                )
         if self.num_senses < (1 if self.trunk else 0):
             raise ValueError(
                 "`num_senses` must be at least 1, or 0 for a dense model that has no pretrained `trunk`, got "

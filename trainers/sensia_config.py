@@ -12,6 +12,7 @@ from transformers.utils import logging
 
 from .representations import REPRESENTATIONS
 from .schedule import SCHEDULES, Phase, PhaseSchedule
+from .setting_ranges import check_counts, check_not_negative, check_positive, check_shares
 
 logger = logging.get_logger(__name__)
 
@@ -223,10 +224,8 @@ class SensiaConfig(TrainingArguments):
                     f"`{each.name}` means nothing to `schedule` {self.schedule}: leave it out, got "
                     f"{getattr(self, each.name)}."
                 )
-        if self.adaptive_patience < 1:
-            raise ValueError(f"`adaptive_patience` must be at least 1 evaluation, got {self.adaptive_patience}.")
-        if not 0 <= self.adaptive_min_delta < 1:
-            raise ValueError(f"`adaptive_min_delta` must lie in [0, 1), got {self.adaptive_min_delta}.")
+        check_counts(self, "adaptive_patience")
+        check_shares(self, "adaptive_min_delta")
         bounds = self.adaptive_bounds
         if len(bounds) != 2 or not 0 <= bounds[0] <= bounds[1] < 0.5 or bounds[1] == 0:
             raise ValueError(
@@ -284,27 +283,14 @@ class SensiaConfig(TrainingArguments):
             raise ValueError(
                 f"`polish_freeze` must be one of {', '.join(POLISH_FREEZES)}, got {self.polish_freeze!r}."
             )
-        if self.batches_per_window < 1:
-            raise ValueError(f"`batches_per_window` must be at least 1, got {self.batches_per_window}.")
-        if not 0 <= self.text_rate < float("inf"):
-            raise ValueError(f"`text_rate` must be 0 or more texts per pair, got {self.text_rate}.")
-        if not 0 <= self.source_lm_weight < float("inf"):
-            raise ValueError(f"`source_lm_weight` must be 0 or a positive weight, got {self.source_lm_weight}.")
+        check_counts(self, "batches_per_window")
+        check_not_negative(self, "text_rate", "source_lm_weight", "sense_learning_rate", "trunk_learning_rate")
+        check_positive(self, "tau_pool")
+        check_shares(self, "label_smoothing_factor", "collapse_entropy", "alignment_floor")
         if not 0 < self.decay_share <= 1:
             raise ValueError(f"`decay_share` must lie in (0, 1], got {self.decay_share}.")
-        if self.tau_pool <= 0:
-            raise ValueError(f"`tau_pool` must be a positive temperature, got {self.tau_pool}.")
-        if not 0 <= self.label_smoothing_factor < 1:
-            raise ValueError(f"`label_smoothing_factor` must lie in [0, 1), got {self.label_smoothing_factor}.")
-        if not 0 <= self.collapse_entropy < 1:
-            raise ValueError(f"`collapse_entropy` must lie in [0, 1), got {self.collapse_entropy}.")
-        if not 0 <= self.alignment_floor < 1:
-            raise ValueError(f"`alignment_floor` must lie in [0, 1), got {self.alignment_floor}.")
         if self.on_nonfinite not in ON_NONFINITE:
             raise ValueError(f"`on_nonfinite` must be one of {', '.join(ON_NONFINITE)}, got {self.on_nonfinite!r}.")
-        for name in ("sense_learning_rate", "trunk_learning_rate"):
-            if (rate := getattr(self, name)) is not None and rate < 0:
-                raise ValueError(f"`{name}` must not be negative, got {rate}.")
         if not self.dataloader_drop_last:
             raise ValueError("`dataloader_drop_last` must stay true: InfoNCE needs equally many pairs everywhere.")
         if self.hub_strategy in (HubStrategy.CHECKPOINT, HubStrategy.ALL_CHECKPOINTS):
