@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import datasets
+from sensia.corpora.fields import PROMPT_COLUMNS
+from sensia.corpora.reading import AnyDataset
 from transformers import PreTrainedTokenizerBase
-
-from corpora.fields import PROMPT_COLUMNS
-from corpora.reading import AnyDataset
 
 # Part of the key under which `datasets` caches the result: raise it when the rules below change.
 RULES_VERSION = 3

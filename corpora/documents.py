@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import datasets
+from sensia.corpora.fields import PROMPT_COLUMNS
+from sensia.corpora.reading import AnyDataset, dataset_of_rows
 from transformers import PreTrainedTokenizerBase
-
-from corpora.fields import PROMPT_COLUMNS
-from corpora.reading import AnyDataset, dataset_of_rows
 
 ROWS_PER_CHUNK = 1000
 SIDES = ("source", "target")

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from corpora.languages import Language
+from sensia.corpora.languages import Language
 
 TRANSLATION = "translation"
 PROMPT = "prompt"

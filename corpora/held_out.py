@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import datasets
-
-from corpora.locations import file_kind, hub_errors, is_local
+from sensia.corpora.locations import file_kind, hub_errors, is_local
 
 #: Names of splits that nobody trains on, best first.
 HELD_OUT_SPLITS = (

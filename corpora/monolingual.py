@@ -3,9 +3,8 @@
 from typing import Any
 
 import datasets
+from sensia.corpora.cleaning import CleaningReport
 from transformers import PreTrainedTokenizerBase
-
-from corpora.cleaning import CleaningReport
 
 FEATURES = datasets.Features(
     {

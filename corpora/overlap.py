@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 import datasets
 import numpy as np
-
-from corpora.fields import PROMPT_COLUMNS
+from sensia.corpora.fields import PROMPT_COLUMNS
 
 _COLUMNS = ("source", "target", *PROMPT_COLUMNS)
 

@@ -8,8 +8,7 @@ from typing import Any, TypeAlias
 import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
-
-from corpora.fields import (
+from sensia.corpora.fields import (
     PROMPT,
     PROMPT_COLUMNS,
     TRANSLATION,
@@ -22,9 +21,9 @@ from corpora.fields import (
     take_prompts,
     text_or_none,
 )
-from corpora.languages import find_language
-from corpora.locations import is_local, load_hub, local_files
-from corpora.text_files import read_records
+from sensia.corpora.languages import find_language
+from sensia.corpora.locations import is_local, load_hub, local_files
+from sensia.corpora.text_files import read_records
 
 AnyDataset: TypeAlias = datasets.Dataset | datasets.IterableDataset
 ROWS_PER_CHUNK = 10_000

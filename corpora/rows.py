@@ -8,10 +8,9 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-
-from corpora.fingerprint import describe_file
-from corpora.locations import is_local, load_hub, local_files
-from corpora.text_files import read_records
+from sensia.corpora.fingerprint import describe_file
+from sensia.corpora.locations import is_local, load_hub, local_files
+from sensia.corpora.text_files import read_records
 
 
 def read_rows(

@@ -7,15 +7,13 @@ import torch
 from accelerate.state import PartialState
 from accelerate.utils import gather
 from datasets import Dataset
+from sensia.corpora.batching import pad_rows
+from sensia.evaluation.intervals import bootstrap_mean
+from sensia.evaluation.perplexity import measure_perplexity, perplexity_from_sums
+from sensia.evaluation.retrieval import metrics_of_ranks, retrieval_ranks, retrieval_recall
+from sensia.evaluation.sentence_vectors import sentence_vectors
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-from corpora.batching import pad_rows
-
-from .intervals import bootstrap_mean
-from .perplexity import measure_perplexity, perplexity_from_sums
-from .retrieval import metrics_of_ranks, retrieval_ranks, retrieval_recall
-from .sentence_vectors import sentence_vectors
 
 
 @torch.inference_mode()
@@ -35,7 +33,7 @@ def evaluate_bitext(
         model ([`BackpackForCausalLM`]): the model; evaluated without dropout.
         tokenizer (`PreTrainedTokenizerBase`): its tokenizer.
         pairs (`datasets.Dataset`): columns `source_ids`, `target_ids` and `target_bytes` of
-            [`corpora.clean_pairs`]; both sides close with the end-of-text token.
+            [`sensia.corpora.clean_pairs`]; both sides close with the end-of-text token.
         pooling_temperature (`float`): temperature of the mixture in the sense vector.
         batch_size (`int`, *optional*, defaults to 64): pairs that go through the model at once.
         progress (`bool`, *optional*, defaults to `False`): show a progress bar.

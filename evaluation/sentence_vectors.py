@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 import torch
+from sensia.corpora.batching import pad_rows
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from corpora.batching import pad_rows
 from modeling_sensia import BackpackConfig
 
 

@@ -20,19 +20,18 @@ from accelerate.state import PartialState
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+from sensia.evaluation import evaluate_bitext
+from sensia.model_cards import comparison_rows, format_value, write_card
+from sensia.model_cards.card import without_folders
+from sensia.model_cards.files import write_whole
+from sensia.trainers import SensiaConfig, SensiaTrainer, parse_arguments
+from sensia.trainers.arguments import end_with_the_message
+from sensia.trainers.checkpoints import find_checkpoint
+from sensia.trainers.licence_notes import licence_warnings, licensed_parts
+from sensia.trainers.run_arguments import AdaptArguments, load_base
+from sensia.trainers.run_record import continue_prompts, describe_run
+from sensia.trainers.training_data import PairSet, find_trained_on, load_eval_pairs, load_train_pairs
 from transformers import set_seed
-
-from evaluation import evaluate_bitext
-from model_cards import comparison_rows, format_value, write_card
-from model_cards.card import without_folders
-from model_cards.files import write_whole
-from trainers import SensiaConfig, SensiaTrainer, parse_arguments
-from trainers.adaptation import AdaptArguments, load_base
-from trainers.arguments import end_with_the_message
-from trainers.checkpoints import find_checkpoint
-from trainers.licence_notes import licence_warnings, licensed_parts
-from trainers.results import continue_prompts, describe_run
-from trainers.training_data import PairSet, find_trained_on, load_eval_pairs, load_train_pairs
 
 
 def main():

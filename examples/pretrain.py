@@ -11,9 +11,17 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from sensia.corpora import DataPart, held_out_part, pack_texts, read_pairs, read_texts
+from sensia.corpora.locations import is_local
+from sensia.evaluation import perplexity
+from sensia.model_cards.files import write_whole
+from sensia.trainers import parse_arguments
+from sensia.trainers.arguments import end_with_the_message
+from sensia.trainers.pretraining import MixedBlocks, PretrainArguments, PretrainingTrainer, train_tokenizer
 from transformers import (
     AutoTokenizer,
     GPT2Config,
@@ -24,14 +32,7 @@ from transformers import (
     set_seed,
 )
 
-from corpora import DataPart, held_out_part, pack_texts, read_pairs, read_texts
-from corpora.locations import is_local
-from evaluation import perplexity
-from model_cards.files import write_whole
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
-from trainers import parse_arguments
-from trainers.arguments import end_with_the_message
-from trainers.pretraining import MixedBlocks, PretrainArguments, PretrainingTrainer, train_tokenizer
 
 
 def text_source(args: PretrainArguments, name: str) -> str:
@@ -42,7 +43,9 @@ def text_source(args: PretrainArguments, name: str) -> str:
 
 def read_sources(args: PretrainArguments) -> list[Iterator[str]]:
     """The training texts of each source, read while they are used: one for each of `texts`, one for all of `pairs`."""
-    sources = [(row["text"] for row in read_texts(text_source(args, name), streaming=True)) for name in args.texts]
+    sources: list[Iterator[str]] = [
+        (row["text"] for row in read_texts(text_source(args, name), streaming=True)) for name in args.texts
+    ]
     return [*sources, read_sentences(args)] if args.pairs else sources
 
 
@@ -67,8 +70,8 @@ def fingerprint(text: str) -> bytes:
 def read_bitext(args: PretrainArguments, name: str, split: str | None = None, config_name: str | None = None):
     """Pairs of a file named like `en-id.train.jsonl.gz`, English first."""
     source, _, target = Path(name).name.split(".")[0].partition("-")
-    options = {"source_language": source, "target_language": target, "split": split, "config_name": config_name}
-    return read_pairs(text_source(args, name), **options)
+    options: dict[str, Any] = {"split": split, "config_name": config_name}
+    return read_pairs(text_source(args, name), source_language=source, target_language=target, **options)
 
 
 def read_held_out(args: PretrainArguments, name: str):
@@ -155,23 +158,15 @@ def main():
     if trainer.is_world_process_zero():
         model.bfloat16().save_pretrained(output / "final")
         tokenizer.save_pretrained(output / "final")
-        report(args, trainer, blocks, dev, output / "final")
-
-
-def report(
-    args: PretrainArguments, trainer: PretrainingTrainer, blocks: MixedBlocks, dev: list[DataPart], folder: Path
-):
-    """Measures the saved model on the dev texts and writes what was done as `pretraining.json`."""
-    model = trainer.model
-    results = {
-        "parameters": model.num_parameters(),
-        "tokens_of_text": blocks.num_tokens,
-        "tokens_seen": trainer.tokens_seen(args.num_positions),
-        "steps": trainer.state.global_step,
-        "dev": [measure(model.float(), trainer.processing_class, part) for part in dev],
-    }
-    write_whole(folder / "pretraining.json", (json.dumps(results, indent=2) + "\n").encode())
-    print(json.dumps(results, indent=2))
+        results = {
+            "parameters": model.num_parameters(),
+            "tokens_of_text": blocks.num_tokens,
+            "tokens_seen": trainer.tokens_seen(args.num_positions),
+            "steps": trainer.state.global_step,
+            "dev": [measure(model.float(), tokenizer, part) for part in dev],
+        }
+        write_whole(output / "final/pretraining.json", (json.dumps(results, indent=2) + "\n").encode())
+        print(json.dumps(results, indent=2))
 
 
 def measure(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, part: DataPart) -> dict:

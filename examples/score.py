@@ -17,15 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-
-from evaluation.score_tables import scores_table
-from evaluation.scoring import load_scored_model, score_tasks
-from evaluation.tasks import make_tasks
-from model_cards import with_scores, write_card
-from model_cards.files import write_whole
-from trainers import parse_arguments
-from trainers.arguments import end_with_the_message
-from trainers.setting_ranges import check_languages, check_names, check_range
+from sensia.evaluation.tasks.registry import make_tasks
+from sensia.evaluation.tasks.score_tables import scores_table
+from sensia.evaluation.tasks.scoring import load_scored_model, score_tasks
+from sensia.model_cards import with_scores, write_card
+from sensia.model_cards.files import write_whole
+from sensia.trainers import parse_arguments
+from sensia.trainers.arguments import end_with_the_message
+from sensia.trainers.setting_ranges import check_languages, check_names, check_range
 
 
 @dataclass

@@ -12,14 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from evaluation.results_files import rounded
-from evaluation.steering_effects import measure_bias, measure_swap, measure_topic, topic_settings
-from evaluation.word_pairs import read_lexicon
+from sensia.evaluation.rounding import rounded
+from sensia.evaluation.senses.steering_effects import measure_bias, measure_swap, measure_topic, topic_settings
+from sensia.evaluation.word_pairs import read_lexicon
+from sensia.trainers import parse_arguments
+from sensia.trainers.arguments import end_with_the_message
+from sensia.trainers.run_arguments import load_base
+from sensia.trainers.setting_ranges import check_counts, check_range, check_seeds
+
 from modeling_sensia.steering import find_words
-from trainers import parse_arguments
-from trainers.adaptation import load_base
-from trainers.arguments import end_with_the_message
-from trainers.setting_ranges import check_counts, check_range, check_seeds
 
 WORDS = {
     "topic": "God church Lord prayer holy heaven priest soul faith angel Christ sin worship spirit religion divine",

@@ -12,20 +12,24 @@ from pathlib import Path
 from typing import Any, cast
 
 from rich.console import Console
-
-from corpora import DataPart, describe_file, held_out_part, read_pairs
-from evaluation.annotation import compare_judges, read_annotations, translated_meanings, write_annotations
-from evaluation.results_files import rounded
-from evaluation.sense_study import PAIRS, choose_tags, choose_words, study_model
-from evaluation.senses_tables import meanings_table, mixture_lines
-from evaluation.word_pairs import read_lexicon
-from model_cards.files import write_whole
-from model_cards.sense_plots import plot_senses
-from model_cards.sense_report import sense_report
-from trainers import parse_arguments
-from trainers.adaptation import load_base
-from trainers.arguments import end_with_the_message
-from trainers.setting_ranges import check_counts, check_languages, check_names, check_positive, check_seeds
+from sensia.corpora import DataPart, describe_file, held_out_part, read_pairs
+from sensia.evaluation.rounding import rounded
+from sensia.evaluation.senses.annotation import (
+    compare_judges,
+    read_annotations,
+    translated_meanings,
+    write_annotations,
+)
+from sensia.evaluation.senses.sense_study import PAIRS, choose_tags, choose_words, study_model
+from sensia.evaluation.senses.senses_tables import meanings_table, mixture_lines
+from sensia.evaluation.word_pairs import read_lexicon
+from sensia.model_cards.files import write_whole
+from sensia.model_cards.sense_plots import plot_senses
+from sensia.model_cards.sense_report import sense_report
+from sensia.trainers import parse_arguments
+from sensia.trainers.arguments import end_with_the_message
+from sensia.trainers.run_arguments import load_base
+from sensia.trainers.setting_ranges import check_counts, check_languages, check_names, check_positive, check_seeds
 
 
 @dataclass

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import ModelCard
-
-from model_cards.comparison import (
+from sensia.model_cards.comparison import (
     comparison_metrics,
     comparison_rows,
     format_change,
@@ -16,13 +15,13 @@ from model_cards.comparison import (
     metric_label,
     metric_notes,
 )
-from model_cards.curriculum import PHASE_HEADERS, curriculum_sentence, phase_rows
-from model_cards.files import write_whole
-from model_cards.limits import limit_sentences
-from model_cards.markdown import code, fence, one_line, words
-from model_cards.metadata import card_metadata, eval_results_yaml
-from model_cards.plots import plot_bits_per_byte, plot_entropy, plot_losses, plot_recall
-from model_cards.results import check_results
+from sensia.model_cards.curriculum import PHASE_HEADERS, curriculum_sentence, phase_rows
+from sensia.model_cards.files import write_whole
+from sensia.model_cards.limits import limit_sentences
+from sensia.model_cards.markdown import code, fence, one_line, words
+from sensia.model_cards.metadata import card_metadata, eval_results_yaml
+from sensia.model_cards.plots import plot_bits_per_byte, plot_entropy, plot_losses, plot_recall
+from sensia.model_cards.results import check_results
 
 TEMPLATE = Path(__file__).with_name("template.md")
 
@@ -281,7 +280,8 @@ def write_card(results: Mapping[str, Any], folder: str | Path) -> list[Path]:
     for is removed, so that the folder never tells of two runs.
 
     Args:
-        results (`Mapping[str, Any]`): the results of a run, in the form that `model_cards.results.RESULTS` describes.
+        results (`Mapping[str, Any]`): the results of a run, in the form that `sensia.model_cards.results.RESULTS`
+            describes.
         folder (`str` or `Path`): where to write; made where it does not exist.
 
     Returns:

@@ -6,8 +6,7 @@ from typing import Any
 
 import yaml
 from huggingface_hub import EvalResult, EvalResultEntry, ModelCardData, eval_result_entries_to_yaml
-
-from model_cards.comparison import comparison_metrics, metric_label
+from sensia.model_cards.comparison import comparison_metrics, metric_label
 
 TAGS = ("backpack", "sensia", "cross-lingual", "sense-vectors", "custom_code")
 

@@ -10,9 +10,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
-
-from model_cards.drawing import COLOURS, DPI, STYLE, WIDTH, save_figure
-from model_cards.results import is_number
+from sensia.model_cards.drawing import COLOURS, DPI, STYLE, WIDTH, save_figure
+from sensia.model_cards.results import is_number
 
 Record = Mapping[str, Any]
 Series = tuple[list[int], list[float]]

@@ -35,7 +35,7 @@ from .sense_mixing import SensesByToken, contextualize, mix_and_measure, mix_sen
 from .sense_network import BackpackSenseNetwork, BackpackWeightNetwork, SenseProjection, fuse_activations
 from .sense_store import KeptHidden, KeptIds, KeptSenses, SenseStore
 from .sense_table import SenseEdit, SenseTable, build_table
-from .shared_rows import Sentences
+from .sequence_packing import Sentences
 
 logger = logging.get_logger(__name__)
 
@@ -594,16 +594,15 @@ class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
             if predicted is None:
                 predicted = torch.arange(targets.numel(), device=targets.device)
             states = mixture.flatten(0, 1)[predicted.to(mixture.device)]  # [N, D]
+            shape = targets.shape
             targets = targets.flatten()[predicted].to(mixture.device)  # [N]
             scores = logits.flatten(0, 1) if logits is not None and logits.shape[1] == mixture.shape[1] else None
             if label_weights is not None:
                 label_weights = F.pad(label_weights[:, 1:], (0, 1)).flatten()[predicted].to(mixture.device)  # [N]
             settings = label_smoothing, num_items_in_batch, label_weights
             loss, plain_loss, of_tokens = self._losses(states, scores, targets, *settings)
-            token_losses = of_tokens.new_zeros(labels.numel()).index_copy_(
-                0, predicted.to(of_tokens.device), of_tokens
-            )
-            token_losses = token_losses.unflatten(0, labels.shape)  # [B, L]
+            token_losses = of_tokens.new_zeros(shape.numel()).index_copy_(0, predicted.to(of_tokens.device), of_tokens)
+            token_losses = token_losses.view(shape)  # [B, L]
         others = {name: value for name, value in outputs.items() if name != "last_hidden_state"}
         return BackpackCausalLMOutput(
             loss=loss, plain_loss=plain_loss, logits=logits, token_losses=token_losses, **others

@@ -10,12 +10,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn, get_type_hints
 
+from sensia.trainers.setting_ranges import check_training_arguments
+from sensia.trainers.setting_types import describe_type, read_value, show_value
+from sensia.trainers.yaml_settings import read_yaml
 from transformers import HfArgumentParser, TrainingArguments
 from transformers.utils import logging
-
-from .setting_ranges import check_training_arguments
-from .setting_types import describe_type, read_value, show_value
-from .yaml_settings import read_yaml
 
 logger = logging.get_logger(__name__)
 

@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from accelerate.state import PartialState
 from accelerate.utils import gather_object
+from sensia.trainers.sensia_config import SensiaConfig
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-from .sensia_config import SensiaConfig
-
 if TYPE_CHECKING:
-    from .adaptation import AdaptArguments
+    from sensia.trainers.run_arguments import AdaptArguments
 
 #: Folder beside the checkpoints, for what is not one yet or not any more.
 WRITING_FOLDER = ".writing"

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from sensia.corpora.batching import pad_rows
 from transformers import PreTrainedTokenizerBase
-
-from corpora.batching import pad_rows
 
 #: Number of the data set of what comes from no bitext.
 TEXT_DATASET = -1

@@ -10,11 +10,10 @@ from typing import Any
 import torch
 from accelerate.accelerator import Accelerator
 from accelerate.utils import DistributedType, gather_object
+from sensia.trainers.sensia_config import SensiaConfig
 from torch import Tensor, nn
 from transformers.trainer_callback import ExportableState, TrainerCallback, TrainerState
 from transformers.utils import logging
-
-from .sensia_config import SensiaConfig
 
 logger = logging.get_logger(__name__)
 

@@ -9,11 +9,9 @@ from typing import Any
 import yaml
 from huggingface_hub import HfApi
 from huggingface_hub.repocard import metadata_load
-
-from corpora.licences import COPYLEFT, NO_DERIVATIVES, SHARE_ALIKE, demands_of, licences_in, told
-
-from .adaptation import AdaptArguments
-from .training_data import PairSet
+from sensia.corpora.licences import COPYLEFT, NO_DERIVATIVES, SHARE_ALIKE, demands_of, licences_in, told
+from sensia.trainers.run_arguments import AdaptArguments
+from sensia.trainers.training_data import PairSet
 
 #: Lies beside data files and says of each what its licence and sources are.
 SOURCES_FILE = "sources.json"

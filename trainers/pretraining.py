@@ -5,14 +5,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from sensia.trainers.checkpointing_trainer import CheckpointingTrainer
+from sensia.trainers.muon import MuonAdamW
+from sensia.trainers.setting_ranges import check_counts, check_names, check_positive, check_shares
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from torch.optim import Optimizer
 from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerFast
-
-from .checkpointing_trainer import CheckpointingTrainer
-from .muon import MuonAdamW
-from .setting_ranges import check_counts, check_names, check_positive, check_shares
 
 END_OF_TEXT = "<|endoftext|>"
 
@@ -120,7 +119,7 @@ class PretrainingTrainer(CheckpointingTrainer):
         if self.optimizer is None:
             args = self.args
             self.optimizer = MuonAdamW(
-                self.model if model is None else model,
+                self.model if model is None else model,  # type: ignore[arg-type]
                 lr=args.learning_rate,
                 weight_decay=args.weight_decay,
                 betas=(args.adam_beta1, args.adam_beta2),
@@ -176,7 +175,7 @@ class MixedBlocks(Dataset):
     predicted.
 
     Args:
-        sources (`Sequence` of `np.ndarray` of `int` [N, L]): from [`corpora.pack_texts`]; may be memory-mapped.
+        sources (`Sequence` of `np.ndarray` of `int` [N, L]): from [`sensia.corpora.pack_texts`]; may be memory-mapped.
         weights (`Sequence` of `float`, *optional*): how often an epoch reads each source; all once if not given. A
             weight below 1 takes blocks at even distances.
     """

@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 
 from modeling_sensia.cached_positions import additive_mask
 from modeling_sensia.lm_loss import language_model_losses_of_states
-from modeling_sensia.shared_rows import Sentences
+from modeling_sensia.sequence_packing import Sentences
 
 #: A Backpack's context and sense vectors; a dense model's hidden states at the last token, or their mean.
 REPRESENTATIONS = ("senses", "last_token", "mean")

@@ -6,13 +6,12 @@ from typing import Any
 
 import torch
 from accelerate.utils import parse_flag_from_env
+from sensia.trainers.representations import REPRESENTATIONS
+from sensia.trainers.schedule import SCHEDULES, Phase, PhaseSchedule
+from sensia.trainers.setting_ranges import check_counts, check_not_negative, check_positive, check_shares
 from transformers import TrainingArguments
 from transformers.trainer_utils import HubStrategy, IntervalStrategy
 from transformers.utils import logging
-
-from .representations import REPRESENTATIONS
-from .schedule import SCHEDULES, Phase, PhaseSchedule
-from .setting_ranges import check_counts, check_not_negative, check_positive, check_shares
 
 logger = logging.get_logger(__name__)
 

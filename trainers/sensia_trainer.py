@@ -9,20 +9,12 @@ import torch
 from accelerate.utils import gather
 from datasets import Dataset
 from peft import PeftModel
-from torch import nn
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
-from transformers.trainer_callback import TrainerState
-from transformers.trainer_utils import TrainOutput, speed_metrics
-
-from evaluation import evaluate_bitext
-from modeling_sensia import BackpackConfig, BackpackForCausalLM
-
-from .adapters import check_something_learns
-from .adaptive import AdaptivePhases
-from .batching_trainer import BatchingTrainer
-from .collator import ParallelCollator, of_sources
-from .contrastive_cache import ContrastiveCache, RandomState
-from .health import (
+from sensia.evaluation import evaluate_bitext
+from sensia.trainers.adaptive_phases import AdaptivePhases
+from sensia.trainers.batching_trainer import BatchingTrainer
+from sensia.trainers.collator import ParallelCollator, of_sources
+from sensia.trainers.contrastive_cache import ContrastiveCache, RandomState
+from sensia.trainers.health import (
     AlignmentWatch,
     StepWatch,
     contrast_over_chance,
@@ -30,11 +22,18 @@ from .health import (
     spread_nonfinite,
     warn_of_collapse,
 )
-from .losses import info_nce
-from .parameter_groups import decaying_parameter_names, set_learning_rates
-from .representations import check_dense_model, encode_dense
-from .schedule import PhasePoint
-from .sensia_config import SensiaConfig
+from sensia.trainers.lora import check_something_learns
+from sensia.trainers.losses import info_nce
+from sensia.trainers.parameter_groups import decaying_parameter_names, set_learning_rates
+from sensia.trainers.representations import check_dense_model, encode_dense
+from sensia.trainers.schedule import PhasePoint
+from sensia.trainers.sensia_config import SensiaConfig
+from torch import nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers.trainer_callback import TrainerState
+from transformers.trainer_utils import TrainOutput, speed_metrics
+
+from modeling_sensia import BackpackConfig, BackpackForCausalLM
 
 #: Of a batch, what the forward does not take.
 _NOT_OF_THE_MODEL = ("num_pairs", "row_numbers")
@@ -60,8 +59,9 @@ class SensiaTrainer(BatchingTrainer):
             With another `representation` than senses, a dense causal language model.
         args ([`SensiaConfig`]): the settings.
         train_dataset, train_texts: see [`BatchingTrainer`].
-        eval_dataset (`datasets.Dataset`, *optional*): pairs from [`corpora.clean_pairs`]; may be a
-            `dict` of several by name. Metrics are those of [`evaluation.evaluate_bitext`], with the prefix `eval_`
+        eval_dataset (`datasets.Dataset`, *optional*): pairs from [`sensia.corpora.clean_pairs`]; may be a
+            `dict` of several by name. Metrics are those of [`sensia.evaluation.evaluate_bitext`], with the prefix
+            `eval_`
             and the set's name, so `metric_for_best_model="eval_dev_sense_recall@1"` works.
         processing_class (`PreTrainedTokenizerBase`): the tokenizer.
         data_collator, callbacks, optimizers: as in `transformers.Trainer`.
@@ -351,7 +351,7 @@ class SensiaTrainer(BatchingTrainer):
         metric_key_prefix: str = "eval",
     ) -> dict[str, float]:
         """
-        Evaluates on aligned pairs; see [`evaluation.evaluate_bitext`] for the metrics.
+        Evaluates on aligned pairs; see [`sensia.evaluation.evaluate_bitext`] for the metrics.
 
         Returns:
             `dict`: metrics with the prefix; for several sets also with the set's name.

@@ -6,13 +6,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from sensia.corpora import find_language
+from sensia.trainers.setting_types import read_value, show_value
 from transformers.debug_utils import DebugOption
 from transformers.integrations import get_available_reporting_integrations
 from transformers.trainer_pt_utils import AcceleratorConfig
-
-from corpora import find_language
-
-from .setting_types import read_value, show_value
 
 _MOST_SEED = 2**32 - 1
 

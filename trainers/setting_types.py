@@ -6,7 +6,7 @@ import types
 from enum import Enum
 from typing import Any, Literal, Union, get_args, get_origin
 
-from .yaml_settings import read_number
+from sensia.trainers.yaml_settings import read_number
 
 #: As `transformers.HfArgumentParser` takes truth values, and `on` and `off` of YAML 1.1.
 _TRUTH = dict.fromkeys(("true", "yes", "on", "t", "y", "1"), True)

@@ -7,9 +7,7 @@ from typing import Any
 
 import numpy as np
 from datasets import Dataset, Features, IterableDataset, Value, concatenate_datasets, interleave_datasets
-from transformers import PreTrainedTokenizerBase
-
-from corpora import (
+from sensia.corpora import (
     CleaningReport,
     DataPart,
     clean_pairs,
@@ -20,9 +18,9 @@ from corpora import (
     row_keys,
     shared_rows,
 )
-from corpora.locations import is_local
-
-from .adaptation import AdaptArguments
+from sensia.corpora.locations import is_local
+from sensia.trainers.run_arguments import AdaptArguments
+from transformers import PreTrainedTokenizerBase
 
 
 @dataclass
@@ -33,12 +31,13 @@ class PairSet:
     Args:
         name (`str`): what tables call it.
         path (`str`): file or Hub id.
-        pairs (`datasets.Dataset` or `IterableDataset`): from [`corpora.clean_pairs`] or [`corpora.encode_texts`].
+        pairs (`datasets.Dataset` or `IterableDataset`): from [`sensia.corpora.clean_pairs`] or
+            [`sensia.corpora.encode_texts`].
         report (`CleaningReport`): what was dropped.
         role (`str`): `bitext`, `text` or `evaluation`.
         fertility (`dict`): tokens per word of each side; empty for a stream, and for a side without spaces.
         part ([`DataPart`], *optional*): what was read of a Hub data set.
-        keys (`np.ndarray`, *optional*): of [`corpora.row_keys`]: of the rows kept; of a stream's first rows.
+        keys (`np.ndarray`, *optional*): of [`sensia.corpora.row_keys`]: of the rows kept; of a stream's first rows.
         trained_on (`list` of `int`, *optional*): rows of evaluation data that are also training rows; `None` where
             nobody looked.
     """
@@ -198,7 +197,7 @@ def _numbered(batch: dict[str, list], columns: list[str], number: int) -> dict[s
 def load_eval_pairs(args: AdaptArguments, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[PairSet]:
     """
     Reads and cleans the held-out bitext, in the order given. Of a Hub data set a held-out split is read, found by its
-    name or asked for; see [`corpora.held_out_part`].
+    name or asked for; see [`sensia.corpora.held_out_part`].
 
     Args:
         args ([`AdaptArguments`]): names the data.

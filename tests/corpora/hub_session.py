@@ -107,7 +107,7 @@ def fill() -> None:
 
 
 def outcome(**request: object) -> object:
-    from corpora import read_pairs
+    from sensia.corpora import read_pairs
 
     try:
         return list(read_pairs(source_language="en", target_language="id", **request))
@@ -116,7 +116,7 @@ def outcome(**request: object) -> object:
 
 
 def held_out(source: str, **options: str) -> object:
-    from corpora import held_out_part
+    from sensia.corpora import held_out_part
 
     try:
         part = held_out_part(source, **options)
@@ -126,7 +126,7 @@ def held_out(source: str, **options: str) -> object:
 
 
 def texts() -> object:
-    from corpora import read_texts
+    from sensia.corpora import read_texts
 
     return read_texts("acme/text")
 

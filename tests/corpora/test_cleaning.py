@@ -1,8 +1,7 @@
 import datasets
 import pytest
+from sensia.corpora import CleaningReport, clean_pairs, read_pairs
 from transformers import PreTrainedTokenizerFast
-
-from corpora import CleaningReport, clean_pairs, read_pairs
 
 ROWS = [
     ("Good morning.", "Selamat pagi."),

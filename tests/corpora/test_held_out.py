@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 from datasets import Dataset
-
-from corpora import DataPart, held_out_part, row_keys, shared_rows
-from corpora.held_out import name_part, within
+from sensia.corpora import DataPart, held_out_part, row_keys, shared_rows
+from sensia.corpora.held_out import name_part, within
 
 
 def rows(*pairs):

@@ -1,7 +1,6 @@
 import pytest
+from sensia.corpora import LANGUAGES, find_language
 from transformers.models.nllb.tokenization_nllb import FAIRSEQ_LANGUAGE_CODES
-
-from corpora import LANGUAGES, find_language
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,7 @@
 import re
 
 import pytest
-
-from corpora.licences import HUB_LICENCES, demands_of, find_licence, licences_in, told
+from sensia.corpora.licences import HUB_LICENCES, demands_of, find_licence, licences_in, told
 
 SPELLINGS = {
     "apache-2.0": "Apache-2.0|Apache 2.0|apache2|Apache License, Version 2.0|The Apache License 2.0|APACHE|Apache_2.0",

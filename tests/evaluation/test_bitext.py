@@ -1,7 +1,6 @@
 import pytest
 import torch
-
-from evaluation import evaluate_bitext, perplexity, retrieval_recall
+from sensia.evaluation import evaluate_bitext, perplexity, retrieval_recall
 
 
 @pytest.fixture(scope="module")

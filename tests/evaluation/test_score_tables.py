@@ -3,8 +3,7 @@
 import io
 
 from rich.console import Console
-
-from evaluation.score_tables import scores_table
+from sensia.evaluation.tasks.score_tables import scores_table
 
 
 def test_task_names_that_look_like_markup_are_shown_as_they_are():

@@ -1,8 +1,7 @@
 import json
 
 import pytest
-
-from evaluation.tasks import TASK_KINDS, Task, make_tasks
+from sensia.evaluation.tasks.registry import TASK_KINDS, Task, make_tasks
 
 SUITE = {
     "copa": {"kind": "xcopa", "source": "eval/val.{target}.jsonl", "limit": 5},

@@ -4,12 +4,11 @@ import sys
 
 import pytest
 from example_scripts import load_example
+from sensia.corpora import describe_file
+from sensia.evaluation.tasks.choice_readers import read_choices
+from sensia.evaluation.tasks.choices import measure_choices
 from small_backpacks import save, small_backpack, small_tokenizer
 from transformers import GPT2Config, GPT2LMHeadModel
-
-from corpora import describe_file
-from evaluation.choice_readers import read_choices
-from evaluation.choices import measure_choices
 
 COPA = [
     {

@@ -5,11 +5,10 @@ from dataclasses import fields
 import pytest
 import yaml
 from example_scripts import load_example
+from sensia.trainers import SensiaConfig, parse_arguments
+from sensia.trainers.pretraining import PretrainArguments
+from sensia.trainers.run_arguments import AdaptArguments
 from transformers import TrainingArguments
-
-from trainers import SensiaConfig, parse_arguments
-from trainers.adaptation import AdaptArguments
-from trainers.pretraining import PretrainArguments
 
 OUTPUT = {"output_dir": "out"}
 STUDY = {"model": "m", "bitext": "b", "held_out": "h", "lexicon": "l", "target_language": "id", "output": "o"}

@@ -1,6 +1,5 @@
 import pytest
-
-from model_cards.limits import limit_sentences
+from sensia.model_cards.limits import limit_sentences
 
 
 def _text(results):

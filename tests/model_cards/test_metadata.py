@@ -1,8 +1,7 @@
 import numpy as np
 import yaml
 from huggingface_hub import ModelCardData
-
-from model_cards.metadata import card_metadata, eval_results_yaml
+from sensia.model_cards.metadata import card_metadata, eval_results_yaml
 
 
 def _parsed(results):

@@ -5,9 +5,8 @@ import re
 
 import pytest
 from huggingface_hub import ModelCard
-
-from model_cards import render_card
-from model_cards.markdown import code, fence, one_line, words
+from sensia.model_cards import render_card
+from sensia.model_cards.markdown import code, fence, one_line, words
 
 cards = pytest.importorskip("hubserver.cards")
 ODD = [

@@ -2,12 +2,12 @@ import json
 
 import pytest
 import torch
+from sensia.evaluation.tasks.scoring import load_scored_model
+from sensia.trainers.pretraining import train_tokenizer
+from sensia.trainers.run_arguments import AdaptArguments, load_base
+from sensia.trainers.training_data import load_eval_pairs, load_train_pairs
 
-from evaluation.scoring import load_scored_model
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
-from trainers.adaptation import AdaptArguments, load_base
-from trainers.pretraining import train_tokenizer
-from trainers.training_data import load_eval_pairs, load_train_pairs
 
 BITEXT = "examples/assets/bitext/en-id.dev-indomain.parquet"
 
@@ -51,7 +51,7 @@ def test_an_unknown_language_is_refused_with_the_nearest():
 
 def test_fertility_is_tokens_per_word_of_the_held_out_text(tokenizer, bitext):
     (dev,) = load_eval_pairs(arguments(eval_data=[f"dev={BITEXT}"]), tokenizer, max_length=64)
-    from corpora import read_pairs
+    from sensia.corpora import read_pairs
 
     texts = read_pairs(BITEXT, source_language="en", target_language="id")["target"]
     tokens = sum(len(tokenizer.encode(text)) for text in texts)

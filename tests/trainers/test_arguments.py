@@ -2,9 +2,8 @@ from dataclasses import dataclass, field
 
 import pytest
 import torch
-
-from trainers import SensiaConfig, parse_arguments
-from trainers.arguments import end_with_the_message
+from sensia.trainers import SensiaConfig, parse_arguments
+from sensia.trainers.arguments import end_with_the_message
 
 
 @dataclass

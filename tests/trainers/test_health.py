@@ -6,12 +6,8 @@ import pytest
 import torch
 from accelerate import Accelerator
 from datasets import Dataset
-from transformers.trainer_callback import TrainerState
-from transformers.utils import logging
-
-from tests.trainers.spawning import torchrun
-from trainers import PhaseSchedule, SensiaConfig
-from trainers.health import (
+from sensia.trainers import PhaseSchedule, SensiaConfig
+from sensia.trainers.health import (
     MAX_SKIPPED_IN_A_ROW,
     AlignmentWatch,
     StepWatch,
@@ -21,6 +17,10 @@ from trainers.health import (
     spread_nonfinite,
     warn_of_collapse,
 )
+from transformers.trainer_callback import TrainerState
+from transformers.utils import logging
+
+from tests.trainers.spawning import torchrun
 
 
 @pytest.fixture

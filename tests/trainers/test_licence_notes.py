@@ -3,9 +3,8 @@
 import json
 
 import pytest
-
-from trainers.adaptation import AdaptArguments
-from trainers.licence_notes import LicensedPart, base_licence, licence_reason, licence_warnings, stated_about
+from sensia.trainers.licence_notes import LicensedPart, base_licence, licence_reason, licence_warnings, stated_about
+from sensia.trainers.run_arguments import AdaptArguments
 
 
 def parts(base, *data):

@@ -3,9 +3,8 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from trainers import PhaseSchedule
-from trainers.schedule import SCHEDULES, Phase
+from sensia.trainers import PhaseSchedule
+from sensia.trainers.schedule import SCHEDULES, Phase
 
 WARM, MAIN = Phase("warm", 0.1, (1, 1, 0)), Phase("main", 0.9, (1, 1, 2), (0, 0, 4), freeze=True)
 

@@ -2,9 +2,8 @@
 
 import pytest
 import torch
-
-from trainers import ParallelCollator
-from trainers.collator import of_sources
+from sensia.trainers import ParallelCollator
+from sensia.trainers.collator import of_sources
 
 LM_ONLY = {"schedule": "constant", "joint_weights": [0, 0, 1], "label_smoothing_factor": 0.0}
 PAIRS = [

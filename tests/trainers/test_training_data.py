@@ -5,11 +5,10 @@ from collections import Counter
 from itertools import islice
 
 import pytest
-
-from trainers.adaptation import AdaptArguments
-from trainers.arguments import parse_arguments
-from trainers.results import _describe_data
-from trainers.training_data import find_trained_on, load_eval_pairs, load_train_pairs
+from sensia.trainers.arguments import parse_arguments
+from sensia.trainers.run_arguments import AdaptArguments
+from sensia.trainers.run_record import _describe_data
+from sensia.trainers.training_data import find_trained_on, load_eval_pairs, load_train_pairs
 
 
 def write(path, name, count, **more):

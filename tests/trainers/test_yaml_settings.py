@@ -1,6 +1,5 @@
 import pytest
-
-from trainers.yaml_settings import read_yaml
+from sensia.trainers.yaml_settings import read_yaml
 
 
 @pytest.fixture
