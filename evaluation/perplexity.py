@@ -145,7 +145,11 @@ _Window = tuple[int, list[int]]  # a text's place and ids, of which the first is
 def _windows(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], positions: int) -> list[_Window]:
     """Runs of at most `positions` + 1 ids, longest first."""
     windows = []
-    rows = tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"] if texts else []
+    rows = (
+        tokenizer(list(texts), add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"]
+        if texts
+        else []
+    )
     for place, row in enumerate(rows):
         ids = [tokenizer.eos_token_id, *row]
         windows += [(place, ids[start : start + positions + 1]) for start in range(0, len(ids) - 1, positions)]

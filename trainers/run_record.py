@@ -115,7 +115,9 @@ def continue_prompts(
     """
     samples = []
     for prompt in prompts:
-        inputs = tokenizer(prompt, return_tensors="pt", add_special_tokens=False).to(model.device)
+        inputs = tokenizer(prompt, return_tensors="pt", add_special_tokens=False, split_special_tokens=True).to(
+            model.device
+        )
         settings = {"max_new_tokens": new_tokens, "min_new_tokens": 10, "num_beams": 5, "no_repeat_ngram_size": 3}
         settings["synced_gpus"] = PartialState().num_processes > 1
         tokens = model.generate(**inputs, **settings, pad_token_id=tokenizer.pad_token_id)[0]
@@ -150,7 +152,7 @@ def _base_model(name: str) -> dict[str, Any]:
 
 
 def _describe_language(language: Language) -> dict[str, Any]:
-    return {name: getattr(language, name) for name in ("iso1", "iso3", "flores", "name")}
+    return {name: getattr(language, name) for name in ("iso1", "iso3", "tag", "name")}
 
 
 def _describe_data(pairs: PairSet, role: str, args: AdaptArguments) -> dict[str, Any]:

@@ -82,7 +82,7 @@ def word_ids(tokenizer: PreTrainedTokenizerBase, word: str) -> list[int]:
 
 def _encode(tokenizer: PreTrainedTokenizerBase, text: str, before: str = "") -> list[int]:
     try:
-        ids = tokenizer(before + text, add_special_tokens=False, verbose=False)["input_ids"]
+        ids = tokenizer(before + text, add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"]
     except TypeError as error:
         # Half of a surrogate pair is no text; the tokenizer takes it for a wrong type.
         raise ValueError(f"The tokenizer cannot write {text!r}; expected valid Unicode.") from error
@@ -154,7 +154,11 @@ def count_tokens(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -> Te
         `torch.Tensor` of `int` [V]
     """
     given = list(texts)
-    ids = tokenizer(given, add_special_tokens=False, verbose=False)["input_ids"] if given else []
+    ids = (
+        tokenizer(given, add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"]
+        if given
+        else []
+    )
     flat = torch.tensor([one for row in ids for one in row], dtype=torch.long)
     return torch.bincount(flat, minlength=len(tokenizer))
 

@@ -312,7 +312,9 @@ def _batches(
 
 def _rows(tokenizer, texts: list[str], positions: int) -> Iterator[tuple[list[int], list[int], list[str | None], int]]:
     """Ids, what each is to predict (-100 at the text's end), the word each belongs to, and the text's bytes, once."""
-    encoded = tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+    encoded = tokenizer(
+        texts, add_special_tokens=False, return_offsets_mapping=True, split_special_tokens=True, verbose=False
+    )
     for text, tokens, offsets in zip(texts, encoded["input_ids"], encoded["offset_mapping"], strict=True):
         owners = [OUTSIDE] * len(text)
         for match in re.finditer(r"\w+", text):

@@ -216,7 +216,11 @@ def _request_rows(
 
 
 def _tokens(tokenizer, texts: list[str]) -> list[list[int]]:
-    return tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"] if texts else []
+    return (
+        tokenizer(texts, add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"]
+        if texts
+        else []
+    )
 
 
 def _continuation(answer: str) -> str:
