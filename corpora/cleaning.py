@@ -113,11 +113,12 @@ def clean_pairs(
         keep_copies (`bool`, *optional*, defaults to `True`): keep pairs whose sides are the same text.
 
     Returns:
-        `tuple`: the pairs as columns `source_ids` and `target_ids` (lists of int), `target_bytes` (UTF-8 bytes of the
-        target's text) and `row` (number of the row that the pair was read from, from 0), with `prompt_tokens` (so
-        many of `target_ids` are prompt) where the data has prompts, and `origin` and `doc` kept where present; and
-        the `CleaningReport`. For a streamed data set the report is empty at first and grows as rows pass, once more
-        with every pass, and only in the process that reads them (data loader workers keep their own).
+        `tuple`: the pairs as columns `source_ids` and `target_ids` (lists of int), `source_bytes` and
+        `target_bytes` (UTF-8 bytes of the texts) and `row` (number of the row that the pair was read from, from 0),
+        with `prompt_tokens` (so many of `target_ids` are prompt) where the data has prompts, and `origin` and `doc`
+        kept where present; and the `CleaningReport`. For a streamed data set the report is empty at first and grows
+        as rows pass, once more with every pass, and only in the process that reads them (data loader workers keep
+        their own).
 
     Raises:
         `ValueError`: if the tokenizer has no eos token, a limit makes no sense, columns are missing, or no pair is
@@ -168,9 +169,9 @@ def encode_pairs(
         extras (`list[str]`): columns to carry along.
 
     Returns:
-        `dict[str, list]`: `source_ids`, `target_ids`, `target_bytes`, `row`, `prompt_tokens` if there are prompts,
-            `reason` (empty text for a pair that stays), `repairs` (what was repaired, with spaces between) and the
-            extras.
+        `dict[str, list]`: `source_ids`, `target_ids`, `source_bytes`, `target_bytes`, `row`, `prompt_tokens` if there
+            are prompts, `reason` (empty text for a pair that stays), `repairs` (what was repaired, with spaces
+            between) and the extras.
     """
     batch, repairs = _repair(batch)
     sources, targets = _tokenize(batch["source"], tokenizer), _tokenize(batch["target"], tokenizer)
@@ -187,9 +188,8 @@ def encode_pairs(
     encoded: dict[str, list[Any]] = {
         "source_ids": [[*head, *ids, eos] for head, ids in zip(source_heads, sources, strict=True)],
         "target_ids": [[*head, *ids, eos] for head, ids in zip(target_heads, targets, strict=True)],
-        "target_bytes": [
-            len((head + (text or "").strip()).encode()) for (_, head), text in zip(heads, batch["target"], strict=True)
-        ],
+        "source_bytes": [_bytes(head, text) for (head, _), text in zip(heads, batch["source"], strict=True)],
+        "target_bytes": [_bytes(head, text) for (_, head), text in zip(heads, batch["target"], strict=True)],
         "row": batch.get("row", indices),
         "reason": reasons,
         "repairs": repairs,
@@ -209,6 +209,10 @@ def _repair(batch: dict[str, list[Any]]) -> tuple[dict[str, list[Any]], list[str
             for kinds, (_, more) in zip(found, pairs, strict=True):
                 kinds.update(more)
     return repaired, [" ".join(sorted(kinds)) for kinds in found]
+
+
+def _bytes(head: str, text: str | None) -> int:
+    return len((head + (text or "").strip()).encode())
 
 
 def _read_prompts(batch: dict[str, list[Any]]) -> list[tuple[str, str]]:
@@ -282,7 +286,8 @@ def _mark_duplicates(encoded: datasets.Dataset) -> list[str]:
 def _features(texts: list[str], prompts: bool) -> datasets.Features:
     ids = {name: datasets.List(datasets.Value("int32")) for name in ("source_ids", "target_ids")}
     texts_and_reason = {name: datasets.Value("string") for name in texts}
-    counts = {"target_bytes": datasets.Value("int32"), "row": datasets.Value("int64")}
+    counts = {name: datasets.Value("int32") for name in ("source_bytes", "target_bytes")}
+    counts |= {"row": datasets.Value("int64")}
     counts |= {"prompt_tokens": datasets.Value("int32")} if prompts else {}
     return datasets.Features({**ids, **counts, **texts_and_reason})
 
