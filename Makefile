@@ -34,7 +34,10 @@ test-all: setup ## all tests, with spawned ranks, Hub processes and restarts
 check: setup ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	@mkdir -p build/mypy/sensia # the packages as an installation has them, for mypy to find
+	@ln -sfn $(addprefix $(CURDIR)/,corpora trainers evaluation model_cards $(wildcard sensia/*)) build/mypy/sensia/
+	MYPYPATH=build/mypy:examples $(BIN)/mypy -p sensia -p modeling_sensia -p reproduction
+	MYPYPATH=build/mypy:examples $(BIN)/mypy examples/*.py
 
 clean: ## remove the virtual environment and the caches, not the runs
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info

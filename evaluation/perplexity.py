@@ -5,15 +5,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
+from sensia.corpora.batching import pad_rows
+from sensia.evaluation.intervals import bootstrap_ratio
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from corpora.batching import pad_rows
-
-from .intervals import bootstrap_ratio
-
-# exp would overflow beyond this; an untrained model must not stop an evaluation.
+# exp overflows beyond this; an untrained model on one odd text must not end an evaluation.
 _MOST_NATS = 700.0
 
 
@@ -147,7 +145,11 @@ _Window = tuple[int, list[int]]  # a text's place and ids, of which the first is
 def _windows(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], positions: int) -> list[_Window]:
     """Windows of at most `positions` + 1 ids, longest first."""
     windows = []
-    rows = tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"] if texts else []
+    rows = (
+        tokenizer(list(texts), add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"]
+        if texts
+        else []
+    )
     for place, row in enumerate(rows):
         ids = [tokenizer.eos_token_id, *row]
         windows += [(place, ids[start : start + positions + 1]) for start in range(0, len(ids) - 1, positions)]

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 import torch
+from sensia.corpora.batching import pad_rows
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from corpora.batching import pad_rows
 from modeling_sensia import BackpackConfig
 
 
@@ -87,7 +87,7 @@ def closed_rows(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], positi
     """
     if tokenizer.eos_token_id is None:
         raise ValueError("The tokenizer has no end-of-text token to close sentences with.")
-    rows = tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
+    rows = tokenizer(list(texts), add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"]
     return [[*row[: positions - 1], tokenizer.eos_token_id] for row in rows]
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
+from sensia.corpora.batching import pad_rows
+from sensia.corpora.letter_case import lowered
+from sensia.corpora.text_files import numbered_lines
 from torch.nn import functional as F
 from transformers import PreTrainedTokenizerBase
 
-from corpora.batching import pad_rows
-from corpora.letter_case import lowered
-from corpora.text_files import numbered_lines
 from modeling_sensia import BackpackForCausalLM
 
 # Scripts without spaces between words: Thai, Lao, Burmese, Khmer, kana and Han.

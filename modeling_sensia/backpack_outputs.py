@@ -53,6 +53,8 @@ class BackpackCausalLMOutput(ModelOutput):
         loss (`torch.Tensor` [], *optional*): language modelling loss in nats, with `label_smoothing`.
         plain_loss (`torch.Tensor` [], *optional*): the loss without label smoothing.
         logits (`torch.Tensor` [B, L, V], *optional*): scores of the next token; absent with `return_logits=False`.
+        token_losses (`torch.Tensor` [B, L], *optional*): with labels, the loss in nats of predicting the next token at
+            each position, without smoothing, weights or gradient; 0 where nothing is predicted.
     """
 
     loss: Tensor | None = None
@@ -66,6 +68,7 @@ class BackpackCausalLMOutput(ModelOutput):
     context_vectors: Tensor | None = None
     sense_vectors: Tensor | None = None
     mixture_entropy: Tensor | None = None
+    token_losses: Tensor | None = None
 
 
 __all__ = ["BackpackCausalLMOutput", "BackpackModelOutput"]

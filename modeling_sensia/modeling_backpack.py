@@ -35,12 +35,17 @@ from .sense_mixing import SensesByToken, contextualize, mix_and_measure, mix_sen
 from .sense_network import BackpackSenseNetwork, BackpackWeightNetwork, SenseProjection, fuse_activations
 from .sense_store import KeptHidden, KeptIds, KeptSenses, SenseStore
 from .sense_table import SenseEdit, SenseTable, build_table
-from .shared_rows import Sentences
+from .sequence_packing import Sentences
 
 logger = logging.get_logger(__name__)
 
 #: Arguments of `from_pretrained` that locate a configuration.
 _HUB_ARGUMENTS = ("revision", "token", "cache_dir", "local_files_only", "force_download", "subfolder")
+
+_NO_CONTINUOUS_BATCHING = (
+    "Continuous batching (`generate_batch`) does not work with a Backpack: its pages hold keys and values of one "
+    "width, and the cache layer of the mixture has another. Use `generate` with a padded batch."
+)
 
 
 def _pool(
@@ -421,6 +426,10 @@ class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         self._tied_weights_keys = {"lm_head.weight": self._embedding_name()}
         self.post_init()
+        if self._tp_plan:
+            # The head shares its weight with the embeddings, which such a plan divides by the vocabulary: each process
+            # has its part of the logits, and the plan of the stock models puts them together.
+            self._tp_plan["lm_head"] = "colwise_gather_output"
 
     @classmethod
     def from_trunk(
@@ -516,7 +525,18 @@ class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
                 f'`cache_implementation="{kind}"` moves the cache from an accelerator to the CPU, where this model is '
                 "already. Leave it out."
             )
+        if kind == "paged":
+            raise ValueError(f'`cache_implementation="paged"` is of continuous batching. {_NO_CONTINUOUS_BATCHING}')
+        if generation_config.assistant_early_exit is not None:
+            raise ValueError(
+                "`assistant_early_exit` does not work with a Backpack: it drops the last layers, and the mixture of "
+                "senses is the last one. Use `assistant_model` or `prompt_lookup_num_tokens`."
+            )
         return super()._prepare_cache_for_generation(generation_config, *args, **kwargs)  # type: ignore[misc]
+
+    def init_continuous_batching(self, *args, **kwargs):
+        """Refused: what `generate_batch` and every other way into continuous batching begins with."""
+        raise ValueError(_NO_CONTINUOUS_BATCHING)
 
     def _get_static_cache_init_shape(self) -> None:
         # The mixture's layer has another shape than the trunk's, so the cache is allocated at its first use.
@@ -535,6 +555,7 @@ class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
         logits_to_keep: int | Tensor = 0,
         label_smoothing: float = 0.0,
         num_items_in_batch: Tensor | int | None = None,
+        label_weights: Tensor | None = None,
         return_logits: bool = True,
         **kwargs,
     ) -> BackpackCausalLMOutput:
@@ -547,9 +568,11 @@ class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
             logits_to_keep (`int` or `torch.Tensor`, *optional*, defaults to 0): number of last positions, or indices
                 of the positions, for which to return logits; 0 for all.
             label_smoothing (`float`, *optional*, defaults to 0): share of each target spread over the vocabulary.
-            num_items_in_batch (`int`, *optional*): divisor of the loss; defaults to the number of predicted tokens.
-            return_logits (`bool`, *optional*, defaults to `True`): with `False`, the head runs only on positions with
-                labels and no logits are returned.
+            num_items_in_batch (`int`, *optional*): divisor of the loss; defaults to the sum of the weights of the
+                predicted tokens, which is their number without `label_weights`.
+            label_weights (`torch.Tensor` [B, L], *optional*): how much each label counts; all 1 if not given.
+            return_logits (`bool`, *optional*, defaults to `True`): with `False` the head runs on predicted positions
+                alone and no logits are returned.
 
         Returns:
             [`BackpackCausalLMOutput`]
@@ -571,25 +594,33 @@ class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
             **kwargs,
         )
         mixture = outputs.last_hidden_state  # [B, L, D]
-        logits = loss = plain_loss = None
+        logits = loss = plain_loss = token_losses = None
         if return_logits:
             logits = self.lm_head(mixture if labels is None else mixture[:, _kept(logits_to_keep)])  # [B, L, V]
         if targets is not None:
             if predicted is None:
                 predicted = torch.arange(targets.numel(), device=targets.device)
             states = mixture.flatten(0, 1)[predicted.to(mixture.device)]  # [N, D]
+            shape = targets.shape
             targets = targets.flatten()[predicted].to(mixture.device)  # [N]
             scores = logits.flatten(0, 1) if logits is not None and logits.shape[1] == mixture.shape[1] else None
-            loss, plain_loss = self._losses(states, scores, targets, label_smoothing, num_items_in_batch)
+            if label_weights is not None:
+                label_weights = F.pad(label_weights[:, 1:], (0, 1)).flatten()[predicted].to(mixture.device)  # [N]
+            settings = label_smoothing, num_items_in_batch, label_weights
+            loss, plain_loss, of_tokens = self._losses(states, scores, targets, *settings)
+            token_losses = of_tokens.new_zeros(shape.numel()).index_copy_(0, predicted.to(of_tokens.device), of_tokens)
+            token_losses = token_losses.view(shape)  # [B, L]
         others = {name: value for name, value in outputs.items() if name != "last_hidden_state"}
-        return BackpackCausalLMOutput(loss=loss, plain_loss=plain_loss, logits=logits, **others)
+        return BackpackCausalLMOutput(
+            loss=loss, plain_loss=plain_loss, logits=logits, token_losses=token_losses, **others
+        )
 
-    def _losses(self, states, logits, targets, label_smoothing, num_items):
+    def _losses(self, states, logits, targets, *settings):
         head = self.lm_head
         # A head that has an adapter, or whose weight is sharded until its own forward, must be called as a module.
         if logits is None and type(head) is nn.Linear and type(head.weight) is nn.Parameter:
-            return language_model_losses_of_states(states, head.weight, targets, label_smoothing, num_items)
-        return language_model_losses(head(states) if logits is None else logits, targets, label_smoothing, num_items)
+            return language_model_losses_of_states(states, head.weight, targets, *settings)
+        return language_model_losses(head(states) if logits is None else logits, targets, *settings)
 
 
 __all__ = [
