@@ -9,7 +9,7 @@ LAUNCH := $(BIN)/accelerate launch --quiet --num_processes 1 --num_machines 1 --
 	--num_cpu_threads_per_process $(CORES)
 ADAPT_OPTIONS ?=
 
-.PHONY: help setup adapt test test-all test-min check docs clean
+.PHONY: installed help setup adapt test test-all test-min check docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,13 +44,19 @@ test-min: $(VENV_MIN)/.ready ## the tests with the lowest versions that pyprojec
 	$(VENV_MIN)/bin/pip check
 	$(VENV_MIN)/bin/python -m pytest -m "not slow"
 
-docs: $(VENV_DOCS)/.ready ## the site, in build/site; fails on every broken link
+docs: $(VENV_DOCS)/.ready installed ## the site, in build/site; fails on every broken link
 	NO_MKDOCS_2_WARNING=1 $(VENV_DOCS)/bin/mkdocs build --strict
 
-check: setup ## ruff and mypy
+# The packages as an installation has them, for mypy and mkdocs to find.
+installed:
+	@mkdir -p build/installed/sensia
+	@ln -sfn $(addprefix $(CURDIR)/,corpora trainers evaluation model_cards $(wildcard sensia/*)) build/installed/sensia/
+
+check: setup installed ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	MYPYPATH=build/installed:examples $(BIN)/mypy -p sensia -p modeling_sensia -p reproduction
+	MYPYPATH=build/installed:examples $(BIN)/mypy examples/*.py
 
 clean: ## remove the virtual environments and the caches, not the runs
-	rm -rf $(VENV) $(VENV_MIN) $(VENV_DOCS) .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(VENV_MIN) $(VENV_DOCS) .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info

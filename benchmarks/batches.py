@@ -11,10 +11,9 @@ import time
 from pathlib import Path
 
 import numpy as np
+from sensia.corpora import clean_pairs, read_pairs
+from sensia.trainers.sampling import BatchShape, LengthWindowSampler, measure_pairs
 from transformers import AutoTokenizer
-
-from corpora import clean_pairs, read_pairs
-from trainers.sampling import BatchShape, LengthWindowSampler, measure_pairs
 
 
 def main():

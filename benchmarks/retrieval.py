@@ -10,8 +10,7 @@ import resource
 import time
 
 import torch
-
-from evaluation.retrieval import retrieval_metrics
+from sensia.evaluation.retrieval import retrieval_metrics
 
 
 def main():

@@ -1,7 +1,7 @@
-"""Measuring: what a model learned, in numbers that compare across tokenizers and languages."""
+"""Evaluation of models by metrics that can be compared across tokenizers and languages."""
 
-from .bitext import evaluate_bitext
-from .perplexity import perplexity
-from .retrieval import retrieval_recall
+from sensia.evaluation.bitext import evaluate_bitext
+from sensia.evaluation.perplexity import perplexity
+from sensia.evaluation.retrieval import retrieval_recall
 
 __all__ = ["evaluate_bitext", "perplexity", "retrieval_recall"]

@@ -19,18 +19,19 @@ from typing import Any
 from accelerate.state import PartialState
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+from sensia.evaluation import evaluate_bitext
+from sensia.model_cards import comparison_rows, format_value, write_card
+from sensia.model_cards.card import without_folders
+from sensia.model_cards.files import write_whole
+from sensia.trainers import SensiaConfig, SensiaTrainer, parse_arguments
+from sensia.trainers.arguments import end_with_the_message
+from sensia.trainers.checkpoints import find_checkpoint
+from sensia.trainers.licence_notes import licence_warnings, licensed_parts
+from sensia.trainers.run_arguments import AdaptArguments, load_base
+from sensia.trainers.run_record import continue_prompts, describe_run
+from sensia.trainers.training_data import PairSet, find_trained_on, load_eval_pairs, load_train_pairs
 from transformers import set_seed
-
-from evaluation import evaluate_bitext
-from model_cards import comparison_rows, format_value, write_card
-from model_cards.card import without_folders
-from model_cards.files import write_whole
-from trainers import SensiaConfig, SensiaTrainer, parse_arguments
-from trainers.adaptation import AdaptArguments, load_base
-from trainers.arguments import end_with_the_message
-from trainers.checkpoints import find_checkpoint
-from trainers.results import continue_prompts, describe_run
-from trainers.training_data import PairSet, load_eval_pairs, load_train_pairs
 
 
 def main():
@@ -48,9 +49,12 @@ def main():
     with PartialState().main_process_first():
         train = load_train_pairs(args, tokenizer, min(args.max_length, positions), config.seed)
         evals = load_eval_pairs(args, tokenizer, positions)
+        find_trained_on(evals, train, args.eval_overlap)
     say(f"{args.model_name}: {model.num_parameters():,} parameters, {args.source.name} to {args.target.name}")
     for pairs in (*train.parts, *evals):
-        say(f"  {pairs.name}: {pairs.report}")
+        say(f"  {pairs}")
+    for warning in licence_warnings(args.model_license, licensed_parts(args, train.parts)):
+        say(f"Warning: {warning}")
     watched = {each.name: each.pairs.select(range(min(args.eval_pairs, len(each.pairs)))) for each in evals}
     trainer = SensiaTrainer(
         args.with_adapter(model),
@@ -103,21 +107,22 @@ def typed_command() -> str:
 
 def show(results: dict, folder: Path):
     """Prints what the card says: the numbers before and after, the samples, and how to load the model."""
-    console = Console()
+    # What users and models write may look like markup.
+    console = Console(markup=False, highlight=False)
     for entry in results["evaluation"]:
-        table = Table(title=f"{entry['dataset']} ({entry['rows']:,} pairs)", title_justify="left")
+        table = Table(title=Text(f"{entry['dataset']} ({entry['rows']:,} pairs)"), title_justify="left")
         for heading in ("metric", "before", "after"):
             table.add_column(heading, justify="left" if heading == "metric" else "right")
         for label, old, new, _ in comparison_rows(entry):
-            table.add_row(label, format_value(label, old), format_value(label, new))
+            table.add_row(Text(label), format_value(label, old), format_value(label, new))
         console.print(table)
     for sample in results["samples"]:
-        console.print(f"\n> [bold]{sample['prompt']}[/bold]{sample['continuation']}", highlight=False)
+        console.print(Text.assemble("\n> ", (sample["prompt"], "bold"), sample["continuation"]))
     shown = os.path.relpath(folder)
     console.print(f"\nThe model and its card (README.md) are in {shown}. To load it:\n")
-    console.print("    import modeling_sensia, transformers", highlight=False)
+    console.print("    import modeling_sensia, transformers")
     console.print(
-        f'    model = transformers.AutoModelForCausalLM.from_pretrained("{shown}")', highlight=False, soft_wrap=True
+        f"    model = transformers.AutoModelForCausalLM.from_pretrained({json.dumps(shown)})", soft_wrap=True
     )
 
 

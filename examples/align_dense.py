@@ -13,15 +13,14 @@ import os
 import sys
 
 from accelerate.state import PartialState
+from sensia.model_cards.files import write_whole
+from sensia.trainers import SensiaConfig, SensiaTrainer, parse_arguments
+from sensia.trainers.arguments import end_with_the_message
+from sensia.trainers.checkpoints import find_checkpoint
+from sensia.trainers.run_arguments import AdaptArguments, load_base
+from sensia.trainers.run_record import describe_run
+from sensia.trainers.training_data import load_train_pairs
 from transformers import set_seed
-
-from model_cards.files import write_whole
-from trainers import SensiaConfig, SensiaTrainer, parse_arguments
-from trainers.adaptation import AdaptArguments, load_base
-from trainers.arguments import end_with_the_message
-from trainers.checkpoints import find_checkpoint
-from trainers.results import describe_run
-from trainers.training_data import load_train_pairs
 
 # Settings that examples/adapt.py honours and this script does not.
 _NOT_HERE = ("use_peft", "eval_data", "prompts", "push_to_hub")

@@ -19,20 +19,25 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-
-from corpora import group_near_duplicates, read_pairs
+from sensia.corpora import group_near_duplicates, read_pairs
 
 Pair = dict[str, Any]
 REPOSITORY = "https://github.com/"
+SOFTWARE, MEDICAL, NEWS = "software manuals and interface texts", "texts on COVID-19", "news"
+# Licence, where it comes from, and what its texts are.
 SOURCES = {
-    "tico19": ("CC0-1.0", f"{REPOSITORY}tico-19/tico-19.github.io"),
-    "python-docs": ("PSF-2.0 AND CC0-1.0", f"{REPOSITORY}python/python-docs-id"),
-    "mozilla-www": ("MPL-2.0", f"{REPOSITORY}mozilla-l10n/www-l10n"),
-    "firefox": ("MPL-2.0", "Debian packages firefox-esr, firefox-esr-l10n-id"),
-    "wikipedia-android": ("Apache-2.0", f"{REPOSITORY}wikimedia/apps-android-wikipedia"),
-    "libreoffice-help": ("MPL-2.0", "Debian packages libreoffice-help-en-us, libreoffice-help-id (7.4.7)"),
-    "django-docs": ("BSD-3-Clause", f"{REPOSITORY}django/django-docs-translations (stable/5.1.x, stable/2.2.x)"),
-    "ntrex-first-half": ("CC-BY-SA-4.0", f"{REPOSITORY}MicrosoftTranslator/NTREX (NTREX-128, first half)"),
+    "tico19": ("CC0-1.0", f"{REPOSITORY}tico-19/tico-19.github.io", MEDICAL),
+    "python-docs": ("PSF-2.0 AND CC0-1.0", f"{REPOSITORY}python/python-docs-id", SOFTWARE),
+    "mozilla-www": ("MPL-2.0", f"{REPOSITORY}mozilla-l10n/www-l10n", SOFTWARE),
+    "firefox": ("MPL-2.0", "Debian packages firefox-esr, firefox-esr-l10n-id", SOFTWARE),
+    "wikipedia-android": ("Apache-2.0", f"{REPOSITORY}wikimedia/apps-android-wikipedia", SOFTWARE),
+    "libreoffice-help": ("MPL-2.0", "Debian packages libreoffice-help-en-us, libreoffice-help-id (7.4.7)", SOFTWARE),
+    "django-docs": (
+        "BSD-3-Clause",
+        f"{REPOSITORY}django/django-docs-translations (stable/5.1.x, stable/2.2.x)",
+        SOFTWARE,
+    ),
+    "ntrex-first-half": ("CC-BY-SA-4.0", f"{REPOSITORY}MicrosoftTranslator/NTREX (NTREX-128, first half)", NEWS),
 }
 LARGE = ("libreoffice-help", "django-docs")
 GLUED = re.compile(r"\w*[^\W\d_A-Z]{2}[A-Z]\w*")
@@ -78,9 +83,10 @@ def limit_large(pairs: list[Pair], limit: int) -> list[Pair]:
 
 
 def describe(pairs: list[Pair]) -> dict[str, Any]:
-    """Licences of a file and the corpora in it, for model cards."""
+    """Licences of a file and the corpora in it, and what their texts are, for model cards."""
     counts = sorted(Counter(pair["origin"] for pair in pairs).items())
-    entries = [{"name": o, "rows": n, "license": SOURCES[o][0], "origin": SOURCES[o][1]} for o, n in counts]
+    told = ("license", "origin", "domain")
+    entries = [{"name": name, "rows": rows, **dict(zip(told, SOURCES[name], strict=True))} for name, rows in counts]
     licences = {part for entry in entries for part in entry["license"].split(" AND ")}
     return {"license": " AND ".join(sorted(licences)), "sources": entries}
 

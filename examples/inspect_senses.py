@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from sensia.corpora import find_language, read_pairs
+from sensia.evaluation.senses.inspection import check_same_tokens, mixture_of, senses_of
+from sensia.evaluation.senses.senses_page import VocabularyUse, count_use, page_data, render_page
+from sensia.evaluation.senses.senses_tables import mixture_table, sense_tables
+from sensia.model_cards.files import write_whole
+from sensia.trainers import parse_arguments
+from sensia.trainers.arguments import end_with_the_message
+from sensia.trainers.run_arguments import load_base
+from sensia.trainers.setting_ranges import check_counts, check_languages
 from transformers import PreTrainedTokenizerBase
-
-from corpora import find_language, read_pairs
-from evaluation.inspection import check_same_tokens, mixture_of, senses_of
-from evaluation.senses_page import VocabularyUse, count_use, page_data, render_page
-from evaluation.senses_tables import mixture_table, sense_tables
-from model_cards.files import write_whole
-from trainers import parse_arguments
-from trainers.adaptation import load_base
-from trainers.arguments import end_with_the_message
 
 PAGE = Path(__file__).parent / "assets/senses_page"
 
@@ -55,6 +55,8 @@ class InspectArguments:
             raise ValueError("`bitext` and `target_language` go together: give both, or neither.")
         if not (self.words or self.sentences or self.html):
             raise ValueError("Nothing to show: give `words`, `sentences` or `html`.")
+        check_counts(self, "top", "bitext_pairs", "page_top", "page_tokens")
+        check_languages(self, "source_language", "target_language")
 
 
 def load(args: InspectArguments) -> tuple[dict[str, Any], PreTrainedTokenizerBase]:

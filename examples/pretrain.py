@@ -11,9 +11,17 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from sensia.corpora import DataPart, held_out_part, pack_texts, read_pairs, read_texts
+from sensia.corpora.locations import is_local
+from sensia.evaluation import perplexity
+from sensia.model_cards.files import write_whole
+from sensia.trainers import parse_arguments
+from sensia.trainers.arguments import end_with_the_message
+from sensia.trainers.pretraining import MixedBlocks, PretrainArguments, PretrainingTrainer, train_tokenizer
 from transformers import (
     AutoTokenizer,
     GPT2Config,
@@ -24,14 +32,7 @@ from transformers import (
     set_seed,
 )
 
-from corpora import pack_texts, read_pairs, read_texts
-from corpora.locations import is_local
-from evaluation import perplexity
-from model_cards.files import write_whole
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
-from trainers import parse_arguments
-from trainers.arguments import end_with_the_message
-from trainers.pretraining import MixedBlocks, PretrainArguments, PretrainingTrainer, train_tokenizer
 
 
 def text_source(args: PretrainArguments, name: str) -> str:
@@ -42,13 +43,15 @@ def text_source(args: PretrainArguments, name: str) -> str:
 
 def read_sources(args: PretrainArguments) -> list[Iterator[str]]:
     """The training texts of each source, read while they are used: one for each of `texts`, one for all of `pairs`."""
-    sources = [(row["text"] for row in read_texts(text_source(args, name), streaming=True)) for name in args.texts]
+    sources: list[Iterator[str]] = [
+        (row["text"] for row in read_texts(text_source(args, name), streaming=True)) for name in args.texts
+    ]
     return [*sources, read_sentences(args)] if args.pairs else sources
 
 
 def read_sentences(args: PretrainArguments) -> Iterator[str]:
     """English sentences of the bitext once each, without those that are held out."""
-    held_out = {fingerprint(row["source"].casefold()) for name in args.held_out for row in read_bitext(args, name)}
+    held_out = {fingerprint(row["source"].casefold()) for name in args.held_out for row in read_held_out(args, name)}
     seen: set[bytes] = set()
     for name in args.pairs:
         for row in read_bitext(args, name):
@@ -64,10 +67,17 @@ def fingerprint(text: str) -> bytes:
     return blake2b(text.encode(), digest_size=8).digest()
 
 
-def read_bitext(args: PretrainArguments, name: str):
+def read_bitext(args: PretrainArguments, name: str, split: str | None = None, config_name: str | None = None):
     """Pairs of a file named like `en-id.train.jsonl.gz`, English first."""
     source, _, target = Path(name).name.split(".")[0].partition("-")
-    return read_pairs(text_source(args, name), source_language=source, target_language=target)
+    options: dict[str, Any] = {"split": split, "config_name": config_name}
+    return read_pairs(text_source(args, name), source_language=source, target_language=target, **options)
+
+
+def read_held_out(args: PretrainArguments, name: str):
+    """The same of data that is held out; of a Hub data set, of its held-out split."""
+    part = held_out_part(text_source(args, name))
+    return read_bitext(args, part.source, **part.options())
 
 
 def prepare(args: PretrainArguments, folder: Path) -> tuple[PreTrainedTokenizerBase, MixedBlocks]:
@@ -86,7 +96,7 @@ def prepare(args: PretrainArguments, folder: Path) -> tuple[PreTrainedTokenizerB
 def prepare_tokenizer(args: PretrainArguments, folder: Path) -> PreTrainedTokenizerBase:
     """The tokenizer of the model that is gone on from, or one trained on the text and kept in `folder`."""
     if args.model or args.trunk:
-        return AutoTokenizer.from_pretrained(args.model or args.trunk)
+        return AutoTokenizer.from_pretrained(args.model or args.trunk, trust_remote_code=False)
     if not (folder / "tokenizer.json").exists():
         train_tokenizer(chain.from_iterable(read_sources(args)), args.vocabulary_size).save_pretrained(folder)
     return AutoTokenizer.from_pretrained(folder)
@@ -128,6 +138,8 @@ def main():
     args, training_args = parse_arguments(PretrainArguments, TrainingArguments, description=__doc__)
     set_seed(training_args.seed)
     output = Path(training_args.output_dir)
+    # Before training: a data set that has no such split is refused now.
+    dev = [held_out_part(text_source(args, name)) for name in args.dev_texts]
     with training_args.main_process_first():
         tokenizer, blocks = prepare(args, output / "data")
     model = build_model(args, tokenizer)
@@ -146,27 +158,21 @@ def main():
     if trainer.is_world_process_zero():
         model.bfloat16().save_pretrained(output / "final")
         tokenizer.save_pretrained(output / "final")
-        report(args, trainer, blocks, output / "final")
+        results = {
+            "parameters": model.num_parameters(),
+            "tokens_of_text": blocks.num_tokens,
+            "tokens_seen": trainer.tokens_seen(args.num_positions),
+            "steps": trainer.state.global_step,
+            "dev": [measure(model.float(), tokenizer, part) for part in dev],
+        }
+        write_whole(output / "final/pretraining.json", (json.dumps(results, indent=2) + "\n").encode())
+        print(json.dumps(results, indent=2))
 
 
-def report(args: PretrainArguments, trainer: PretrainingTrainer, blocks: MixedBlocks, folder: Path):
-    """Measures the saved model on the dev texts and writes what was done as `pretraining.json`."""
-    model = trainer.model
-    results = {
-        "parameters": model.num_parameters(),
-        "tokens_of_text": blocks.num_tokens,
-        "tokens_seen": trainer.tokens_seen(args.num_positions),
-        "steps": trainer.state.global_step,
-        "dev": [measure(args, model.float(), trainer.processing_class, name) for name in args.dev_texts],
-    }
-    write_whole(folder / "pretraining.json", (json.dumps(results, indent=2) + "\n").encode())
-    print(json.dumps(results, indent=2))
-
-
-def measure(args: PretrainArguments, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str) -> dict:
+def measure(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, part: DataPart) -> dict:
     """Perplexity and bits per byte of one dev text."""
-    texts = [row["text"] for row in read_texts(text_source(args, name))]
-    return {"file": Path(name).name, **perplexity(model, tokenizer, texts, progress=True)}
+    texts = [row["text"] for row in read_texts(part.source, split=part.split, config_name=part.config_name)]
+    return {"file": Path(part.source).name, **perplexity(model, tokenizer, texts, progress=True)}
 
 
 if __name__ == "__main__":

@@ -20,19 +20,18 @@ import sys
 from pathlib import Path
 
 import yaml
+from reproduction.claims import judge
+from reproduction.plan import Base, Run, distill, read_plan, read_results
+from reproduction.report import write_claims_report
 from rich.console import Console
+from sensia.evaluation.tasks.registry import make_tasks
+from sensia.model_cards.files import write_whole
+from sensia.trainers import SensiaConfig
+from sensia.trainers.arguments import end_with_the_message, read_config, read_yaml
+from sensia.trainers.arguments import parse_arguments as parse_settings
+from sensia.trainers.pretraining import PretrainArguments
+from sensia.trainers.run_arguments import AdaptArguments
 from transformers import TrainingArguments
-
-from evaluation.claims import judge
-from evaluation.tasks import make_tasks
-from model_cards.claims_report import write_claims_report
-from model_cards.files import write_whole
-from trainers import SensiaConfig
-from trainers.adaptation import AdaptArguments
-from trainers.arguments import end_with_the_message, read_config, read_yaml
-from trainers.arguments import parse_arguments as parse_settings
-from trainers.pretraining import PretrainArguments
-from trainers.reproduction import Base, Run, distill, read_plan, read_results
 
 ROOT = Path(__file__).resolve().parents[1]
 

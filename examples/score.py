@@ -10,20 +10,21 @@ named, the others go on, and the exit code is 1. `--card` puts the scores into t
 """
 
 import json
+import re
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-
-from evaluation.score_tables import scores_table
-from evaluation.scoring import load_scored_model, score_tasks
-from evaluation.tasks import make_tasks
-from model_cards import with_scores, write_card
-from model_cards.files import write_whole
-from trainers import parse_arguments
-from trainers.arguments import end_with_the_message
+from sensia.evaluation.tasks.registry import make_tasks
+from sensia.evaluation.tasks.score_tables import scores_table
+from sensia.evaluation.tasks.scoring import load_scored_model, score_tasks
+from sensia.model_cards import with_scores, write_card
+from sensia.model_cards.files import write_whole
+from sensia.trainers import parse_arguments
+from sensia.trainers.arguments import end_with_the_message
+from sensia.trainers.setting_ranges import check_languages, check_names, check_range
 
 
 @dataclass
@@ -46,6 +47,11 @@ class ScoreArguments:
         default=None, metadata={"help": "Scores of the base model, which the card shows as before."}
     )
     card: bool = field(default=False, metadata={"help": "Put the scores into the card in the model's folder."})
+
+    def __post_init__(self):
+        check_names(self, "tasks")
+        check_languages(self, "source_language", "target_language")
+        check_range(self, "be cpu, cuda or cuda:NUMBER", re.compile(r"cpu|cuda(:\d+)?").fullmatch, "device")
 
 
 def read_scores(path: str | Path) -> dict[str, Any]:

@@ -7,17 +7,20 @@ A list of three is a mean and its 95 % bootstrap interval, over texts or, for `b
 """
 
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from evaluation.results_files import rounded
-from evaluation.steering_effects import measure_bias, measure_swap, measure_topic, topic_settings
-from evaluation.word_pairs import read_lexicon
+from sensia.evaluation.rounding import rounded
+from sensia.evaluation.senses.steering_effects import measure_bias, measure_swap, measure_topic, topic_settings
+from sensia.evaluation.word_pairs import read_lexicon
+from sensia.trainers import parse_arguments
+from sensia.trainers.arguments import end_with_the_message
+from sensia.trainers.run_arguments import load_base
+from sensia.trainers.setting_ranges import check_counts, check_range, check_seeds
+
 from modeling_sensia.steering import find_words
-from trainers import parse_arguments
-from trainers.adaptation import load_base
-from trainers.arguments import end_with_the_message
 
 WORDS = {
     "topic": "God church Lord prayer holy heaven priest soul faith angel Christ sin worship spirit religion divine",
@@ -46,8 +49,11 @@ class SteerArguments:
     def __post_init__(self):
         if self.case not in CASES:
             raise ValueError(f"`case` must be one of {', '.join(CASES)}, got {self.case!r}.")
-        if self.texts < 1:
-            raise ValueError(f"`texts` must be at least 1, got {self.texts}.")
+        check_counts(self, "texts", "digits")
+        check_range(self, "be finite numbers", math.isfinite, "strengths")
+        check_seeds(self, "seed")
+        if not self.strengths:
+            raise ValueError("`strengths` must hold at least one strength, got an empty list.")
         self.words = self.words or WORDS[self.case].split()
         if self.case == "knowledge" and len(self.words) != 2:
             raise ValueError(f"`words` of `knowledge` must be the word to edit and another, got {self.words}.")

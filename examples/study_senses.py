@@ -12,19 +12,24 @@ from pathlib import Path
 from typing import Any, cast
 
 from rich.console import Console
-
-from corpora import describe_file, read_pairs
-from evaluation.annotation import compare_judges, read_annotations, translated_meanings, write_annotations
-from evaluation.results_files import rounded
-from evaluation.sense_study import PAIRS, choose_tags, choose_words, study_model
-from evaluation.senses_tables import meanings_table, mixture_lines
-from evaluation.word_pairs import read_lexicon
-from model_cards.files import write_whole
-from model_cards.sense_plots import plot_senses
-from model_cards.sense_report import sense_report
-from trainers import parse_arguments
-from trainers.adaptation import load_base
-from trainers.arguments import end_with_the_message
+from sensia.corpora import DataPart, describe_file, held_out_part, read_pairs
+from sensia.evaluation.rounding import rounded
+from sensia.evaluation.senses.annotation import (
+    compare_judges,
+    read_annotations,
+    translated_meanings,
+    write_annotations,
+)
+from sensia.evaluation.senses.sense_study import PAIRS, choose_tags, choose_words, study_model
+from sensia.evaluation.senses.senses_tables import meanings_table, mixture_lines
+from sensia.evaluation.word_pairs import read_lexicon
+from sensia.model_cards.files import write_whole
+from sensia.model_cards.sense_plots import plot_senses
+from sensia.model_cards.sense_report import sense_report
+from sensia.trainers import parse_arguments
+from sensia.trainers.arguments import end_with_the_message
+from sensia.trainers.run_arguments import load_base
+from sensia.trainers.setting_ranges import check_counts, check_languages, check_names, check_positive, check_seeds
 
 
 @dataclass
@@ -69,8 +74,11 @@ class StudyArguments:
         names = [Path(path).name for path in self.annotations]
         if len(set(names)) < len(names):
             raise ValueError(f"The files of `annotations` need names of their own, got {', '.join(names)}.")
-        if self.shuffles < 1:
-            raise ValueError(f"`shuffles` must be at least 1, got {self.shuffles}.")
+        check_counts(self, "bitext_pairs", "held_out_pairs", "max_sentences", "shuffles", "digits")
+        check_positive(self, "tau_pool")
+        check_seeds(self, "seed")
+        check_names(self, "annotations")
+        check_languages(self, "source_language", "target_language")
         if 0 < len(self.mapped) < 3:
             raise ValueError(f"`mapped` must name at least 3 words, or none, got {', '.join(self.mapped)}.")
 
@@ -81,18 +89,23 @@ class StudyArguments:
         weights = [Path(name) / "model.safetensors" for name in (self.base, self.model) if name is not None]
         return [path for path in (*texts, *given, *weights) if path.is_file()]
 
-    def read(self, name: str, most: int | None) -> dict[str, list[str]]:
-        """Both sides of sentence pairs, by language."""
-        languages = self.source_language, self.target_language
-        pairs = read_pairs(str(Path(self.data) / name), source_language=languages[0], target_language=languages[1])
+    def read(self, name: str, most: int | None, held_out: bool = False) -> dict[str, list[str]]:
+        """Both sides of sentence pairs, by language; of a Hub data set, those of a held-out split where wanted."""
+        source, target = self.source_language, self.target_language
+        path = str(Path(self.data) / name)
+        part = held_out_part(path) if held_out else DataPart(path)
+        pairs = read_pairs(
+            part.source, source_language=source, target_language=target, split=part.split, config_name=part.config_name
+        )
         pairs = pairs.select(range(min(most or len(pairs), len(pairs))))
-        return dict(zip(languages, (list(pairs["source"]), list(pairs["target"])), strict=True))
+        return dict(zip((source, target), (list(pairs["source"]), list(pairs["target"])), strict=True))
 
 
 def main():
     (args,) = parse_arguments(StudyArguments, description=__doc__)
     people = {Path(path).name: read_annotations(path) for path in args.annotations}
-    bitext, held_out = args.read(args.bitext, args.bitext_pairs), args.read(args.held_out, args.held_out_pairs)
+    bitext = args.read(args.bitext, args.bitext_pairs)
+    held_out = args.read(args.held_out, args.held_out_pairs, True)
     lexicon, _ = read_lexicon(Path(args.data) / args.lexicon)
     options = {"suffixes": args.suffixes, "max_sentences": args.max_sentences}
     words = choose_words(bitext, lexicon, args.ambiguous_words, **options)

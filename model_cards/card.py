@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import ModelCard
-
-from model_cards.comparison import (
+from sensia.model_cards.comparison import (
     comparison_metrics,
     comparison_rows,
     format_change,
@@ -16,12 +15,13 @@ from model_cards.comparison import (
     metric_label,
     metric_notes,
 )
-from model_cards.curriculum import PHASE_HEADERS, curriculum_sentence, phase_rows
-from model_cards.files import write_whole
-from model_cards.limits import limit_sentences
-from model_cards.metadata import card_metadata, eval_results_yaml
-from model_cards.plots import plot_bits_per_byte, plot_entropy, plot_losses, plot_recall
-from model_cards.results import check_results
+from sensia.model_cards.curriculum import PHASE_HEADERS, curriculum_sentence, phase_rows
+from sensia.model_cards.files import write_whole
+from sensia.model_cards.limits import limit_sentences
+from sensia.model_cards.markdown import code, fence, one_line, words
+from sensia.model_cards.metadata import card_metadata, eval_results_yaml
+from sensia.model_cards.plots import plot_bits_per_byte, plot_entropy, plot_losses, plot_recall
+from sensia.model_cards.results import check_results
 
 TEMPLATE = Path(__file__).with_name("template.md")
 
@@ -60,7 +60,7 @@ def _setting(value: Any) -> str:
     if value is None:
         return "not set"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
-    return f"`{without_folders(text)}`" if text else "empty"
+    return code(without_folders(text)) if text.strip() else "empty"
 
 
 def _settings(knobs: Mapping[str, Any]) -> list[list[str]]:
@@ -75,11 +75,11 @@ def _duration(seconds: float) -> str:
 
 
 def _with_licence(text: str, license_id: str | None) -> str:
-    return f"{text}, licence {license_id}" if license_id else text
+    return f"{text}, licence {words(license_id)}" if license_id else text
 
 
 def _comparison(entry: Mapping[str, Any]) -> dict[str, Any]:
-    described = f"{entry['rows']:,} rows of `{entry['file']}`{_by_chance(entry)}"
+    described = f"{entry['rows']:,} rows of {code(entry['file'])}{_trained_on(entry)}{_by_chance(entry)}"
     rows = [
         [
             f"{label}{_ARROWS[better]}",
@@ -92,11 +92,16 @@ def _comparison(entry: Mapping[str, Any]) -> dict[str, Any]:
         )
     ]
     return {
-        "title": entry["dataset"],
+        "title": words(entry["dataset"]),
         "hub_id": entry.get("hub_id"),
         "about": _with_licence(described, entry.get("license")),
         "rows": rows,
     }
+
+
+def _trained_on(entry: Mapping[str, Any]) -> str:
+    count = entry.get("rows_trained_on")
+    return f", of which {count:,} are also training rows" if count else ""
 
 
 def _interval(entry: Mapping[str, Any], metric: str) -> str:
@@ -114,9 +119,7 @@ def _by_chance(entry: Mapping[str, Any]) -> str:
 
 
 def _sample(sample: Mapping[str, str]) -> dict[str, str]:
-    """A fence longer than any run of backticks inside lets the text stand exactly as it came."""
-    runs = re.findall("`+", sample["prompt"] + "\n" + sample["continuation"])
-    return {**sample, "fence": "`" * max([3, *(len(run) + 1 for run in runs)])}
+    return {**sample, "fence": fence(sample["prompt"], sample["continuation"])}
 
 
 def _dropped(dropped: Mapping[str, int]) -> str:
@@ -127,9 +130,11 @@ def _dropped(dropped: Mapping[str, int]) -> str:
 def _dataset(data: Mapping[str, Any]) -> list[str]:
     hub_id = data.get("hub_id")
     return [
-        f"[{hub_id}](https://huggingface.co/datasets/{hub_id}), `{data['name']}`" if hub_id else f"`{data['name']}`",
+        f"[{hub_id}](https://huggingface.co/datasets/{hub_id}), {code(data['name'])}"
+        if hub_id
+        else code(data["name"]),
         data["role"],
-        data.get("license") or "not stated",
+        words(data.get("license") or "not stated"),
         f"{data['rows_read']:,}",
         f"{data['rows_kept']:,}",
         _dropped(data["dropped"]),
@@ -137,13 +142,16 @@ def _dataset(data: Mapping[str, Any]) -> list[str]:
 
 
 def _sources(data: Mapping[str, Any]) -> list[list[str]]:
-    return [[part["name"], part.get("license") or "not stated", f"{part['rows']:,}"] for part in data["sources"]]
+    return [
+        [words(part["name"]), words(part.get("license") or "not stated"), f"{part['rows']:,}"]
+        for part in data["sources"]
+    ]
 
 
 def _hashes(results: Mapping[str, Any]) -> list[str]:
     files = {data["name"]: data.get("sha256") for data in results["datasets"]}
     files |= {entry["file"]: entry.get("sha256") for entry in results["evaluation"]}
-    return [f"{digest}  {name}" for name, digest in files.items() if digest]
+    return [f"{digest}  {one_line(name)}" for name, digest in files.items() if digest]
 
 
 def _architecture(model: Mapping[str, Any]) -> list[list[str]]:
@@ -155,7 +163,7 @@ def _architecture(model: Mapping[str, Any]) -> list[list[str]]:
         "Vocabulary": "vocab_size",
         "Positions": "max_positions",
     }
-    return [["Trunk", model["trunk"]], *([label, f"{model[key]:,}"] for label, key in counts.items())]
+    return [["Trunk", words(model["trunk"])], *([label, f"{model[key]:,}"] for label, key in counts.items())]
 
 
 def _prompt(results: Mapping[str, Any]) -> str:
@@ -164,11 +172,39 @@ def _prompt(results: Mapping[str, Any]) -> str:
     return repr(prompts[0] if prompts else f"<{results['languages']['target']['name']} text>")
 
 
+def _sentence(text: str) -> str:
+    """What a run says may hold Markdown, but names of users in it must not begin a tag or another line."""
+    return one_line(text).replace("<", "&lt;")
+
+
+def _base(base: Mapping[str, Any]) -> str:
+    hub_id = base.get("hub_id")
+    return f"[{hub_id}](https://huggingface.co/{hub_id})" if hub_id else code(base["name"])
+
+
+def _licence(results: Mapping[str, Any]) -> str:
+    """The paragraph on licences; what a run says in `license_reason` tells of the base model's too."""
+    name, link = results.get("license_name") or results["license"], results.get("license_link")
+    said = [f"This model is under the licence {code(name)}{f' ([text](<{link}>))' if link else ''}."]
+    if results["license"] == "unknown":
+        said = ["No licence of this model is stated."]
+    if results["license_reason"]:
+        said.append(_sentence(results["license_reason"]))
+    elif results["base_model"].get("license"):
+        said.append(f"The base model is under {code(results['base_model']['license'])}.")
+    return " ".join(said)
+
+
 def _context(results: Mapping[str, Any], plots: Mapping[str, str]) -> dict[str, Any]:
     training = results["training"]
     return {
         "results": results,
-        "model_id": results.get("repo_id") or results["model_name"],
+        "name": words(results["model_name"]),
+        "model_id": results.get("repo_id") or code(results["model_name"]),
+        # JSON's strings are Python's too.
+        "model_literal": json.dumps(results.get("repo_id") or results["model_name"], ensure_ascii=False),
+        "base": _base(results["base_model"]),
+        "license": _licence(results),
         "prompt": _prompt(results),
         "architecture": _architecture(results["model"]),
         "comparisons": [_comparison(entry) for entry in results["evaluation"]],
@@ -181,12 +217,13 @@ def _context(results: Mapping[str, Any], plots: Mapping[str, str]) -> dict[str, 
         "schedule": _settings({name: knob for name, knob in training["schedule"].items() if name != "name"}),
         "hyperparameters": _settings(training["hyperparameters"]),
         "data_rows": [_dataset(data) for data in results["datasets"]],
-        "sources": {data["name"]: _sources(data) for data in results["datasets"] if data["sources"]},
+        "sources": {words(data["name"]): _sources(data) for data in results["datasets"] if data["sources"]},
         "hashes": _hashes(results),
-        "limit_sentences": limit_sentences(results),
+        "limit_sentences": [_sentence(each) for each in limit_sentences(results)],
         "plots": plots,
         "command": without_folders(results["command"]),
-        "versions": sorted(results["versions"].items()),
+        "command_fence": fence(results["command"]),
+        "versions": [(words(name), words(version)) for name, version in sorted(results["versions"].items())],
     }
 
 
@@ -207,7 +244,8 @@ def render_card(results: Mapping[str, Any], plots: Mapping[str, str] | None = No
     check_results(results)
     context = _context(results, plots or {})
     card = ModelCard.from_template(card_metadata(results), template_path=str(TEMPLATE), **context)
-    return str(card).rstrip("\n") + "\n"
+    # A surrogate without its partner, as a command line of other bytes than UTF-8 has them, cannot be written.
+    return str(card).encode(errors="replace").decode().rstrip("\n") + "\n"
 
 
 def _draw_plots(results: Mapping[str, Any], folder: Path) -> list[str]:
@@ -230,7 +268,7 @@ def _write_eval_results(results: Mapping[str, Any], path: Path) -> list[Path]:
     if text is None:
         path.unlink(missing_ok=True)
         return []
-    write_whole(path, text.encode())
+    write_whole(path, text.encode(errors="replace"))
     return [path]
 
 
@@ -242,7 +280,8 @@ def write_card(results: Mapping[str, Any], folder: str | Path) -> list[Path]:
     for is removed, so that the folder never tells of two runs.
 
     Args:
-        results (`Mapping[str, Any]`): the results of a run, in the form that `model_cards.results.RESULTS` describes.
+        results (`Mapping[str, Any]`): the results of a run, in the form that `sensia.model_cards.results.RESULTS`
+            describes.
         folder (`str` or `Path`): where to write; made where it does not exist.
 
     Returns:

@@ -5,20 +5,6 @@ from typing import Any
 
 _SMALL = 100_000_000
 
-_TECHNICAL = (
-    "libreoffice",
-    "django",
-    "python-docs",
-    "mozilla",
-    "firefox",
-    "wikipedia-android",
-    "kde",
-    "mediawiki",
-    "wordpress",
-    "phpmyadmin",
-)
-_RELIGIOUS = ("bible", "quran", "gunnxx-religious")
-
 
 def _scale(results: Mapping[str, Any]) -> list[str]:
     parameters = results["model"]["parameters"]
@@ -49,45 +35,32 @@ def _fertility(results: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def source_share(results: Mapping[str, Any], prefixes: tuple[str, ...]) -> float | None:
-    """
-    The share of the training rows that come from sources of one kind.
-
-    Args:
-        results (`Mapping[str, Any]`): checked results.
-        prefixes (`tuple[str, ...]`): what the names of such sources start with, in lower case.
-
-    Returns:
-        `float`, *optional*: from 0 to 1, by the row counts of the sources of all training files; `None` where no
-        source is known.
-    """
-    sources = [
-        source for dataset in results["datasets"] if dataset["role"] == "train" for source in dataset["sources"]
-    ]
-    total = sum(source["rows"] for source in sources)
-    if total == 0:
-        return None
-    return sum(source["rows"] for source in sources if source["name"].lower().startswith(prefixes)) / total
-
-
 def _percent(share: float) -> str:
     return f"{100 * share:.0f}%" if share >= 0.01 else "Less than 1%"
 
 
-def _sources(results: Mapping[str, Any]) -> list[str]:
-    technical, religious = source_share(results, _TECHNICAL), source_share(results, _RELIGIOUS)
-    sentences = []
-    if technical:
-        sentences.append(
-            f"{_percent(technical)} of the training rows are software manuals and interface texts: the model's "
-            "wording leans to theirs, short and formulaic."
-        )
-    if religious:
-        sentences.append(
-            f"{_percent(religious)} of the training rows are religious texts, mostly scripture in translation: the "
-            "model's wording and views lean to theirs."
-        )
-    return sentences
+def _domains(results: Mapping[str, Any]) -> list[str]:
+    """What the texts are is known only where those who gave the data say so; the name of a source tells nothing."""
+    sources = [source for data in results["datasets"] if data["role"] == "train" for source in data["sources"]]
+    total = sum(source["rows"] for source in sources)
+    rows: dict[str, int] = {}
+    for source in sources:
+        if source.get("domain") and source["rows"]:
+            rows[source["domain"]] = rows.get(source["domain"], 0) + source["rows"]
+    return [
+        f"{_percent(count / total)} of the training rows are {domain}: what the model writes leans to their wording "
+        "and views."
+        for domain, count in sorted(rows.items(), key=lambda item: (-item[1], item[0]))
+    ]
+
+
+def _trained_on(results: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{entry['rows_trained_on']:,} of the {entry['rows']:,} rows of {entry['dataset']} are also training rows, so "
+        "that its figures are better than those on other text would be."
+        for entry in results["evaluation"]
+        if entry.get("rows_trained_on")
+    ]
 
 
 def _forgetting(results: Mapping[str, Any]) -> list[str]:
@@ -123,5 +96,5 @@ def limit_sentences(results: Mapping[str, Any]) -> list[str]:
     Returns:
         `list[str]`: one entry for each limit; what is not known is not mentioned.
     """
-    parts = (_scale, _fertility, _sources, _forgetting, _general)
+    parts = (_scale, _fertility, _domains, _trained_on, _forgetting, _general)
     return [sentence for part in parts for sentence in part(results)] + list(results["limits"])

@@ -6,8 +6,7 @@ from typing import Any
 
 import yaml
 from huggingface_hub import EvalResult, EvalResultEntry, ModelCardData, eval_result_entries_to_yaml
-
-from model_cards.comparison import comparison_metrics, metric_label
+from sensia.model_cards.comparison import comparison_metrics, metric_label
 
 TAGS = ("backpack", "sensia", "cross-lingual", "sense-vectors", "custom_code")
 
@@ -35,8 +34,12 @@ def _value(entry: Mapping[str, Any], metric: str) -> int | float:
 
 
 def _dataset_type(entry: Mapping[str, Any]) -> str:
-    """The metadata must name a data set: one that is not on the Hub goes by its name in lower case and dashes."""
-    return entry.get("hub_id") or re.sub(r"[^a-z0-9]+", "-", entry["dataset"].lower()).strip("-")
+    """
+    The metadata must name a data set: one that is not on the Hub goes by its name in lower case and dashes, or, where
+    that leaves nothing of another alphabet, by what it is.
+    """
+    slug = re.sub(r"[^a-z0-9]+", "-", entry["dataset"].lower()).strip("-")
+    return entry.get("hub_id") or slug or "evaluation"
 
 
 def _model_index_result(entry: Mapping[str, Any], metric: str) -> EvalResult:
@@ -80,6 +83,8 @@ def card_metadata(results: Mapping[str, Any]) -> ModelCardData:
     return ModelCardData(
         language=[language.get("iso1") or language["iso3"] for language in languages],
         license=results["license"],
+        license_name=results.get("license_name"),
+        license_link=results.get("license_link"),
         library_name="transformers",
         pipeline_tag="text-generation",
         tags=list(TAGS),

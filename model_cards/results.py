@@ -116,7 +116,7 @@ STEP = {"step": COUNT}
 LANGUAGE = {
     "iso1?": Field("an ISO 639-1 code such as 'id'", _matches("[a-z]{2}")),
     "iso3": Field("an ISO 639-3 code such as 'ind'", _matches("[a-z]{3}")),
-    "flores?": Field("a FLORES code such as 'ind_Latn'", _matches("[a-z]{3}_[A-Z][a-z]{3}")),
+    "tag?": Field("a code with its script such as 'ind_Latn'", _matches("[a-z]{3}_[A-Z][a-z]{3}")),
     "name": TEXT,
 }
 
@@ -130,7 +130,8 @@ DATASET = {
     "rows_kept": COUNT,
     "dropped": COUNTS,
     "license?": TEXT,
-    "sources": [{"name": TEXT, "rows": COUNT, "license?": TEXT}],
+    # `domain` says what the rows are, in the words of those who gave the data, as in "software manuals".
+    "sources": [{"name": TEXT, "rows": COUNT, "license?": TEXT, "domain?": TEXT}],
 }
 
 EVALUATION = {
@@ -139,6 +140,8 @@ EVALUATION = {
     "file": NAME,
     "sha256?": SHA256,
     "rows": COUNT,
+    # Of these, how many are training rows too; missing where nobody looked.
+    "rows_trained_on?": COUNT,
     "license?": TEXT,
     "before": METRICS,
     "after": METRICS,
@@ -189,6 +192,9 @@ RESULTS = {
     "base_model": {"name": NAME, "hub_id?": HUB_ID, "license?": TEXT},
     "languages": {"source": LANGUAGE, "target": LANGUAGE},
     "license": LICENSE,
+    # Of a licence that is `other` to the Hub.
+    "license_name?": TEXT,
+    "license_link?": TEXT,
     "license_reason": STRING,
     "datasets": [DATASET],
     "model": {

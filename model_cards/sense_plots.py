@@ -7,8 +7,7 @@ from typing import Any
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-
-from model_cards.drawing import COLOURS, DPI, STYLE, WIDTH, save_figure
+from sensia.model_cards.drawing import COLOURS, DPI, STYLE, WIDTH, save_figure
 
 # Results by the name of the model, as they are in a results file.
 Models = Mapping[str, Mapping[str, Any]]

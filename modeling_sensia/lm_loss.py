@@ -1,4 +1,4 @@
-"""The language modelling loss: cross-entropy of the next token.
+"""Language modelling loss: cross-entropy of the next token.
 
 Shapes: N predicted tokens, V tokens of the vocabulary, D the hidden size.
 """
@@ -10,27 +10,35 @@ from torch.nn import functional as F
 
 
 def language_model_losses(
-    logits: Tensor, labels: Tensor, label_smoothing: float = 0.0, num_items: Tensor | int | None = None
-) -> tuple[Tensor, Tensor]:
+    logits: Tensor,
+    labels: Tensor,
+    label_smoothing: float = 0.0,
+    num_items: Tensor | int | None = None,
+    label_weights: Tensor | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
     """
     Cross-entropy of tokens with and without label smoothing, from one pass over the logits.
 
     Args:
-        logits (`torch.Tensor` [N, V]): scores of the token that `labels` names.
+        logits (`torch.Tensor` [N, V]): logits for the tokens in `labels`.
         labels (`torch.Tensor` [N]): token ids; -100 is left out.
         label_smoothing (`float`, *optional*, defaults to 0): share of the target spread evenly over the vocabulary.
-        num_items (`int`, *optional*): divisor of the sum, 1 if it is 0; defaults to the number of labels here.
+        num_items (`int`, *optional*): divisor of the sum, 1 if it is 0; defaults to the sum of the weights here.
+        label_weights (`torch.Tensor` [N], *optional*): how much each label counts; all 1 if not given.
 
     Returns:
-        `tuple` of `torch.Tensor`: smoothed and plain loss in nats, scalars.
+        `tuple` of `torch.Tensor`: smoothed and plain loss in nats, scalars; and the plain loss of each token [N],
+        before weights and divisor. The last two carry no gradient.
     """
     log_probabilities = F.log_softmax(logits, -1, dtype=torch.promote_types(logits.dtype, torch.float32))  # [N, V]
-    divisor = _divisor((labels != -100).sum() if num_items is None else num_items)
-    plain = F.nll_loss(log_probabilities, labels, ignore_index=-100, reduction="sum") / divisor
+    weights = _weights(labels, label_weights, log_probabilities.dtype)  # [N]
+    divisor = _divisor(weights.sum() if num_items is None else num_items)
+    of_tokens = F.nll_loss(log_probabilities, labels, ignore_index=-100, reduction="none")  # [N]
+    plain = (weights * of_tokens).sum() / divisor
     if label_smoothing == 0:
-        return plain, plain.detach()
-    uniform = -log_probabilities.mean(-1).masked_fill(labels == -100, 0.0).sum() / divisor
-    return (1 - label_smoothing) * plain + label_smoothing * uniform, plain.detach()
+        return plain, plain.detach(), of_tokens.detach()
+    uniform = -(weights * log_probabilities.mean(-1)).sum() / divisor
+    return (1 - label_smoothing) * plain + label_smoothing * uniform, plain.detach(), of_tokens.detach()
 
 
 def language_model_losses_of_states(
@@ -39,54 +47,71 @@ def language_model_losses_of_states(
     labels: Tensor,
     label_smoothing: float = 0.0,
     num_items: Tensor | int | None = None,
-) -> tuple[Tensor, Tensor]:
+    label_weights: Tensor | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
     """
-    [`language_model_losses`] of the logits `states @ weight.T`, of which only a part exists at a time.
+    [`language_model_losses`] of the logits `states @ weight.T`, computed in chunks to save memory.
 
-    Gradients are made together with the losses, chunk by chunk: each logit is computed once and kept for nobody.
-    They can be taken once, and not be differentiated again.
+    Gradients are computed in the forward pass, chunk by chunk, so logits are computed once and not stored. Backward
+    can run once, and second derivatives are not supported.
 
     Args:
-        states (`torch.Tensor` [N, D]): the Backpack's output at the predicted positions.
-        weight (`torch.Tensor` [V, D]): of the language model head.
+        states (`torch.Tensor` [N, D]): hidden states of the Backpack at the predicted positions.
+        weight (`torch.Tensor` [V, D]): weight of the language model head.
         labels (`torch.Tensor` [N]): token ids; -100 is left out.
         label_smoothing (`float`, *optional*, defaults to 0): share of the target spread evenly over the vocabulary.
-        num_items (`int`, *optional*): divisor of the sum, 1 if it is 0; defaults to the number of labels here.
+        num_items, label_weights: see [`language_model_losses`].
 
     Returns:
-        `tuple` of `torch.Tensor`: smoothed and plain loss in nats, scalars.
+        `tuple` of `torch.Tensor`: as of [`language_model_losses`].
     """
-    divisor = _divisor((labels != -100).sum() if num_items is None else num_items).to(states.device)
+    weights = _weights(labels, label_weights, torch.promote_types(states.dtype, torch.float32))  # [N]
+    divisor = _divisor(weights.sum() if num_items is None else num_items).to(states.device)
     device = states.device.type
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else states.dtype
     with torch.autocast(device, enabled=False):
         learns = torch.is_grad_enabled()  # what the function below cannot see
-        smoothed, plain = _LinearCrossEntropy.apply(states, weight, labels, label_smoothing, dtype, learns)
-    return smoothed / divisor, (plain / divisor).detach()
+        smoothed, of_tokens = _LinearCrossEntropy.apply(
+            states, weight, labels, weights, label_smoothing, dtype, learns
+        )
+        plain = (weights * of_tokens).sum()
+    return smoothed / divisor, plain / divisor, of_tokens
 
 
-#: Logits that exist at a time: 128 MB in float32.
+#: Number of logits in memory at a time: 128 MB in float32.
 _LOGITS_AT_A_TIME = 2**25
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
-    """Summed cross-entropy of `states @ weight.T`, smoothed and plain, whose gradient is made in the forward pass."""
+    """
+    Cross-entropy of `states @ weight.T`, the smoothed one summed and the plain one of each token, whose gradient is
+    made in the forward pass.
+    """
 
     @staticmethod
     def forward(
-        ctx, states: Tensor, weight: Tensor, labels: Tensor, label_smoothing: float, dtype: torch.dtype, learns: bool
+        ctx,
+        states: Tensor,
+        weight: Tensor,
+        labels: Tensor,
+        label_weights: Tensor,
+        label_smoothing: float,
+        dtype: torch.dtype,
+        learns: bool,
     ) -> tuple[Tensor, Tensor]:
         precise = torch.promote_types(dtype, torch.float32)
         inputs, head = states.to(dtype), weight.to(dtype)
         states_learn, weight_learns = (learns and needed for needed in ctx.needs_input_grad[:2])
         for_states = torch.zeros_like(states, dtype=precise) if states_learn else None
         for_weight = torch.zeros_like(weight, dtype=precise) if weight_learns and not len(states) else None
-        sums = torch.zeros(2, dtype=precise, device=states.device)  # plain, uniform
+        losses = torch.empty(2, len(states), dtype=precise, device=states.device)  # plain, uniform
         size = max(_LOGITS_AT_A_TIME // len(weight), 1)
         for start in range(0, len(states), size):
             chunk = slice(start, start + size)
             logits = (inputs[chunk] @ head.T).to(precise)  # [n, V]
-            gradient = _losses_in_place(logits, labels[chunk], label_smoothing, sums).to(dtype)  # [n, V]
+            gradient = _losses_in_place(
+                logits, labels[chunk], label_weights[chunk], label_smoothing, losses[:, chunk]
+            ).to(dtype)  # [n, V]
             del logits
             if for_states is not None:
                 for_states[chunk] = gradient @ head
@@ -94,12 +119,14 @@ class _LinearCrossEntropy(torch.autograd.Function):
                 increment = gradient.T @ inputs[chunk]  # [V, D]
                 for_weight = increment.to(precise) if for_weight is None else for_weight.add_(increment)
                 del increment
-            del gradient  # its place is that of the next chunk's logits
+            del gradient  # frees its memory for the logits of the next chunk
         ctx.save_for_backward(for_states, for_weight)
         ctx.dtypes = states.dtype, weight.dtype
         ctx.taken = False
-        plain, uniform = sums
-        return (1 - label_smoothing) * plain + label_smoothing * uniform, plain
+        plain, uniform = (losses * label_weights).sum(1)
+        of_tokens = losses[0]
+        ctx.mark_non_differentiable(of_tokens)
+        return (1 - label_smoothing) * plain + label_smoothing * uniform, of_tokens
 
     @staticmethod
     @once_differentiable
@@ -111,28 +138,37 @@ class _LinearCrossEntropy(torch.autograd.Function):
             None if gradient is None else gradient.mul_(for_smoothed).to(dtype)
             for gradient, dtype in zip(ctx.saved_tensors, ctx.dtypes, strict=True)
         )
-        return *gradients, None, None, None, None
+        return *gradients, None, None, None, None, None
 
 
-def _losses_in_place(logits: Tensor, labels: Tensor, label_smoothing: float, sums: Tensor) -> Tensor:
+def _losses_in_place(
+    logits: Tensor, labels: Tensor, label_weights: Tensor, label_smoothing: float, losses: Tensor
+) -> Tensor:
     """
-    Adds the cross-entropy with the labels and with the uniform distribution to `sums` [2], and turns the logits into
-    the smoothed one's gradient: softmax - (1 - eps) of the label - eps / V everywhere.
+    Writes the cross-entropy with the labels and with the uniform distribution to `losses` [2, n], 0 where nothing is
+    predicted, and turns the logits into the gradient of the smoothed one: label weight times
+    (softmax - (1 - eps) of the label - eps / V everywhere).
     """
-    counted = labels != -100  # [n]
-    targets = labels.where(counted, 0)[:, None]  # [n, 1]
+    targets = labels.clamp(min=0)[:, None]  # [n, 1]
     compared = torch.stack([logits.gather(1, targets).squeeze(1), logits.mean(-1)])  # [2, n]
     largest = logits.amax(-1, keepdim=True)  # [n, 1]
     totals = logits.sub_(largest).exp_().sum(-1, keepdim=True)  # [n, 1]
     normalizer = (largest + totals.log()).squeeze(1)  # [n], the logarithm of the sum of exponentials
-    sums += ((normalizer - compared) * counted).sum(1)
-    counted = counted[:, None].to(logits.dtype)  # [n, 1]
-    gradient = logits.mul_(counted / totals).sub_(counted * (label_smoothing / logits.shape[-1]))
-    return gradient.scatter_add_(1, targets, counted * (label_smoothing - 1))
+    losses.copy_((normalizer - compared) * (labels != -100))
+    label_weights = label_weights.to(logits.dtype)[:, None]  # [n, 1]
+    gradient = logits.mul_(label_weights / totals).sub_(label_weights * (label_smoothing / logits.shape[-1]))
+    return gradient.scatter_add_(1, targets, label_weights * (label_smoothing - 1))
+
+
+def _weights(labels: Tensor, label_weights: Tensor | None, dtype: torch.dtype) -> Tensor:
+    """How much each label counts [N]; 0 where there is none."""
+    counted = (labels != -100).to(dtype)
+    return counted if label_weights is None else counted * label_weights
 
 
 def _divisor(num_items: Tensor | int) -> Tensor:
-    return torch.as_tensor(num_items).clamp(min=1)
+    num_items = torch.as_tensor(num_items)
+    return torch.where(num_items > 0, num_items, 1)
 
 
 __all__ = ["language_model_losses", "language_model_losses_of_states"]

@@ -11,5 +11,5 @@ CODE_FILES = (
     "sense_network.py",
     "sense_store.py",
     "sense_table.py",
-    "shared_rows.py",
+    "sequence_packing.py",
 )

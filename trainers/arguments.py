@@ -1,15 +1,19 @@
-"""Command lines: a YAML file of settings, overrides on the command line for any set of dataclasses, and clear ends."""
+"""The settings of every command: from a YAML file and the command line into dataclasses; and clear ends."""
 
 import difflib
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from argparse import Action, Namespace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import MISSING, Field, fields
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, get_type_hints
 
-import yaml
-from transformers import HfArgumentParser
+from sensia.trainers.setting_ranges import check_training_arguments
+from sensia.trainers.setting_types import describe_type, read_value, show_value
+from sensia.trainers.yaml_settings import read_yaml
+from transformers import HfArgumentParser, TrainingArguments
 from transformers.utils import logging
 
 logger = logging.get_logger(__name__)
@@ -28,80 +32,141 @@ def parse_arguments(*dataclass_types: type, description: str, arguments: Sequenc
         `tuple`: one instance of each dataclass, in order.
 
     Raises:
-        ValueError: if the file cannot be read, is not a mapping, or holds a key that no dataclass has.
+        ValueError: in one line that names the setting which is unknown, missing, of another type or out of range, or
+            the file that cannot be read.
     """
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    parser = _parser(dataclass_types, description)
+    typed = _typed(parser, list(sys.argv[1:] if arguments is None else arguments))
+    paths = typed.pop("config", [])
+    if len(paths) > 1:
+        raise ValueError(
+            f"`--config` is given {len(paths)} times, {', '.join(paths)}: put all settings into one file."
+        )
+    if "" in paths:
+        raise ValueError("`--config` needs the path of a YAML file, got an empty one.")
+    settings = read_config(paths[0], dataclass_types) if paths else {}
+    known = _known(dataclass_types)
+    settings |= {name: _read(known[name], value) for name, value in typed.items()}
+    missing = [name for name, (each, _) in known.items() if _is_required(each) and name not in settings]
+    if missing:
+        named = ", ".join(f"`{name}`" for name in missing)
+        raise ValueError(f"{named} must be given: in the file of --config, or as --{missing[0]} VALUE.")
+    return tuple(_build(dataclass_type, settings) for dataclass_type in dataclass_types)
+
+
+class _Parser(HfArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(f"{message[:1].upper()}{message[1:]}.")
+
+
+def _parser(dataclass_types: Iterable[type], description: str) -> _Parser:
     usage = "%(prog)s --config FILE.yaml [--setting value ...]"
-    parser = HfArgumentParser(list[Any](dataclass_types), description=description, usage=usage, allow_abbrev=False)
-    parser.add_argument("--config", metavar="FILE.yaml", help="Settings by name; the command line overrides them.")
-    path, arguments = _take_config(arguments)
-    if path is not None:
-        settings = read_config(path, dataclass_types)
-        parser.set_defaults(**settings)
-        for action in parser._actions:
-            action.required = action.required and action.dest not in settings
-    *parsed, unknown = parser.parse_args_into_dataclasses(
-        arguments, look_for_args_file=False, return_remaining_strings=True
-    )
+    parser = _Parser(list[Any](dataclass_types), description=description, usage=usage, allow_abbrev=False)
+    for action in parser._actions:
+        action.required = False
+        if action.nargs != 0:
+            # Types and choices are checked where those of a file are.
+            if action.choices:
+                action.metavar = "{" + ",".join(map(str, action.choices)) + "}"
+            action.type, action.choices = str, None
+    settings_file = "Settings by name; the command line overrides them."
+    parser.add_argument("--config", metavar="FILE.yaml", action="append", help=settings_file)
+    return parser
+
+
+def _typed(parser: _Parser, arguments: list[str]) -> dict[str, Any]:
+    """What was typed, by setting, as text; `config` with it."""
+    # argparse sets a default only where the namespace has no such attribute.
+    untouched = Namespace(**{action.dest: MISSING for action in parser._actions})
+    untouched.config = []
+    found, unknown = parser.parse_known_args(arguments, untouched)
     if unknown:
-        known = [option for action in parser._actions for option in action.option_strings]
-        raise ValueError(f"Unknown setting `{unknown[0]}`.{did_you_mean(unknown[0].partition('=')[0], known)}")
-    # `--config` itself is no dataclass's; it comes back in a namespace behind them.
-    return tuple(parsed[: len(dataclass_types)])
+        raise ValueError(_unknown(unknown[0], parser._actions))
+    for action in parser._actions:
+        times = sum(word.partition("=")[0] in action.option_strings for word in arguments)
+        if action.nargs == "+" and times > 1:
+            option = action.option_strings[0]
+            raise ValueError(f"`{option}` is given {times} times: write all its values after one, {option} A B.")
+    return {name: value for name, value in vars(found).items() if value is not MISSING}
 
 
-def _take_config(arguments: list[str]) -> tuple[Path | None, list[str]]:
-    for position, argument in enumerate(arguments):
-        if argument.startswith("--config="):
-            return Path(argument.partition("=")[2]), arguments[:position] + arguments[position + 1 :]
-        if argument == "--config":
-            if position + 1 == len(arguments):
-                raise ValueError("`--config` needs the path of a YAML file.")
-            return Path(arguments[position + 1]), arguments[:position] + arguments[position + 2 :]
-    return None, arguments
+def _unknown(word: str, actions: Iterable[Action]) -> str:
+    # Of NAME=VALUE the name alone: the value may be a token.
+    name = word.partition("=")[0]
+    if not name.startswith("-"):
+        return f"`{name}` belongs to no setting: settings are given as --name value, a file as --config FILE.yaml."
+    return f"Unknown setting `{name}`.{did_you_mean(name, [each for a in actions for each in a.option_strings])}"
 
 
 def read_config(path: str | Path, dataclass_types: Sequence[type]) -> dict[str, Any]:
     """
-    Reads a YAML file of settings and checks their names.
+    Reads a YAML file of settings and checks their names, types and choices.
 
     Args:
         path (`str` or `Path`): the file.
         dataclass_types (`Sequence[type]`): dataclasses whose fields are the known settings.
 
     Returns:
-        `dict`: settings by name.
+        `dict`: settings by name, in the types of the fields.
 
     Raises:
-        ValueError: naming the file and the line or key that is wrong.
+        ValueError: in one line that names the file, and the line or the setting that is wrong.
     """
-    settings = read_yaml(path)
-    known = {field.name for dataclass_type in dataclass_types for field in fields(dataclass_type) if field.init}
-    for name in settings:
+    known = _known(dataclass_types)
+    settings = {}
+    for name, value in read_yaml(path).items():
         if name not in known:
-            raise ValueError(f"{path}: unknown setting `{name}`.{did_you_mean(str(name), known)}")
+            raise ValueError(f"{path}: unknown setting `{show_key(name)}`.{did_you_mean(str(name), known)}")
+        try:
+            settings[name] = _read(known[name], value)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
     return settings
 
 
-def read_yaml(path: str | Path) -> dict[str, Any]:
-    """
-    Reads a YAML file of `name: value` lines.
+def show_key(key: Any) -> str:
+    return key if isinstance(key, str) else show_value(key)
 
-    Args:
-        path (`str` or `Path`): the file.
 
-    Raises:
-        ValueError: naming the file, and the line that is wrong.
-    """
+_type_hints = cache(get_type_hints)
+
+
+def _known(dataclass_types: Iterable[type]) -> dict[str, tuple[Field, Any]]:
+    """Every setting with its type."""
+    return {
+        each.name: (each, kinds[each.name])
+        for dataclass_type in dataclass_types
+        for kinds in [_type_hints(dataclass_type)]
+        for each in fields(dataclass_type)
+        if each.init
+    }
+
+
+def _is_required(each: Field) -> bool:
+    return each.default is MISSING and each.default_factory is MISSING
+
+
+def _read(setting: tuple[Field, Any], value: Any) -> Any:
+    """The value in the setting's type, if it is one of its choices."""
+    each, kind = setting
+    value = read_value(each.name, kind, value)
+    choices = [*each.metadata.get("choices", ())]
+    if choices and value is not None and value not in choices:
+        near = did_you_mean(str(value), choices)
+        raise ValueError(f"`{each.name}` must be one of {', '.join(choices)}, got {show_value(value)}.{near}")
+    if value == "" and each.default != "":
+        raise ValueError(f"`{each.name}` must be {describe_type(kind)}, got an empty one: leave the setting out.")
+    return value
+
+
+def _build(dataclass_type: type, settings: Mapping[str, Any]) -> Any:
+    given = {each.name: settings[each.name] for each in fields(dataclass_type) if each.name in settings}
+    if issubclass(dataclass_type, TrainingArguments):
+        check_training_arguments(given)
     try:
-        settings = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ValueError(f"Cannot read the settings file {path}: {error.strerror}.") from error
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path} is not valid YAML: {error}") from error
-    if not isinstance(settings, dict):
-        raise ValueError(f"{path} must hold `name: value` lines, got {type(settings).__name__}.")
-    return settings
+        return dataclass_type(**given)
+    except (ValueError, ImportError) as error:
+        raise ValueError(" ".join(str(error).split())) from error
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -119,8 +184,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 @contextmanager
 def end_with_the_message(program: str) -> Iterator[None]:
     """
-    Ends a script on wrong input, a `ValueError` or `OSError`, with the message alone. The traceback is shown where
-    `TRANSFORMERS_VERBOSITY` is `debug`.
+    Ends a script on wrong input, a `ValueError` or `OSError`, with the message alone, in one line. The traceback is
+    shown where `TRANSFORMERS_VERBOSITY` is `debug`.
 
     Args:
         program (`str`): name of the script, put before the message.
@@ -129,4 +194,4 @@ def end_with_the_message(program: str) -> Iterator[None]:
         yield
     except (ValueError, OSError) as error:
         logger.debug("Where it was noticed:", exc_info=error)
-        raise SystemExit(f"{program}: {error}") from None
+        raise SystemExit(f"{program}: {' '.join(str(error).splitlines())}") from None

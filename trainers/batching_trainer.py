@@ -1,14 +1,13 @@
 """The publishing Trainer with batches of pairs and texts."""
 
 import datasets
+from sensia.trainers.collator import TEXT_DATASET
+from sensia.trainers.publishing_trainer import PublishingTrainer
+from sensia.trainers.sampling import BatchShape, LengthWindowSampler, measure_pairs
+from sensia.trainers.sensia_config import SensiaConfig
+from sensia.trainers.streaming import StreamedWindows
 from torch.utils.data import DataLoader, Sampler
 from transformers.utils import logging
-
-from .collator import TEXT_DATASET
-from .publishing_trainer import PublishingTrainer
-from .sampling import BatchShape, LengthWindowSampler, measure_pairs
-from .sensia_config import SensiaConfig
-from .streaming import StreamedWindows
 
 logger = logging.get_logger(__name__)
 
@@ -23,8 +22,9 @@ class BatchingTrainer(PublishingTrainer):
 
     Args:
         model, args, kwargs: as in `transformers.Trainer`; `args` is a [`SensiaConfig`].
-        train_dataset (`datasets.Dataset` or `datasets.IterableDataset`): pairs from [`corpora.clean_pairs`].
-        train_texts (`datasets.Dataset`, *optional*): texts from [`corpora.encode_texts`], with `args.text_rate`.
+        train_dataset (`datasets.Dataset` or `datasets.IterableDataset`): pairs from [`sensia.corpora.clean_pairs`].
+        train_texts (`datasets.Dataset`, *optional*): texts from [`sensia.corpora.encode_texts`], with
+            `args.text_rate`.
 
     Raises:
         ValueError: for texts without a rate, a rate without texts, and a rate of no text for a whole batch.

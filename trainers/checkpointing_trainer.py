@@ -4,12 +4,13 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from sensia.trainers.checkpoints import WRITING_FOLDER, finish, newest_checkpoint, rotate, settle
+from torch.optim import Optimizer
 from transformers import Trainer
 from transformers.trainer import TRAINER_STATE_NAME
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
-
-from .checkpoints import WRITING_FOLDER, finish, newest_checkpoint, rotate, settle
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, SchedulerType
 
 
 class CheckpointingTrainer(Trainer):
@@ -19,6 +20,16 @@ class CheckpointingTrainer(Trainer):
     """
 
     _writing = False
+    #: Last share of the steps in which `warmup_stable_decay` decays.
+    decay_share = 0.2
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Optimizer | None = None):
+        """The learning rate's schedule; the decay of `warmup_stable_decay` is a share of the steps, if not given."""
+        if self.args.lr_scheduler_type == SchedulerType.WARMUP_STABLE_DECAY:
+            decay = {"num_decay_steps": round(self.decay_share * num_training_steps)}
+            given: Any = self.args.lr_scheduler_kwargs or {}
+            self.args.lr_scheduler_kwargs = {**decay, **given}
+        return super().create_scheduler(num_training_steps, optimizer)
 
     def newest_checkpoint(self) -> str | None:
         """

@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from accelerate.state import PartialState
 from accelerate.utils import gather_object
+from sensia.trainers.sensia_config import SensiaConfig
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-from .sensia_config import SensiaConfig
-
 if TYPE_CHECKING:
-    from .adaptation import AdaptArguments
+    from sensia.trainers.run_arguments import AdaptArguments
 
 #: Folder beside the checkpoints, for what is not one yet or not any more.
 WRITING_FOLDER = ".writing"
@@ -30,13 +29,18 @@ MANIFEST_NAME = "manifest.json"
 #: Settings that may differ between a run and its resumption: they say where and how often, not what is computed.
 _FREE_SETTINGS = (
     "data",
+    "data_license",
     "dataloader_",
     "disable_tqdm",
     "eval_on_start",
+    "eval_overlap",
     "hub_",
     "local_rank",
     "log_",
     "logging_",
+    "model_license",
+    "model_license_link",
+    "model_license_name",
     "model_name",
     "output_dir",
     "project",

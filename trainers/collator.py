@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from sensia.corpora.batching import pad_rows
 from transformers import PreTrainedTokenizerBase
-
-from corpora.batching import pad_rows
 
 #: Number of the data set of what comes from no bitext.
 TEXT_DATASET = -1
@@ -20,8 +19,9 @@ class ParallelCollator:
     Stacks a batch of B pairs, sources first, so that one forward encodes both languages.
 
     Labels are the ids of the target sentences; sources and pads have -100, so that the language model loss is on the
-    target alone. A row of the data whose source is empty is text: its target follows behind all pairs, and only the
-    language model loss sees it. Where a row has `prompt_tokens`, so many leading target tokens have no label.
+    target alone. With `source_lm_weight`, sources have labels too, which count so much. A row of the data whose source
+    is empty is text: its target follows behind all pairs, and only the language model loss sees it. Where a row has
+    `prompt_tokens`, so many leading target tokens have no label.
 
     Each sentence has a row of its own, padded on the right to the longest of the batch; with `share_rows`, sentences
     stand side by side in rows of that length or up to twice it, and little is padded. Where nothing is contrasted,
@@ -33,6 +33,8 @@ class ParallelCollator:
         share_rows (`bool`, *optional*, defaults to `False`): put several sentences into a row.
         max_positions (`int`, *optional*): most tokens of a shared row; without it, twice the longest sentence.
         targets_only (`bool`, *optional*, defaults to `False`): leave the sources out.
+        source_lm_weight (`float`, *optional*, defaults to 0): how much a source token counts in the language model
+            loss, where a target token counts 1.
     """
 
     tokenizer: PreTrainedTokenizerBase
@@ -40,6 +42,7 @@ class ParallelCollator:
     share_rows: bool = False
     max_positions: int | None = None
     targets_only: bool = False
+    source_lm_weight: float = 0.0
 
     def __call__(self, pairs: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """
@@ -53,6 +56,7 @@ class ParallelCollator:
             - `input_ids` and `labels`, `torch.Tensor` of `int` [N, L], or [R, L] with shared rows;
             - `attention_mask` [N, L], or with shared rows `sentence_ids` [R, L] and `sentence_ends` [N]; see
               [`BackpackModel.forward`];
+            - with `source_lm_weight`, `label_weights` of the shape of `labels`: that weight for sources, else 1;
             - `num_pairs`, the `int` B, 0 with `targets_only`;
             - `row_numbers` [B + texts, 2], data set and row of each, if the data has them.
 
@@ -62,13 +66,16 @@ class ParallelCollator:
         texts = [pair for pair in pairs if self.targets_only or not len(pair["source_ids"])]
         pairs = [] if self.targets_only else [pair for pair in pairs if len(pair["source_ids"])]
         sentences = [pair["source_ids"] for pair in pairs] + [pair["target_ids"] for pair in (*pairs, *texts)]
-        unlabelled = [len(pair["source_ids"]) for pair in pairs]
+        unlabelled = [0 if self.source_lm_weight else len(pair["source_ids"]) for pair in pairs]
         unlabelled += [pair.get("prompt_tokens") or 0 for pair in (*pairs, *texts)]
         fill = self.tokenizer.pad_token_id
         if fill is None:
             fill = self.tokenizer.eos_token_id
         lay_out = self._share_rows if self.share_rows else self._one_row_each
         batch: dict[str, Any] = {**lay_out(sentences, unlabelled, fill), "num_pairs": len(pairs)}
+        if self.source_lm_weight:
+            sources = of_sources(batch)
+            batch["label_weights"] = torch.ones(sources.shape).masked_fill(sources, self.source_lm_weight)
         if all("row" in pair for pair in (*pairs, *texts)):
             batch["row_numbers"] = torch.tensor([_row_number(pair) for pair in (*pairs, *texts)])  # [B + texts, 2]
         return batch
@@ -93,6 +100,15 @@ class ParallelCollator:
         labels[places] = own[number, within].masked_fill(~labelled, -100)
         ends = rows * shape[1] + starts + mask.sum(1) - 1  # [N]
         return {"input_ids": ids, "sentence_ids": sentence_ids, "sentence_ends": ends, "labels": labels}
+
+
+def of_sources(batch: dict[str, Any]) -> torch.Tensor:
+    """Marks the positions of source sentences in a batch of [`ParallelCollator`]: `bool`, of the shape of `labels`."""
+    labels = batch["labels"]
+    if "sentence_ids" in batch:
+        return (batch["sentence_ids"] >= 0) & (batch["sentence_ids"] < batch["num_pairs"])  # [R, L]
+    rows = torch.arange(len(labels), device=labels.device)[:, None]
+    return (rows < batch["num_pairs"]).expand_as(labels)  # [N, L]
 
 
 def _row_number(pair: dict[str, Any]) -> tuple[int, int]:

@@ -10,11 +10,10 @@ from typing import Any
 import torch
 from accelerate.accelerator import Accelerator
 from accelerate.utils import DistributedType, gather_object
+from sensia.trainers.sensia_config import SensiaConfig
 from torch import Tensor, nn
 from transformers.trainer_callback import ExportableState, TrainerCallback, TrainerState
 from transformers.utils import logging
-
-from .sensia_config import SensiaConfig
 
 logger = logging.get_logger(__name__)
 
@@ -220,7 +219,8 @@ def warn_of_collapse(logs: Mapping[str, float], step: int, num_senses: int, shar
 def recall_over_chance(metrics: Mapping[str, float], sizes: Mapping[str, int]) -> float:
     """
     How far held-out translations are found: 0 where they are guessed, which succeeds once in n, and 1 where all are
-    found; the mean over sets, and over context and sense vectors.
+    found, and less than 0, down to -1 / (n - 1), where it is worse than guessing. The mean over sets, and over context
+    and sense vectors.
 
     Args:
         metrics (`Mapping`): of [`SensiaTrainer.evaluate`].
@@ -238,7 +238,8 @@ def recall_over_chance(metrics: Mapping[str, float], sizes: Mapping[str, int]) -
 def contrast_over_chance(logs: Mapping[str, float], pairs: int) -> float:
     """
     How far the translations of a training batch are told apart: 0 where InfoNCE is that of guessing among B pairs,
-    ln B, and 1 where it is 0. Weaker than recall: these pairs are trained on, and a temperature scales their loss.
+    ln B, 1 where it is 0, and less than 0, without an end, where it is more than ln B. Weaker than recall: these pairs
+    are trained on, and a temperature scales their loss.
 
     Args:
         logs (`Mapping`): with `loss_ctx` and `loss_sns`.
@@ -246,6 +247,9 @@ def contrast_over_chance(logs: Mapping[str, float], pairs: int) -> float:
     """
     return 1 - (logs["loss_ctx"] + logs["loss_sns"]) / 2 / math.log(pairs)
 
+
+#: What a score of alignment means. It has no lower end: a loss may be any number of times that of guessing.
+ALIGNMENT_SCALE = "1 is perfect, 0 is guessing, and less than 0 is worse than guessing"
 
 #: Share of a run before which nobody can expect much.
 _TIME_TO_ALIGN = 0.2
@@ -294,7 +298,7 @@ class AlignmentWatch:
         Warns where the score is under the floor.
 
         Args:
-            score (`float`): 0 for guessing, 1 for perfect.
+            score (`float`): 1 for perfect, 0 for guessing, less for worse than guessing.
             signal (`str`): what it was taken from, for the message.
             state (`TrainerState`): of the trainer.
 
@@ -304,9 +308,9 @@ class AlignmentWatch:
         if score < self.args.alignment_floor:
             logger.warning(
                 f"Step {state.global_step}: the languages are not aligned after phase {self._aligning!r}: {signal} "
-                f"{score:.3f} on a scale from 0 (guessing) to 1 (perfect), which is under `alignment_floor` "
-                f"{self.args.alignment_floor}. Likely reasons: a learning rate that is too low or too high, a wrong "
-                "language column (`source_column`, `target_column`), or files whose lines do not belong together."
+                f"{score:.3f} ({ALIGNMENT_SCALE}), which is under `alignment_floor` {self.args.alignment_floor}. "
+                "Likely reasons: a learning rate that is too low or too high, a wrong language column "
+                "(`source_column`, `target_column`), or files whose lines do not belong together."
             )
         return {"alignment": score}
 
@@ -326,8 +330,8 @@ def limits_of_run(history: list[dict[str, Any]], args: SensiaConfig, num_senses:
     scores = [entry["alignment"] for entry in history if "alignment" in entry]
     if scores and scores[-1] < args.alignment_floor:
         yield (
-            f"After the first phase of aligning the languages were hardly aligned: {scores[-1]:.3f} on a scale from "
-            "0 (translations are guessed) to 1 (all are found)."
+            f"After the first phase of aligning the languages were hardly aligned: {scores[-1]:.3f} "
+            f"({ALIGNMENT_SCALE})."
         )
     floor = args.collapse_entropy * math.log(max(num_senses, 1))
     for side in ("source", "target"):

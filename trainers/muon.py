@@ -2,10 +2,9 @@
 
 from typing import Any
 
+from sensia.trainers.parameter_groups import decaying_parameter_names
 from torch import nn
 from torch.optim import AdamW, Muon, Optimizer
-
-from .parameter_groups import decaying_parameter_names
 
 
 class MuonAdamW(Optimizer):

@@ -2,18 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from math import inf
 
 import numpy as np
 import torch
+from sensia.trainers.checkpointing_trainer import CheckpointingTrainer
+from sensia.trainers.muon import MuonAdamW
+from sensia.trainers.setting_ranges import check_counts, check_names, check_positive, check_shares
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from torch.optim import Optimizer
 from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerFast
-from transformers.trainer_utils import SchedulerType
-
-from .checkpointing_trainer import CheckpointingTrainer
-from .muon import MuonAdamW
 
 END_OF_TEXT = "<|endoftext|>"
 
@@ -90,9 +88,17 @@ class PretrainArguments:
                 f"`text_weights` must hold one number for each of {sources} sources (`texts`, and `pairs` as one), "
                 f"got {len(self.text_weights)}."
             )
-        for weight in self.text_weights:
-            if not 0 < weight < inf:
-                raise ValueError(f"`text_weights` must be positive numbers, got {weight}.")
+        check_positive(self, "text_weights")
+        check_names(self, "texts", "pairs", "held_out")
+        check_counts(self, "hidden_size", "num_layers", "num_heads")
+        check_counts(self, "num_positions", least=2)
+        check_shares(self, "dropout")
+        if not (self.trunk or self.model):
+            check_counts(self, "vocabulary_size", least=257)
+            if self.hidden_size % self.num_heads:
+                raise ValueError(
+                    f"`hidden_size` must be a multiple of `num_heads` {self.num_heads}, got {self.hidden_size}."
+                )
         if self.num_senses < (1 if self.trunk else 0):
             raise ValueError(
                 "`num_senses` must be at least 1, or 0 for a dense model that has no pretrained `trunk`, got "
@@ -107,19 +113,13 @@ class PretrainingTrainer(CheckpointingTrainer):
         super().__init__(*args, **kwargs)
         self.muon, self.decay_share = muon, decay_share
 
-    def create_scheduler(self, num_training_steps: int, optimizer: Optimizer | None = None):
-        if self.args.lr_scheduler_type == SchedulerType.WARMUP_STABLE_DECAY:
-            decay = {"num_decay_steps": round(self.decay_share * num_training_steps)}
-            self.args.lr_scheduler_kwargs = decay | (self.args.lr_scheduler_kwargs or {})
-        return super().create_scheduler(num_training_steps, optimizer)
-
     def create_optimizer(self, model=None) -> Optimizer:
         if not self.muon:
             return super().create_optimizer(model)
         if self.optimizer is None:
             args = self.args
             self.optimizer = MuonAdamW(
-                self.model if model is None else model,
+                self.model if model is None else model,  # type: ignore[arg-type]
                 lr=args.learning_rate,
                 weight_decay=args.weight_decay,
                 betas=(args.adam_beta1, args.adam_beta2),
@@ -175,7 +175,7 @@ class MixedBlocks(Dataset):
     predicted.
 
     Args:
-        sources (`Sequence` of `np.ndarray` of `int` [N, L]): from [`corpora.pack_texts`]; may be memory-mapped.
+        sources (`Sequence` of `np.ndarray` of `int` [N, L]): from [`sensia.corpora.pack_texts`]; may be memory-mapped.
         weights (`Sequence` of `float`, *optional*): how often an epoch reads each source; all once if not given. A
             weight below 1 takes blocks at even distances.
     """

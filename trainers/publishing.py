@@ -34,7 +34,7 @@ PUBLISHED_FILES = (
     "modeling_backpack.py",
     "public_checkpoints.py",
     "sense_*.py",
-    "shared_rows.py",
+    "sequence_packing.py",
     "plots/*.png",
     ".eval_results/*.yaml",
 )

@@ -8,16 +8,15 @@ from typing import Any
 
 from huggingface_hub import CommitInfo, HfApi
 from peft import PeftModel
+from sensia.trainers.checkpointing_trainer import CheckpointingTrainer
+from sensia.trainers.lora import save_adapter, save_merged
+from sensia.trainers.publishing import publish, remove_pickled_arguments, stage
 from torch import nn
 from torch.distributed.fsdp import FSDPModule
 from transformers import PreTrainedTokenizerBase
 from transformers.trainer_utils import HubStrategy
 from transformers.utils import logging
 from transformers.utils.hub import PushInProgress
-
-from .adapters import save_adapter, save_merged
-from .checkpointing_trainer import CheckpointingTrainer
-from .publishing import publish, remove_pickled_arguments, stage
 
 logger = logging.get_logger(__name__)
 

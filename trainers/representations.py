@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 
 from modeling_sensia.cached_positions import additive_mask
 from modeling_sensia.lm_loss import language_model_losses_of_states
-from modeling_sensia.shared_rows import Sentences
+from modeling_sensia.sequence_packing import Sentences
 
 #: A Backpack's context and sense vectors; a dense model's hidden states at the last token, or their mean.
 REPRESENTATIONS = ("senses", "last_token", "mean")
@@ -45,7 +45,7 @@ def encode_dense(
 
     Returns:
         `dict`: `context_vectors` and `sense_vectors` [N, D], of unit length and float32 at least; with `labels` in the
-        batch, `loss` and `plain_loss`, scalars in nats.
+        batch, `loss` and `plain_loss`, scalars in nats, and `token_losses` [R, L], of each predicted token.
 
     Raises:
         ValueError: if the head's weight is sharded.
@@ -72,9 +72,15 @@ def encode_dense(
     if "labels" in batch:
         targets = F.pad(batch["labels"][:, 1:], (0, 1), value=-100).flatten()  # [R L]
         predicted = (targets != -100).nonzero().squeeze(-1)  # [n]
-        encoded["loss"], encoded["plain_loss"] = language_model_losses_of_states(
-            last.flatten(0, 1)[predicted], head.weight, targets[predicted], label_smoothing, num_items_in_batch
+        weights = batch.get("label_weights")
+        if weights is not None:
+            weights = F.pad(weights[:, 1:], (0, 1)).flatten()[predicted]  # [n]
+        states = last.flatten(0, 1)[predicted]  # [n, D]
+        encoded["loss"], encoded["plain_loss"], of_tokens = language_model_losses_of_states(
+            states, head.weight, targets[predicted], label_smoothing, num_items_in_batch, weights
         )
+        losses = of_tokens.new_zeros(targets.shape).index_copy_(0, predicted, of_tokens)
+        encoded["token_losses"] = losses.view_as(batch["labels"])
     return encoded
 
 

@@ -7,7 +7,7 @@ from dataclasses import MISSING, dataclass, fields
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from .arguments import did_you_mean
+from sensia.trainers.arguments import did_you_mean
 
 PHASES = ("align", "joint", "polish")
 #: Each curriculum, and the settings that mean nothing to it.
@@ -17,6 +17,7 @@ SCHEDULES: dict[str, tuple[str, ...]] = {
     "cosine": ("align_share", "joint_share", "joint_weights", "phases"),
     "adaptive": ("align_share", "joint_share", "phases"),
     "fade": ("align_share", "joint_share", "align_weights", "joint_weights", "polish_weights", "phases"),
+    "constant": ("align_share", "joint_share", "align_weights", "polish_weights", "phases"),
     "custom": ("align_share", "joint_share", "align_weights", "joint_weights", "polish_weights"),
 }
 # Shares are sums of decimal fractions: a step this close to where a phase ends is there.
@@ -101,7 +102,7 @@ class PhasePoint:
     What holds at one step.
 
     Args:
-        w_ctx, w_sns, w_lm (`float`): loss weights, which sum to 1.
+        w_ctx, w_sns, w_lm (`float`): loss weights, which sum to 1; of `constant`, as they were given.
         tau_ctx, tau_sns (`float`): InfoNCE temperatures.
         phase (`str`): the name of the phase, one of [`PhaseSchedule.phase_names`].
         freeze (`bool`): whether what `polish_freeze` names is frozen.
@@ -125,13 +126,15 @@ class PhaseSchedule:
     during joint, and stays. `stepwise` holds each vector through its phase. `cosine` is one half-cosine from
     `align_weights` to `polish_weights` over the whole run, without phases, and freezes nothing. `adaptive` holds each
     vector as `stepwise` does, but is told where align and joint ended. `fade` aligns for a tenth of the run and then
-    moves to the language model loss alone; it is no part of the paper (docs/reproduction.md has its evidence).
-    `custom` takes `phases`. Weights are normalised at every step. The step on which the first phase ends is that
-    phase's; later phases begin where the one before them ends.
+    moves to the language model loss alone; `constant` keeps `joint_weights` for the whole run and freezes
+    nothing. Both are no part of the paper (docs/reproduction.md has the evidence of `fade`). `custom` takes `phases`.
+    Weights are divided by their sum at every step, except by `constant`, whose InfoNCE terms are added to the language
+    model loss: (0.05, 0.05, 1). The step on which the first phase ends is that phase's; later phases begin where the
+    one before them ends.
 
     Args:
         name (`str`, *optional*, defaults to `"phased"`): `"phased"`, `"stepwise"`, `"cosine"`, `"adaptive"`,
-            `"fade"` or `"custom"`.
+            `"fade"`, `"constant"` or `"custom"`.
         align_share (`float`, *optional*, defaults to 0.2): share of all steps that align takes.
         joint_share (`float`, *optional*, defaults to 0.3): share that joint takes; polish has the rest.
         align_weights, joint_weights, polish_weights (`tuple` of 3 `float`): weights (context, sense, language model)
@@ -217,7 +220,9 @@ class PhaseSchedule:
         index, within = self._locate(step, max_steps, ended)
         phase = self._curriculum()[index]
         end_weights = phase.weights if phase.end_weights is None else phase.end_weights
-        weights = Weights(*(_ease(a, b, within) for a, b in zip(phase.weights, end_weights, strict=True))).normalized()
+        weights = Weights(*(_ease(a, b, within) for a, b in zip(phase.weights, end_weights, strict=True)))
+        if self.name != "constant":
+            weights = weights.normalized()
         opened = within if index == 0 else 1.0
         return PhasePoint(
             w_ctx=weights.ctx,
@@ -258,6 +263,8 @@ class PhaseSchedule:
                 Phase("align", 0.1, (0.45, 0.55, 0.02), middle),
                 Phase("fade", 0.9, middle, (0.0, 0.0, 1.0)),
             )
+        if self.name == "constant":
+            return (Phase("constant", 1.0, self.joint_weights),)
         if self.name == "cosine":
             return (Phase("cosine", 1.0, self.align_weights, self.polish_weights),)
         moves = self.name == "phased"

@@ -6,12 +6,12 @@ from typing import Any
 
 import torch
 from accelerate.utils import parse_flag_from_env
+from sensia.trainers.representations import REPRESENTATIONS
+from sensia.trainers.schedule import SCHEDULES, Phase, PhaseSchedule
+from sensia.trainers.setting_ranges import check_counts, check_not_negative, check_positive, check_shares
 from transformers import TrainingArguments
-from transformers.trainer_utils import HubStrategy, IntervalStrategy
+from transformers.trainer_utils import HubStrategy, IntervalStrategy, SchedulerType
 from transformers.utils import logging
-
-from .representations import REPRESENTATIONS
-from .schedule import SCHEDULES, Phase, PhaseSchedule
 
 logger = logging.get_logger(__name__)
 
@@ -19,6 +19,8 @@ _ADAPTIVE = ("adaptive_patience", "adaptive_min_delta", "adaptive_bounds")
 _TAU_END = (
     "Where {} moves to during align or the first of phases (cosine: over the whole run; adaptive: when align ends)."
 )
+
+_DECAY_SHARE = 0.2
 
 POLISH_FREEZES = ("none", "sense_network", "sense_vectors")
 ON_NONFINITE = ("stop", "skip")
@@ -55,7 +57,8 @@ class SensiaConfig(TrainingArguments):
             "help": "Curriculum: phased (cosine ramps), stepwise (each phase holds its weights), cosine (one ramp "
             "from align_weights to polish_weights, without phases or freezing), adaptive (stepwise, but align and "
             "joint end when held-out recall stops rising), fade (a tenth to align, then towards the language model "
-            "loss alone; more fluent than phased at about its recall) or custom (see phases)."
+            "loss alone; more fluent than phased at about its recall), constant (joint_weights for the whole run, not "
+            "divided by their sum; nothing freezes) or custom (see phases)."
         },
     )
     phases: list[dict[str, Any]] | str | None = field(
@@ -82,7 +85,8 @@ class SensiaConfig(TrainingArguments):
         metadata={"help": "Weights of context InfoNCE, sense InfoNCE and LM loss when align starts."},
     )
     joint_weights: list[float] = field(
-        default_factory=lambda: [0.40, 0.40, 0.20], metadata={"help": "The same when joint starts."}
+        default_factory=lambda: [0.40, 0.40, 0.20],
+        metadata={"help": "The same when joint starts; schedule constant: for the whole run."},
     )
     polish_weights: list[float] = field(
         default_factory=lambda: [0.15, 0.15, 0.70], metadata={"help": "The same in polish."}
@@ -120,6 +124,17 @@ class SensiaConfig(TrainingArguments):
         default=0.0,
         metadata={"help": "Texts (see text_data) that the language model loss gets for each pair; 0 for none."},
     )
+    source_lm_weight: float = field(
+        default=0.0,
+        metadata={
+            "help": "How much a token of the source language counts in the language model loss, where one of the "
+            "target counts 1; 0 for not at all. 1 keeps the source language, at little cost for the target."
+        },
+    )
+    decay_share: float = field(
+        default=_DECAY_SHARE,
+        metadata={"help": "Last share of the steps in which `lr_scheduler_type: warmup_stable_decay` decays."},
+    )
     one_way: bool = field(default=False, metadata={"help": "InfoNCE from source to target only, not both ways."})
     polish_freeze: str = field(
         default="sense_network",
@@ -134,8 +149,8 @@ class SensiaConfig(TrainingArguments):
     alignment_floor: float = field(
         default=0.15,
         metadata={
-            "help": "Warn when held-out recall@1 after the first phase is under this, on a scale from 0 (guessing "
-            "one of n pairs) to 1, as mean over sets, context and sense."
+            "help": "Warn when held-out recall@1 after the first phase is under this, as mean over sets, context and "
+            "sense: 1 is perfect, 0 is guessing one of n pairs, and less than 0 is worse than guessing."
         },
     )
     on_nonfinite: str = field(
@@ -212,10 +227,8 @@ class SensiaConfig(TrainingArguments):
                     f"`{each.name}` means nothing to `schedule` {self.schedule}: leave it out, got "
                     f"{getattr(self, each.name)}."
                 )
-        if self.adaptive_patience < 1:
-            raise ValueError(f"`adaptive_patience` must be at least 1 evaluation, got {self.adaptive_patience}.")
-        if not 0 <= self.adaptive_min_delta < 1:
-            raise ValueError(f"`adaptive_min_delta` must lie in [0, 1), got {self.adaptive_min_delta}.")
+        check_counts(self, "adaptive_patience")
+        check_shares(self, "adaptive_min_delta")
         bounds = self.adaptive_bounds
         if len(bounds) != 2 or not 0 <= bounds[0] <= bounds[1] < 0.5 or bounds[1] == 0:
             raise ValueError(
@@ -273,23 +286,19 @@ class SensiaConfig(TrainingArguments):
             raise ValueError(
                 f"`polish_freeze` must be one of {', '.join(POLISH_FREEZES)}, got {self.polish_freeze!r}."
             )
-        if self.batches_per_window < 1:
-            raise ValueError(f"`batches_per_window` must be at least 1, got {self.batches_per_window}.")
-        if not 0 <= self.text_rate < float("inf"):
-            raise ValueError(f"`text_rate` must be 0 or more texts per pair, got {self.text_rate}.")
-        if self.tau_pool <= 0:
-            raise ValueError(f"`tau_pool` must be a positive temperature, got {self.tau_pool}.")
-        if not 0 <= self.label_smoothing_factor < 1:
-            raise ValueError(f"`label_smoothing_factor` must lie in [0, 1), got {self.label_smoothing_factor}.")
-        if not 0 <= self.collapse_entropy < 1:
-            raise ValueError(f"`collapse_entropy` must lie in [0, 1), got {self.collapse_entropy}.")
-        if not 0 <= self.alignment_floor < 1:
-            raise ValueError(f"`alignment_floor` must lie in [0, 1), got {self.alignment_floor}.")
+        check_counts(self, "batches_per_window")
+        check_not_negative(self, "text_rate", "source_lm_weight", "sense_learning_rate", "trunk_learning_rate")
+        check_positive(self, "tau_pool")
+        check_shares(self, "label_smoothing_factor", "collapse_entropy", "alignment_floor")
+        if not 0 < self.decay_share <= 1:
+            raise ValueError(f"`decay_share` must lie in (0, 1], got {self.decay_share}.")
+        if self.decay_share != _DECAY_SHARE and self.lr_scheduler_type != SchedulerType.WARMUP_STABLE_DECAY:
+            raise ValueError(
+                f"`decay_share` means nothing to `lr_scheduler_type` {SchedulerType(self.lr_scheduler_type).value}: "
+                f"leave it out or set that to warmup_stable_decay, got {self.decay_share}."
+            )
         if self.on_nonfinite not in ON_NONFINITE:
             raise ValueError(f"`on_nonfinite` must be one of {', '.join(ON_NONFINITE)}, got {self.on_nonfinite!r}.")
-        for name in ("sense_learning_rate", "trunk_learning_rate"):
-            if (rate := getattr(self, name)) is not None and rate < 0:
-                raise ValueError(f"`{name}` must not be negative, got {rate}.")
         if not self.dataloader_drop_last:
             raise ValueError("`dataloader_drop_last` must stay true: InfoNCE needs equally many pairs everywhere.")
         if self.hub_strategy in (HubStrategy.CHECKPOINT, HubStrategy.ALL_CHECKPOINTS):

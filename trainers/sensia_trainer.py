@@ -9,20 +9,12 @@ import torch
 from accelerate.utils import gather
 from datasets import Dataset
 from peft import PeftModel
-from torch import nn
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
-from transformers.trainer_callback import TrainerState
-from transformers.trainer_utils import TrainOutput, speed_metrics
-
-from evaluation import evaluate_bitext
-from modeling_sensia import BackpackConfig, BackpackForCausalLM
-
-from .adapters import check_something_learns
-from .adaptive import AdaptivePhases
-from .batching_trainer import BatchingTrainer
-from .collator import ParallelCollator
-from .contrastive_cache import ContrastiveCache, RandomState
-from .health import (
+from sensia.evaluation import evaluate_bitext
+from sensia.trainers.adaptive_phases import AdaptivePhases
+from sensia.trainers.batching_trainer import BatchingTrainer
+from sensia.trainers.collator import ParallelCollator, of_sources
+from sensia.trainers.contrastive_cache import ContrastiveCache, RandomState
+from sensia.trainers.health import (
     AlignmentWatch,
     StepWatch,
     contrast_over_chance,
@@ -30,11 +22,18 @@ from .health import (
     spread_nonfinite,
     warn_of_collapse,
 )
-from .losses import info_nce
-from .parameter_groups import decaying_parameter_names, set_learning_rates
-from .representations import check_dense_model, encode_dense
-from .schedule import PhasePoint
-from .sensia_config import SensiaConfig
+from sensia.trainers.lora import check_something_learns
+from sensia.trainers.losses import info_nce
+from sensia.trainers.parameter_groups import decaying_parameter_names, set_learning_rates
+from sensia.trainers.representations import check_dense_model, encode_dense
+from sensia.trainers.schedule import PhasePoint
+from sensia.trainers.sensia_config import SensiaConfig
+from torch import nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers.trainer_callback import TrainerState
+from transformers.trainer_utils import TrainOutput, speed_metrics
+
+from modeling_sensia import BackpackConfig, BackpackForCausalLM
 
 #: Of a batch, what the forward does not take.
 _NOT_OF_THE_MODEL = ("num_pairs", "row_numbers")
@@ -49,6 +48,7 @@ class SensiaTrainer(BatchingTrainer):
 
         w_ctx InfoNCE(context vectors) + w_sns InfoNCE(sense vectors) + w_lm LM(target)
 
+    where, with `source_lm_weight` w, LM is one mean over the tokens of both sides, of which a source token counts w,
     with weights and temperatures from the phase schedule. Gradient accumulation leaves the language model term as if
     the batch were whole; the InfoNCE terms are means over micro-batches, whose negatives are their own pairs, unless
     `contrastive_batch_size` asks for gradient caching: then every pair of the step is a negative of every other. Where
@@ -59,8 +59,9 @@ class SensiaTrainer(BatchingTrainer):
             With another `representation` than senses, a dense causal language model.
         args ([`SensiaConfig`]): the settings.
         train_dataset, train_texts: see [`BatchingTrainer`].
-        eval_dataset (`datasets.Dataset`, *optional*): pairs from [`corpora.clean_pairs`]; may be a
-            `dict` of several by name. Metrics are those of [`evaluation.evaluate_bitext`], with the prefix `eval_`
+        eval_dataset (`datasets.Dataset`, *optional*): pairs from [`sensia.corpora.clean_pairs`]; may be a
+            `dict` of several by name. Metrics are those of [`sensia.evaluation.evaluate_bitext`], with the prefix
+            `eval_`
             and the set's name, so `metric_for_best_model="eval_dev_sense_recall@1"` works.
         processing_class (`PreTrainedTokenizerBase`): the tokenizer.
         data_collator, callbacks, optimizers: as in `transformers.Trainer`.
@@ -98,8 +99,10 @@ class SensiaTrainer(BatchingTrainer):
             processing_class,
             share_rows=args.share_rows,
             max_positions=model.config.max_position_embeddings,
-            targets_only=not self.phase_schedule.contrasts,
+            targets_only=not (self.phase_schedule.contrasts or args.source_lm_weight),
+            source_lm_weight=args.source_lm_weight,
         )
+        self.decay_share = args.decay_share
         if args.schedule == "adaptive":
             ends_phases = AdaptivePhases.from_config(args, kwargs.get("eval_dataset"))
             kwargs["callbacks"] = [*(kwargs.get("callbacks") or []), ends_phases]
@@ -116,6 +119,7 @@ class SensiaTrainer(BatchingTrainer):
         self._alignment_watch = AlignmentWatch(args, self._phase_at)
         self._to_contrast: list[dict[str, Any]] = []
         self._contrast_cache: ContrastiveCache | None = None
+        self._side_tokens = torch.zeros(2)  # predicted tokens of the step: of sources, of targets and texts
         self._sums: dict[str, torch.Tensor] = {}
         self._summed_steps = 0
         self._session_start = self._earlier_seconds = 0.0
@@ -171,6 +175,9 @@ class SensiaTrainer(BatchingTrainer):
         loss_lm = lm_scale * outputs["loss"]
         terms = {"loss_lm": loss_lm, "loss_lm_plain": lm_scale * outputs["plain_loss"]}
         loss = self.phase_point.w_lm * loss_lm
+        if self.args.source_lm_weight:
+            tokens = _tokens_of_sides(inputs) if num_items_in_batch is None else self._side_tokens
+            terms |= _losses_of_sides(outputs["token_losses"], inputs, tokens, lm_scale)
         if _has_pairs(inputs):
             contrastive, of_pairs = self._contrast_micro_batch(outputs, inputs.get("num_pairs"), contrastive_scale)
             loss = contrastive + loss
@@ -229,11 +236,24 @@ class SensiaTrainer(BatchingTrainer):
             self._to_contrast = list(samples)
         return samples, num_items_in_batch
 
+    def _get_num_items_in_batch(self, batch_samples: list, device: torch.device):
+        """What the language model loss is divided by: the labels of the step, over all processes, as they count."""
+        if not self.args.source_lm_weight or not batch_samples:
+            return super()._get_num_items_in_batch(batch_samples, device)
+        weights = [((each["labels"] != -100) * each["label_weights"])[:, 1:].sum() for each in batch_samples]
+        sides = torch.stack([_tokens_of_sides(each) for each in batch_samples]).sum(0)  # [2]
+        counts = torch.cat([torch.stack(weights).sum()[None], sides]).to(device)  # [3]
+        if self.args.average_tokens_across_devices:
+            counts = gather(counts[None]).sum(0)
+        self._side_tokens = counts[1:]
+        return counts[0]
+
     def _contrast_whole_batch(self, model) -> ContrastiveCache:
         """Encodes the micro-batches of a step without graph, and contrasts all their sentences with each other."""
         vectors, states = [], []
         for sample in self._to_contrast:
-            inputs = self._prepare_inputs({name: value for name, value in sample.items() if name != "labels"})
+            unlabelled = {name: value for name, value in sample.items() if name not in ("labels", "label_weights")}
+            inputs = self._prepare_inputs(unlabelled)
             states.append(RandomState(self.args.device))
             with torch.no_grad(), self.compute_loss_context_manager():
                 outputs = self._encode(model, inputs)
@@ -337,7 +357,7 @@ class SensiaTrainer(BatchingTrainer):
         metric_key_prefix: str = "eval",
     ) -> dict[str, float]:
         """
-        Evaluates on aligned pairs; see [`evaluation.evaluate_bitext`] for the metrics.
+        Evaluates on aligned pairs; see [`sensia.evaluation.evaluate_bitext`] for the metrics.
 
         Returns:
             `dict`: metrics with the prefix; for several sets also with the set's name.
@@ -374,6 +394,25 @@ class SensiaTrainer(BatchingTrainer):
 
 def _has_pairs(inputs) -> bool:
     return inputs.get("num_pairs") != 0
+
+
+def _predicted_of_sides(inputs) -> torch.Tensor:
+    """Which tokens of the source side and of the target side are predicted: `bool` [2, R, L - 1]."""
+    labelled, of_source = inputs["labels"][:, 1:] != -100, of_sources(inputs)[:, 1:]  # [R, L - 1] each
+    return torch.stack([labelled & of_source, labelled & ~of_source])
+
+
+def _tokens_of_sides(inputs) -> torch.Tensor:
+    return _predicted_of_sides(inputs).sum((1, 2))  # [2]
+
+
+def _losses_of_sides(
+    token_losses: torch.Tensor, inputs, tokens: torch.Tensor, scale: float
+) -> dict[str, torch.Tensor]:
+    """The micro-batch's part of the language model loss in nats per token of each side alone."""
+    sums = (_predicted_of_sides(inputs) * token_losses[:, :-1]).sum((1, 2))  # [2]
+    parts = scale * sums / tokens.clamp(min=1)
+    return {f"loss_lm_{side}": part for side, part in zip(_SIDES, parts, strict=True)}
 
 
 def _frozen_parameters(model: BackpackForCausalLM, polish_freeze: str) -> list[nn.Parameter]:

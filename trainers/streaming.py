@@ -6,9 +6,8 @@ from typing import Any
 
 import datasets
 import torch
+from sensia.trainers.sampling import BatchFiller, BatchShape, interleave, text_order
 from torch.utils.data import IterableDataset
-
-from .sampling import BatchFiller, BatchShape, interleave, text_order
 
 
 class StreamedWindows(IterableDataset):
@@ -25,10 +24,11 @@ class StreamedWindows(IterableDataset):
     as is the rest at the end of the stream. The order is a function of seed and epoch alone.
 
     Args:
-        stream (`datasets.IterableDataset`): shuffled pairs of [`corpora.clean_pairs`].
+        stream (`datasets.IterableDataset`): shuffled pairs of [`sensia.corpora.clean_pairs`].
         shape ([`BatchShape`]): pairs and texts of a step.
         seed (`int`): seed of the order of batches and texts.
-        texts (`Sequence[dict]`, *optional*): rows of [`corpora.encode_texts`], read in the order of [`text_order`].
+        texts (`Sequence[dict]`, *optional*): rows of [`sensia.corpora.encode_texts`], read in the order of
+            [`text_order`].
         batches_per_window (`int`, *optional*, defaults to 50): more pads less, fewer mixes more; 1 does not sort.
 
     Attributes:

@@ -5,12 +5,22 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from datasets import Dataset, Features, IterableDataset, Value, concatenate_datasets, interleave_datasets
+from sensia.corpora import (
+    CleaningReport,
+    DataPart,
+    clean_pairs,
+    encode_texts,
+    held_out_part,
+    join_documents,
+    read_texts,
+    row_keys,
+    shared_rows,
+)
+from sensia.corpora.locations import is_local
+from sensia.trainers.run_arguments import AdaptArguments
 from transformers import PreTrainedTokenizerBase
-
-from corpora import CleaningReport, clean_pairs, encode_texts, join_documents, read_texts
-
-from .adaptation import AdaptArguments
 
 
 @dataclass
@@ -21,16 +31,36 @@ class PairSet:
     Args:
         name (`str`): what tables call it.
         path (`str`): file or Hub id.
-        pairs (`datasets.Dataset` or `IterableDataset`): from [`corpora.clean_pairs`] or [`corpora.encode_texts`].
+        pairs (`datasets.Dataset` or `IterableDataset`): from [`sensia.corpora.clean_pairs`] or
+            [`sensia.corpora.encode_texts`].
         report (`CleaningReport`): what was dropped.
+        role (`str`): `bitext`, `text` or `evaluation`.
         fertility (`dict`): tokens per word of each side; empty for a stream, and for a side without spaces.
+        part ([`DataPart`], *optional*): what was read of a Hub data set.
+        keys (`np.ndarray`, *optional*): of [`sensia.corpora.row_keys`]: of the rows kept; of a stream's first rows.
+        trained_on (`list` of `int`, *optional*): rows of evaluation data that are also training rows; `None` where
+            nobody looked.
     """
 
     name: str
     path: str
     pairs: Dataset | IterableDataset
     report: CleaningReport
+    role: str
     fertility: dict[str, float] = field(default_factory=dict)
+    part: DataPart | None = None
+    keys: np.ndarray | None = None
+    trained_on: list[int] | None = None
+
+    def __str__(self) -> str:
+        where = f" ({self.part})" if self.part else ""
+        again = self.trained_on or []
+        shared = f"; {len(again):,} of them {_numbers(again)} also in the training data" if again else ""
+        return f"{self.name}{where}: {self.report}{shared}"
+
+
+def _numbers(rows: list[int]) -> str:
+    return f"(rows {', '.join(str(row + 1) for row in rows[:5])}{', ...' if len(rows) > 5 else ''})"
 
 
 @dataclass
@@ -78,11 +108,10 @@ def load_train_pairs(
 def _load_part(
     name: str, args: AdaptArguments, tokenizer: PreTrainedTokenizerBase, max_length: int, seed: int
 ) -> PairSet:
-    dataset = args.read(name, streaming=args.streaming, split=args.data_split, config_name=args.data_config)
+    rows = args.read(name, streaming=args.streaming, split=args.data_split, config_name=args.data_config)
     try:
-        if args.join_documents:
-            dataset = join_documents(dataset, tokenizer, max_length=max_length)
-        pairs, report = clean_pairs(dataset, tokenizer, max_length=max_length)
+        dataset = join_documents(rows, tokenizer, max_length=max_length) if args.join_documents else rows
+        pairs, report = clean_pairs(dataset, tokenizer, max_length=max_length, keep_copies=args.keep_copies)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
     if isinstance(pairs, IterableDataset):
@@ -91,7 +120,23 @@ def _load_part(
         dropped = {**report.dropped, "not_drawn": len(pairs) - args.max_train_pairs}
         report = replace(report, kept=args.max_train_pairs, dropped=dropped)
         pairs = pairs.shuffle(seed=seed).select(range(args.max_train_pairs))
-    return PairSet("train" if len(args.train_data) == 1 else Path(name).name, args.locate(name), pairs, report)
+    path, shown = args.locate(name), "train" if len(args.train_data) == 1 else Path(name).name
+    part = None if is_local(path) else DataPart(path, args.data_config, args.data_split or "train")
+    return PairSet(shown, path, pairs, report, "bitext", part=part, keys=_training_keys(rows, pairs, args))
+
+
+def _training_keys(rows: Dataset | IterableDataset, pairs: Dataset | IterableDataset, args: AdaptArguments):
+    """Keys of the rows that are trained on, where there is evaluation data to compare them with."""
+    if not args.eval_data:
+        return None
+    if isinstance(rows, IterableDataset):
+        return row_keys(rows.take(args.shuffle_buffer))
+    # A joined pair is several rows.
+    return row_keys(rows if args.join_documents else _rows_kept(rows, pairs))
+
+
+def _rows_kept(rows: Dataset, pairs: Dataset) -> Dataset:
+    return rows if len(pairs) == len(rows) else rows.select(pairs["row"])
 
 
 def _in_one_shard(stream: IterableDataset) -> IterableDataset:
@@ -109,7 +154,8 @@ def _load_texts(name: str, args: AdaptArguments, tokenizer: PreTrainedTokenizerB
         texts, report = encode_texts(read_texts(path), tokenizer, max_length=max_length)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
-    return PairSet(Path(name).name, path, texts, report)
+    part = None if is_local(path) else DataPart(path, None, "train")
+    return PairSet(Path(name).name, path, texts, report, "text", part=part)
 
 
 def _mix(parts: list[PairSet], args: AdaptArguments, seed: int) -> Dataset | IterableDataset:
@@ -150,20 +196,63 @@ def _numbered(batch: dict[str, list], columns: list[str], number: int) -> dict[s
 
 def load_eval_pairs(args: AdaptArguments, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[PairSet]:
     """
-    Reads and cleans the held-out bitext, in the order given.
+    Reads and cleans the held-out bitext, in the order given. Of a Hub data set a held-out split is read, found by its
+    name or asked for; see [`sensia.corpora.held_out_part`].
 
     Args:
         args ([`AdaptArguments`]): names the data.
         tokenizer (`PreTrainedTokenizerBase`): the base model's.
         max_length (`int`): longest side in tokens.
+
+    Raises:
+        ValueError: if no split of a Hub data set is held out by its name, or the one asked for is not there.
+        OSError: if data is missing or cannot be reached.
     """
-    sets = []
-    for entry in args.eval_data:
-        name, _, path = entry.partition("=")
-        dataset = args.read(path)
-        pairs, report = clean_pairs(dataset, tokenizer, max_length=max_length)
-        sets.append(PairSet(name, args.locate(path), pairs, report, _fertility(dataset, tokenizer)))
-    return sets
+    return [_load_held_out(entry, args, tokenizer, max_length) for entry in args.eval_data]
+
+
+def _load_held_out(entry: str, args: AdaptArguments, tokenizer: PreTrainedTokenizerBase, max_length: int) -> PairSet:
+    name, _, source = entry.partition("=")
+    # The configuration of the training data is that of evaluation data beside it, unless another is named.
+    configuration = args.data_config if source.partition(":")[0] in args.train_data else None
+    part = held_out_part(args.locate(source), config_name=configuration, preferred=name)
+    dataset = args.read(part.source, **part.options())
+    pairs, report = clean_pairs(dataset, tokenizer, max_length=max_length)
+    return PairSet(
+        name,
+        part.source,
+        pairs,
+        report,
+        "evaluation",
+        fertility=_fertility(dataset, tokenizer),
+        part=None if is_local(part.source) else part,
+        keys=row_keys(_rows_kept(dataset, pairs)),
+    )
+
+
+def find_trained_on(evals: list[PairSet], train: TrainingData, allowed: int):
+    """
+    Finds evaluation rows that are also training rows, and keeps them in `trained_on`.
+
+    Args:
+        evals (`list` of [`PairSet`]): of [`load_eval_pairs`].
+        train ([`TrainingData`]): of [`load_train_pairs`].
+        allowed (`int`): how many of them a set may have.
+
+    Raises:
+        ValueError: if a set has more.
+    """
+    trained = [part.keys for part in train.parts if part.keys is not None]
+    for each in evals:
+        found = shared_rows(each.keys, trained) if each.keys is not None else []
+        each.trained_on = [int(each.pairs[place]["row"]) for place in found]
+        if len(found) > allowed:
+            raise ValueError(
+                f"`eval_data` {each.name}: {len(found):,} of {each.report.kept:,} pairs {_numbers(each.trained_on)} "
+                "are also in the training data, so that its figures would tell little of other text. Measure on a "
+                f"file or split that is held out, as in {each.name}=org/data:test, or set `eval_overlap` to "
+                f"{len(found)}: the card then says so."
+            )
 
 
 def _fertility(dataset: Dataset, tokenizer: PreTrainedTokenizerBase) -> dict[str, float]:
@@ -173,6 +262,11 @@ def _fertility(dataset: Dataset, tokenizer: PreTrainedTokenizerBase) -> dict[str
         texts = [text for text in dataset[side] if text]
         words, letters = sum(len(text.split()) for text in texts), sum(map(len, texts))
         if words and letters / words <= 20:
-            tokens = sum(map(len, tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]))
+            tokens = sum(
+                map(
+                    len,
+                    tokenizer(texts, add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"],
+                )
+            )
             fertility[side] = tokens / words
     return fertility

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from sensia.trainers import ParallelCollator, PhaseSchedule, info_nce
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from transformers import GPT2Config, PreTrainedTokenizerFast
@@ -15,7 +16,6 @@ from benchmarks.published_step import (
     pad_side,
 )
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
-from trainers import ParallelCollator, PhaseSchedule, info_nce
 
 PAD = 60
 POINT = PhaseSchedule().at(35, 100)

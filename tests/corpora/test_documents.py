@@ -1,8 +1,7 @@
 from itertools import pairwise
 
 import pytest
-
-from corpora import clean_pairs, join_documents, read_pairs
+from sensia.corpora import clean_pairs, join_documents, read_pairs
 
 LINES = [
     ("One.", "Satu.", 1),

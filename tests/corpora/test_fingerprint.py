@@ -1,6 +1,5 @@
 import pytest
-
-from corpora import describe_file
+from sensia.corpora import describe_file
 
 # SHA-256 of the three bytes "abc", as published with the standard (FIPS 180-2, appendix B.1).
 ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

@@ -1,4 +1,4 @@
-from corpora import group_near_duplicates
+from sensia.corpora import group_near_duplicates
 
 EIGHT = "one two three four five six seven eight"
 

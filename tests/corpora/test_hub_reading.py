@@ -66,3 +66,40 @@ def test_texts_are_read(outcomes):
 def test_a_data_set_that_cannot_be_read_is_refused_with_the_reason(outcomes, case, kind, words):
     assert outcomes[case][0] == kind
     assert [word for word in words if word not in outcomes[case][1]] == []
+
+
+@pytest.mark.parametrize(
+    ("source", "part"),
+    [
+        ("acme/nested", [None, "test", True]),
+        ("acme/train-alone:train", [None, "train", False]),
+        ("acme/all", [None, "validation", True]),
+        ("acme/all:validation[:1]", [None, "validation[:1]", False]),
+        ("acme/one-dev", [None, "dev_news", True]),
+        ("acme/story", [None, "eval", True]),
+        ("acme/pairs:en-id", ["en-id", "devtest", True]),
+        ("acme/pairs:en-id:train", ["en-id", "train", False]),
+        ("acme/pairs:devtest", ["en-id", "devtest", False]),
+    ],
+)
+def test_evaluation_reads_what_is_held_out_or_asked_for(outcomes, source, part):
+    assert outcomes["held out"][source] == part
+
+
+@pytest.mark.parametrize(
+    ("source", "kind", "words"),
+    [
+        ("acme/train-alone", "ValueError", ["no split whose name says that it is held out: there is train", ":train"]),
+        ("acme/all:tset", "ValueError", ["no split 'tset'", "train, validation, test", "did you mean 'test'?"]),
+        ("acme/two-devs", "ValueError", ["several splits", "dev_news, dev_chat", "acme/two-devs:default:dev_news"]),
+        ("acme/pairs", "ValueError", ["several configurations: en-id, en-sw", "acme/pairs:en-id:SPLIT"]),
+        ("acme/pairs:en-sw", "ValueError", ["no split whose name", "acme/pairs:en-sw:train"]),
+        ("acme/pairs:en-di:devtest", "ValueError", ["no configuration 'en-di'", "did you mean 'en-id'?"]),
+        ("acme/none:test", "OSError", ["acme/none", "Check the name"]),
+    ],
+)
+def test_evaluation_never_falls_back_on_the_train_split(outcomes, source, kind, words):
+    error, message = outcomes["held out"][source]
+    assert error == kind
+    assert all(word in message for word in words), message
+    assert "\n" not in message

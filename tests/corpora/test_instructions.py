@@ -3,8 +3,7 @@
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-
-from corpora import clean_pairs, read_pairs
+from sensia.corpora import clean_pairs, read_pairs
 
 PROMPT = {"en": "Say yes.", "id": "Bilang ya."}
 RESPONSE = {"en": "Yes", "id": "Ya"}

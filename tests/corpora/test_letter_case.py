@@ -1,6 +1,6 @@
 import re
 
-from corpora.letter_case import lowered
+from sensia.corpora.letter_case import lowered
 
 
 def test_the_turkish_capital_with_a_dot_stays_in_its_word():

@@ -1,7 +1,6 @@
 import datasets
 import pytest
-
-from corpora import encode_texts
+from sensia.corpora import encode_texts
 
 
 def texts(*lines):

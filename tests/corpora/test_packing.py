@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
+from sensia.corpora import pack_texts
 from transformers import PreTrainedTokenizerFast
-
-from corpora import pack_texts
 
 
 def joined_ids(texts, tokenizer):

@@ -1,7 +1,6 @@
 import pytest
-
-from evaluation.ambiguous_words import find_ambiguous_words
-from evaluation.word_pairs import WordPair
+from sensia.evaluation.senses.ambiguous_words import find_ambiguous_words
+from sensia.evaluation.word_pairs import WordPair
 
 LETTERS = "bcdfghjklmnpqrstvwxz"
 

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
-
-from evaluation.ambiguous_words import AmbiguousWord
-from evaluation.annotation import (
+from sensia.evaluation.senses.ambiguous_words import AmbiguousWord
+from sensia.evaluation.senses.annotation import (
     compare_judges,
     read_annotations,
     score_agreement,

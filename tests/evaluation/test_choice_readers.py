@@ -1,10 +1,9 @@
 import json
 
 import pytest
-
-from corpora.rows import read_rows
-from evaluation.choice_readers import XCOPA_CONNECTORS, read_choices
-from evaluation.choices import Choice
+from sensia.corpora.rows import read_rows
+from sensia.evaluation.tasks.choice_readers import XCOPA_CONNECTORS, read_choices
+from sensia.evaluation.tasks.choices import Choice
 
 COPA = {"premise": "Lelaki itu haus.", "choice1": "Dia minum.", "choice2": "Dia lari.", "label": 0}
 

@@ -2,9 +2,8 @@ import copy
 
 import pytest
 import torch
-
-from evaluation.choices import Choice, answer_log_likelihoods, measure_choices
-from trainers.adapters import AdapterArguments, with_adapter
+from sensia.evaluation.tasks.choices import Choice, answer_log_likelihoods, measure_choices
+from sensia.trainers.lora import AdapterArguments, with_adapter
 
 ITEMS = [
     Choice("Simpan dokumen", ("sebelum menutup jendela.", "Yes"), 0, "karena"),

@@ -2,10 +2,15 @@ import json
 
 import numpy as np
 import pytest
+from sensia.evaluation.senses.geometry import (
+    compare_geometry,
+    mutual_information,
+    procrustes_alignment,
+    sense_topology,
+)
+from sensia.evaluation.senses.sense_maps import sense_similarity
+from sensia.evaluation.word_pairs import WordPair, independent_pairs, word_senses
 
-from evaluation.geometry import compare_geometry, mutual_information, procrustes_alignment, sense_topology
-from evaluation.sense_maps import sense_similarity
-from evaluation.word_pairs import WordPair, independent_pairs, word_senses
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
 
 

@@ -4,9 +4,8 @@ import importlib.util
 import json
 
 import pytest
-
-from evaluation.choice_readers import read_choices
-from evaluation.choices import measure_choices
+from sensia.evaluation.tasks.choice_readers import read_choices
+from sensia.evaluation.tasks.choices import measure_choices
 
 pytestmark = [
     pytest.mark.slow,

@@ -2,10 +2,7 @@ import json
 
 import pytest
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import GPT2Config, PreTrainedTokenizerFast
-
-from evaluation.inspection import (
+from sensia.evaluation.senses.inspection import (
     check_same_tokens,
     count_tokens,
     find_target_tokens,
@@ -16,8 +13,11 @@ from evaluation.inspection import (
     token_text,
     token_texts,
 )
+from sensia.trainers.pretraining import train_tokenizer
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import GPT2Config, PreTrainedTokenizerFast
+
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
-from trainers.pretraining import train_tokenizer
 
 SENTENCE = "Simpan dokumen sebelum keluar."
 

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 from scipy import stats
-
-from evaluation.intervals import bootstrap_mean, bootstrap_ratio, bootstrap_spearman
+from sensia.evaluation.intervals import bootstrap_mean, bootstrap_ratio, bootstrap_spearman
 
 
 def test_the_interval_of_an_accuracy_is_about_that_of_the_binomial():

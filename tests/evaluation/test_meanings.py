@@ -4,9 +4,8 @@ import math
 import numpy as np
 import pytest
 import torch
-
-from evaluation.ambiguous_words import AmbiguousWord
-from evaluation.meanings import measure_meanings
+from sensia.evaluation.senses.ambiguous_words import AmbiguousWord
+from sensia.evaluation.senses.meanings import measure_meanings
 
 SOURCES = [
     *(f"open the {a} file now and {b}" for a in ("first", "second", "third") for b in ("save", "close", "print")),

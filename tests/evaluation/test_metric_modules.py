@@ -5,10 +5,9 @@ import math
 import evaluate
 import pytest
 import torch
-
-from evaluation import perplexity
-from evaluation.perplexity import negative_log_likelihood
-from evaluation.retrieval import retrieval_metrics
+from sensia.evaluation import perplexity
+from sensia.evaluation.perplexity import negative_log_likelihood
+from sensia.evaluation.retrieval import retrieval_metrics
 
 
 def test_bitext_retrieval_is_that_of_the_package():

@@ -2,9 +2,9 @@ import math
 
 import pytest
 import torch
+from sensia.evaluation import perplexity
+from sensia.evaluation.senses.mixture import CollapseThresholds, ablate_mixture, count_words, measure_mixture
 
-from evaluation import perplexity
-from evaluation.mixture import CollapseThresholds, ablate_mixture, count_words, measure_mixture
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
 
 TEXTS = ["Save the document, then close the window.", "Yes", "naïve café 世界", ""]

@@ -1,9 +1,8 @@
 import sys
 
 import pytest
-
-from evaluation.parts_of_speech import carry_over, read_tags, tag_english
-from evaluation.word_pairs import WordPair
+from sensia.evaluation.senses.parts_of_speech import carry_over, read_tags, tag_english
+from sensia.evaluation.word_pairs import WordPair
 
 
 def test_tags_are_read_without_regard_to_case(tmp_path):

@@ -3,9 +3,8 @@ import math
 import numpy as np
 import pytest
 import torch
-
-from evaluation import perplexity
-from evaluation.perplexity import measure_perplexity, negative_log_likelihood
+from sensia.evaluation import perplexity
+from sensia.evaluation.perplexity import measure_perplexity, negative_log_likelihood
 
 TEXTS = ["Simpan dokumen sebelum menutup jendela.", "Yes", "naïve café, 世界", ""]
 

@@ -1,6 +1,5 @@
 import pytest
-
-from evaluation.results_files import rounded
+from sensia.evaluation.rounding import rounded
 
 
 def test_fractions_are_rounded_to_significant_digits_wherever_they_stand():

@@ -2,10 +2,9 @@ import json
 
 import numpy as np
 import pytest
+from sensia.evaluation.senses.sense_maps import choose_pairs, map_words, pair_count, sense_similarity
+from sensia.evaluation.word_pairs import WordPair, independent_pairs, word_senses
 from sklearn.metrics.pairwise import cosine_similarity
-
-from evaluation.sense_maps import choose_pairs, map_words, pair_count, sense_similarity
-from evaluation.word_pairs import WordPair, independent_pairs, word_senses
 
 
 def noise(pairs=60, senses=4, size=6, seed=0):

@@ -1,7 +1,6 @@
 import pytest
-
-from evaluation.sense_study import choose_geometry_pairs, choose_tags, choose_words
-from evaluation.word_pairs import WordPair, align_words
+from sensia.evaluation.senses.sense_study import choose_geometry_pairs, choose_tags, choose_words
+from sensia.evaluation.word_pairs import WordPair, align_words
 
 LEXICON = [WordPair("house", "rumah"), WordPair("walk", "jalan")]
 BITEXT = {"en": ["the house", "a walk"], "id": ["rumah itu", "jalan jalan"]}

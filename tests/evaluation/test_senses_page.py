@@ -5,9 +5,8 @@ import zlib
 
 import pytest
 import torch
-
-from evaluation.inspection import mixture_of, rank_tokens
-from evaluation.senses_page import count_use, pack_integers, pack_ranking, page_data, render_page
+from sensia.evaluation.senses.inspection import mixture_of, rank_tokens
+from sensia.evaluation.senses.senses_page import count_use, pack_integers, pack_ranking, page_data, render_page
 
 SENTENCE = "Simpan dokumen."
 TEMPLATE = "<title>{{ title }}</title><style>{{ style }}</style><pre>{{ data }}</pre><script>{{ script }}</script>"

@@ -1,9 +1,8 @@
 import io
 
 from rich.console import Console
-
-from evaluation.inspection import mixture_of, readable, senses_of
-from evaluation.senses_tables import meanings_table, mixture_lines, mixture_table, sense_tables
+from sensia.evaluation.senses.inspection import mixture_of, readable, senses_of
+from sensia.evaluation.senses.senses_tables import meanings_table, mixture_lines, mixture_table, sense_tables
 
 SENTENCE = "Simpan dokumen."
 

@@ -1,10 +1,9 @@
 import pytest
 import torch
-
-from evaluation import evaluate_bitext
-from evaluation.bitext import measure_bitext
-from evaluation.retrieval import retrieval_metrics
-from evaluation.sentence_vectors import sentence_vectors
+from sensia.evaluation import evaluate_bitext
+from sensia.evaluation.bitext import measure_bitext
+from sensia.evaluation.retrieval import retrieval_metrics
+from sensia.evaluation.sentence_vectors import sentence_vectors
 
 TEXTS = ["Simpan dokumen sebelum menutup jendela.", "Yes", "naïve café", "Simpan dokumen"]
 

@@ -2,8 +2,14 @@ import math
 
 import pytest
 import torch
+from sensia.evaluation.senses.steering_effects import (
+    TopicSetting,
+    bootstrap_interval,
+    measure_bias,
+    measure_topic,
+    topic_settings,
+)
 
-from evaluation.steering_effects import TopicSetting, bootstrap_interval, measure_bias, measure_topic, topic_settings
 from modeling_sensia.steering import TowardsTopic, find_words
 
 # Words of the small tokenizer, one token each.

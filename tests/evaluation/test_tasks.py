@@ -1,6 +1,7 @@
-import pytest
+import json
 
-from evaluation.tasks import TASK_KINDS, Task, make_tasks
+import pytest
+from sensia.evaluation.tasks.registry import TASK_KINDS, Task, make_tasks
 
 SUITE = {
     "copa": {"kind": "xcopa", "source": "eval/val.{target}.jsonl", "limit": 5},
@@ -29,6 +30,20 @@ def test_tasks_are_chosen_by_name_or_given_by_kind_and_source():
     ]
 
 
+@pytest.mark.parametrize(
+    ("wanted", "names"),
+    [
+        (["bitext=a.jsonl", "bitext=b.jsonl"], ["bitext a.jsonl", "bitext b.jsonl"]),
+        (["bitext=/x/a/dev.tsv", "bitext=/x/b/dev.tsv"], ["bitext a/dev.tsv", "bitext b/dev.tsv"]),
+        (["bitext=dev.tsv", "bitext=b/dev.tsv"], ["bitext dev.tsv", "bitext b/dev.tsv"]),
+        (["bitext=org/a:dev", "bitext=org/a:test"], ["bitext a:dev", "bitext a:test"]),
+        (["bitext=dev.jsonl", "perplexity=dev.jsonl"], ["bitext", "perplexity"]),
+    ],
+)
+def test_tasks_of_one_kind_are_named_after_their_files(wanted, names):
+    assert [task.name for task in make_tasks(wanted, {}, **LANGUAGES)] == names
+
+
 def test_a_task_may_state_another_language():
     suite = {"copa": {"kind": "xcopa", "source": "val.jsonl", "language": "tr"}}
     assert make_tasks([], suite, **LANGUAGES)[0].settings["language"] == "tr"
@@ -39,7 +54,8 @@ def test_a_task_may_state_another_language():
     [
         (["none"], SUITE, "No task 'none': name one of copa, dev"),
         (["other=x.jsonl"], {}, "kind must be one of perplexity"),
-        (["xcopa=a.jsonl", "xcopa=b.jsonl"], {}, "one name"),
+        (["xcopa=a.jsonl", "xcopa=a.jsonl"], {}, "Task xcopa is named twice"),
+        (["copa", "copa"], SUITE, "Task copa is named twice"),
         ([], {"a": {"kind": "xcopa"}}, "needs `kind` and `source`, got kind"),
         ([], {"a": {"kind": "wordsim", "source": "x", "layer": 1}}, "not 'layer'"),
     ],
@@ -56,3 +72,12 @@ def test_what_figures_depend_on_does_not_say_where_files_lie():
 
 def test_every_choice_format_is_a_kind():
     assert {"xcopa", "indocloze", "xstorycloze", "belebele", "choices"} <= set(TASK_KINDS)
+
+
+def test_a_folder_is_read_by_its_split(tmp_path):
+    (tmp_path / "pairs").mkdir()
+    for split, word in (("train", "ya"), ("dev", "tidak")):
+        (tmp_path / "pairs" / f"{split}.jsonl").write_text(json.dumps({"en": "x", "id": word}) + "\n")
+    task = Task("dev", "bitext", "pairs:dev", {"source_language": "en", "target_language": "id"})
+    (described,) = task.load(tmp_path).data
+    assert (described["name"], described["rows"], described["split"]) == ("pairs", 1, "dev")

@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
 import torch
+from sensia.evaluation.sentence_vectors import sentence_vectors
+from sensia.evaluation.tasks.topics import measure_topics, probe
 from sklearn.linear_model import LogisticRegression
-
-from evaluation.sentence_vectors import sentence_vectors
-from evaluation.topics import measure_topics, probe
 
 SOURCE = ["open the file", "save the file", "close the file", "the virus spreads", "a virus kills", "virus tests"]
 TARGET = ["buka berkas", "simpan berkas", "tutup berkas", "virus menyebar", "virus membunuh", "uji virus"]

@@ -1,9 +1,8 @@
 import sys
 
 import pytest
-
-from evaluation.word_alignment import align_sentences
-from evaluation.word_pairs import WordPair
+from sensia.evaluation.senses.word_alignment import align_sentences
+from sensia.evaluation.word_pairs import WordPair
 
 NOUNS = {"house": "rumah", "book": "buku", "river": "sungai", "cat": "kucing"}
 VERBS = {"sees": "melihat", "buys": "membeli", "loves": "mencintai"}

@@ -1,9 +1,8 @@
 from pathlib import Path
 
 import pytest
-
-from evaluation.ambiguous_words import AmbiguousWord
-from evaluation.word_lists import ListedWord, find_listed_words, read_word_list
+from sensia.evaluation.senses.ambiguous_words import AmbiguousWord
+from sensia.evaluation.senses.word_lists import ListedWord, find_listed_words, read_word_list
 
 LISTS = Path(__file__).resolve().parents[2] / "examples/assets/ambiguous_words"
 HEADER = "word\tfirst\tsecond\tmeanings\n"

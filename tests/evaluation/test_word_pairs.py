@@ -1,9 +1,15 @@
 import pytest
 import torch
 from scipy.optimize import linear_sum_assignment
+from sensia.evaluation.word_pairs import (
+    WordPair,
+    align_words,
+    in_running_text,
+    independent_pairs,
+    read_lexicon,
+    word_senses,
+)
 from torch.nn import functional as F
-
-from evaluation.word_pairs import WordPair, align_words, in_running_text, independent_pairs, read_lexicon, word_senses
 
 
 @pytest.fixture

@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import spearmanr
-
-from evaluation.word_pairs import word_senses
-from evaluation.word_similarity import RatedPair, measure_word_similarity, read_word_similarity
+from sensia.evaluation.tasks.word_similarity import RatedPair, measure_word_similarity, read_word_similarity
+from sensia.evaluation.word_pairs import word_senses
 
 PAIRS = [RatedPair("file", "document", 9), RatedPair("file", "window", 4), RatedPair("yes", "no", 3)]
 PAIRS += [RatedPair("open", "close", 5), RatedPair("save", "save", 10), RatedPair("water", "virus", 1)]

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from corpora import read_pairs
+from sensia.corpora import read_pairs
 
 ROOT = Path(__file__).resolve().parents[2]
 BITEXT = ROOT / "examples/assets/bitext/en-id.dev-indomain.parquet"

@@ -6,10 +6,9 @@ import pytest
 import torch
 from adaptation_runs import ROOT, adapt, write_bitext
 from peft import PeftModel
-
-from corpora import clean_pairs, read_pairs
-from evaluation import evaluate_bitext
-from trainers.adaptation import load_base
+from sensia.corpora import clean_pairs, read_pairs
+from sensia.evaluation import evaluate_bitext
+from sensia.trainers.run_arguments import load_base
 
 pytestmark = pytest.mark.slow
 

@@ -2,14 +2,13 @@ import pytest
 import yaml
 from accelerate.commands.config.config_args import load_config_from_file
 from example_scripts import EXAMPLES, load_example
+from reproduction.plan import read_plan
+from sensia.evaluation.tasks.registry import make_tasks
+from sensia.trainers import SensiaConfig, parse_arguments
+from sensia.trainers.arguments import read_config, read_yaml
+from sensia.trainers.pretraining import PretrainArguments
+from sensia.trainers.run_arguments import AdaptArguments
 from transformers import TrainingArguments
-
-from evaluation.tasks import make_tasks
-from trainers import SensiaConfig, parse_arguments
-from trainers.adaptation import AdaptArguments
-from trainers.arguments import read_config, read_yaml
-from trainers.pretraining import PretrainArguments
-from trainers.reproduction import read_plan
 
 CONFIGS = sorted(path.name for path in (EXAMPLES / "configs").glob("*.yaml"))
 # Each config begins with the name of its script; the others are adaptations.

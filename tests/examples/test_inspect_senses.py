@@ -3,10 +3,9 @@ import sys
 
 import pytest
 from example_scripts import load_example
+from sensia.corpora import read_pairs
+from sensia.evaluation.senses.inspection import count_tokens, find_target_tokens, mixture_of, readable, senses_of
 from small_backpacks import BITEXT, save, small_backpack, small_tokenizer
-
-from corpora import read_pairs
-from evaluation.inspection import count_tokens, find_target_tokens, mixture_of, readable, senses_of
 
 
 @pytest.fixture(scope="module")

@@ -4,12 +4,11 @@ import sys
 
 import pytest
 from example_scripts import load_example
+from sensia.corpora import describe_file
+from sensia.evaluation.tasks.choice_readers import read_choices
+from sensia.evaluation.tasks.choices import measure_choices
 from small_backpacks import save, small_backpack, small_tokenizer
 from transformers import GPT2Config, GPT2LMHeadModel
-
-from corpora import describe_file
-from evaluation.choice_readers import read_choices
-from evaluation.choices import measure_choices
 
 COPA = [
     {
@@ -173,6 +172,14 @@ def test_what_is_missing_or_damaged_is_named_and_the_others_go_on(run, data):
     assert "none.jsonl" in scores["missing"]["choices"] and str(data) not in scores["missing"]["choices"]
     code, scores, _ = run("--tasks", "rated")
     assert (code, set(scores["missing"])) == (0, {"xcopa", "indocloze", "lexicon", "choices"})
+
+
+def test_several_files_of_one_kind_are_scored_each_under_its_name(run, data):
+    write_lines(data / "more.jsonl", [{"text": "Yes."}])
+    _, scores, printed = run("--tasks", "perplexity=texts.jsonl", "perplexity=more.jsonl")
+    assert set(scores["tasks"]) == {"perplexity texts.jsonl", "perplexity more.jsonl"}
+    assert scores["tasks"]["perplexity more.jsonl"]["data"][0]["rows"] == 1
+    assert "perplexity texts.jsonl" in printed
 
 
 def test_what_was_missing_is_measured_when_it_is_there(run, data):

@@ -1,15 +1,14 @@
-"""The page of senses in a real browser, against what `evaluation.inspection` says."""
+"""The page of senses in a real browser, against what `sensia.evaluation.senses.inspection` says."""
 
 import re
 import shutil
 
 import pytest
 from example_scripts import load_example
+from sensia.corpora import read_pairs
+from sensia.evaluation.senses.inspection import mixture_of, readable, senses_of, token_text
+from sensia.evaluation.senses.senses_page import count_use, page_data
 from small_backpacks import BITEXT, HOSTILE, small_backpack, small_tokenizer
-
-from corpora import read_pairs
-from evaluation.inspection import mixture_of, readable, senses_of, token_text
-from evaluation.senses_page import count_use, page_data
 
 SENTENCES = ["Save it <b>now</b></script>.", "Simpan 世."]
 TOP = 3

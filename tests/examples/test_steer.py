@@ -6,10 +6,10 @@ import sys
 import pytest
 import torch
 from example_scripts import load_example
+from sensia.evaluation.senses.steering_effects import PROMPTS
 from small_backpacks import save, small_backpack, small_tokenizer
 from transformers import set_seed
 
-from evaluation.steering_effects import PROMPTS
 from modeling_sensia.steering import ProjectOut, Steering, SwapSenses, TowardsTopic, find_direction, find_words
 
 TOPIC = ["use", "object", "data", "django", "with", "that"]

@@ -4,11 +4,10 @@ import sys
 
 import pytest
 from example_scripts import load_example
+from sensia.corpora import describe_file, read_pairs
+from sensia.evaluation.rounding import rounded
+from sensia.evaluation.senses.mixture import ablate_mixture
 from small_backpacks import BITEXT, save, small_backpack, small_tokenizer
-
-from corpora import describe_file, read_pairs
-from evaluation.mixture import ablate_mixture
-from evaluation.results_files import rounded
 
 LETTERS = "bcdfghjklmnpqrstvwxz"
 

@@ -1,7 +1,6 @@
 import pytest
-
-from model_cards import render_card
-from model_cards.results import check_results
+from sensia.model_cards import render_card
+from sensia.model_cards.results import check_results
 
 ADAPTER = {
     "method": "LoRA",

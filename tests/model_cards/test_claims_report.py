@@ -1,8 +1,7 @@
 from types import SimpleNamespace
 
 import pytest
-
-from model_cards.claims_report import claims_page, write_claims_report
+from reproduction.report import claims_page, write_claims_report
 
 
 def result(kind, seed=0):

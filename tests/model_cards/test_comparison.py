@@ -1,6 +1,5 @@
 import pytest
-
-from model_cards.comparison import comparison_rows, format_change, format_value, metric_notes
+from sensia.model_cards.comparison import comparison_rows, format_change, format_value, metric_notes
 
 
 def test_rows_hold_the_results_own_values(results):

@@ -1,7 +1,6 @@
 import pytest
-
-from model_cards import check_results, render_card
-from model_cards.curriculum import curriculum_sentence
+from sensia.model_cards import check_results, render_card
+from sensia.model_cards.curriculum import curriculum_sentence
 
 
 def _section(text):

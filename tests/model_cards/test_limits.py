@@ -1,4 +1,5 @@
-from model_cards.limits import limit_sentences, source_share
+import pytest
+from sensia.model_cards.limits import limit_sentences
 
 
 def _text(results):
@@ -33,29 +34,42 @@ def test_unknown_fertility_is_not_mentioned(results):
     assert "tokenizer" not in _text(results)
 
 
-def test_shares_are_those_of_the_training_rows(results):
-    # 3,000 + 1,000 technical and 2,500 religious rows of 10,000; those of the dev file do not count.
-    results["datasets"][1]["sources"] = [{"name": "quran", "rows": 50_000}]
+def test_domains_are_those_that_the_data_states(results):
+    for source, domain in zip(
+        results["datasets"][0]["sources"], ["software manuals", "software manuals", "scripture", None], strict=True
+    ):
+        source["domain"] = domain
+    # 3,000 + 1,000 and 2,500 rows of 10,000; those of the dev file do not count.
+    results["datasets"][1]["sources"] = [{"name": "news", "rows": 50_000, "domain": "news"}]
     text = _text(results)
-    assert "40% of the training rows are software manuals" in text
-    assert "25% of the training rows are religious texts" in text
+    assert "40% of the training rows are software manuals:" in text
+    assert "25% of the training rows are scripture:" in text
+    assert "news" not in text
 
 
-def test_a_share_of_nothing_is_not_mentioned(results):
-    results["datasets"][0]["sources"] = [{"name": "smeru", "rows": 10}]
-    text = _text(results)
-    assert "software manuals" not in text
-    assert "religious" not in text
-
-
-def test_a_share_without_known_sources_is_unknown(results):
-    results["datasets"][0]["sources"] = []
-    assert source_share(results, ("bible",)) is None
+@pytest.mark.parametrize(
+    "name", ["kde", "KDE4", "django-docs", "bible", "gunnxx-religious", "quran-notes", "mozilla-l10n"]
+)
+def test_a_name_of_a_source_says_nothing_of_its_texts(results, name):
+    before = _text(results)
+    results["datasets"][0]["sources"] = [{"name": name, "rows": 10}]
+    assert _text(results) == before
+    assert "training rows" not in before
 
 
 def test_a_tiny_share_is_not_rounded_to_nothing(results):
-    results["datasets"][0]["sources"] = [{"name": "quran", "rows": 1}, {"name": "smeru", "rows": 999}]
-    assert "Less than 1% of the training rows are religious" in _text(results)
+    results["datasets"][0]["sources"] = [
+        {"name": "a", "rows": 1, "domain": "scripture"},
+        {"name": "b", "rows": 999},
+    ]
+    assert "Less than 1% of the training rows are scripture" in _text(results)
+
+
+def test_rows_that_were_trained_on_are_named(results):
+    results["evaluation"][0]["rows_trained_on"] = 0
+    assert "also training rows" not in _text(results)
+    results["evaluation"][0]["rows_trained_on"] = 12
+    assert "12 of the 1,005 rows of NTREX dev are also training rows" in _text(results)
 
 
 def test_forgotten_english_is_mentioned_unless_measured(results):

@@ -3,8 +3,7 @@ import math
 import re
 
 import pytest
-
-from model_cards.results import check_results, is_absolute
+from sensia.model_cards.results import check_results, is_absolute
 
 
 def _parent(results, path):

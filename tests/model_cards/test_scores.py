@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-
-from model_cards import check_results, render_card, scored_evaluation, with_scores, write_card
-from model_cards.metadata import card_metadata, eval_results_yaml
+from sensia.model_cards import check_results, render_card, scored_evaluation, with_scores, write_card
+from sensia.model_cards.metadata import card_metadata, eval_results_yaml
 
 SCORES = {
     "model": {"name": "sensia-id-mini"},

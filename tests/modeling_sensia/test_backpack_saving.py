@@ -303,6 +303,25 @@ class TestFreshUser:
         torch.testing.assert_close(results["again mixture"], results["mixture"], rtol=0, atol=0)
 
 
+FRESH_TOKENIZER = """
+import builtins, sys
+sys.modules["modeling_sensia"] = None  # importing the package fails from here on
+def ask(question):
+    raise SystemExit(f"asked: {question}")
+builtins.input = ask
+from transformers import AutoTokenizer
+tokenizer = AutoTokenizer.from_pretrained(sys.argv[1], trust_remote_code=False)
+assert tokenizer("w3 w4").input_ids == [3, 4]
+assert not any(name.startswith("transformers_modules.") for name in sys.modules)
+"""
+
+
+def test_the_tokenizer_loads_without_the_folders_code_and_nobody_is_asked(tmp_path):
+    tiny_backpack().save_pretrained(tmp_path / "saved")
+    word_tokenizer().save_pretrained(tmp_path / "saved")
+    run_fresh(FRESH_TOKENIZER, tmp_path / "saved", folder=tmp_path)
+
+
 def test_a_file_that_names_the_tied_head_too_loads(trunk, tmp_path):
     model = tiny_backpack(tiny_config(trunk))
     model.save_pretrained(tmp_path)

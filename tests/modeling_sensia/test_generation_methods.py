@@ -137,6 +137,37 @@ def test_generation_without_a_prompt_starts_at_the_first_token(case):
     assert torch.equal(text, greedy_by_hand(case.plain, torch.tensor([[case.model.config.bos_token_id]]), 4))
 
 
+# What cannot work
+
+
+def test_continuous_batching_is_refused_before_it_starts(case):
+    with pytest.raises(ValueError, match=r"Continuous batching .* does not work with a Backpack"):
+        case.model.generate_batch([[1, 2, 3], [4, 5]])
+    with (
+        pytest.raises(ValueError, match="Use `generate` with a padded batch"),
+        case.model.continuous_batching_context_manager(),
+    ):
+        pass
+
+
+def test_a_cache_of_continuous_batching_is_refused(case):
+    with pytest.raises(ValueError, match=r"Use `generate` with a padded batch"):
+        generate(case.model, IDS, cache_implementation="paged")
+
+
+def test_early_exit_is_refused_and_leaves_the_model_whole(case):
+    layers = case.model.config.num_hidden_layers
+    with pytest.raises(ValueError, match="`assistant_early_exit` does not work"):
+        generate(case.model, IDS[:1], assistant_early_exit=1)
+    assert case.model.config.num_hidden_layers == layers
+    assert torch.equal(generate(case.model, IDS), greedy_by_hand(case.plain, IDS))
+
+
+@pytest.mark.parametrize("cache", ["sliding_window", "hybrid", "hybrid_chunked"])
+def test_other_names_of_the_static_cache_write_the_same(case, cache):
+    assert torch.equal(generate(case.model, IDS, cache_implementation=cache), greedy_by_hand(case.plain, IDS))
+
+
 # What comes back
 
 

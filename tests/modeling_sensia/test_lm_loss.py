@@ -60,7 +60,7 @@ def test_the_loss_has_the_gradient_of_torch_cross_entropy(smoothing):
 @pytest.mark.parametrize("smoothing", SMOOTHINGS)
 def test_the_plain_loss_is_never_smoothed(smoothing):
     logits, labels = scores_and_labels()
-    _, plain = language_model_losses(logits, labels, smoothing)
+    _, plain, _ = language_model_losses(logits, labels, smoothing)
     torch.testing.assert_close(plain, F.cross_entropy(logits, labels).detach())
 
 
@@ -81,8 +81,8 @@ def test_scores_of_ignored_tokens_get_no_gradient(smoothing):
 @pytest.mark.parametrize("num_items", [36, torch.tensor(36)], ids=["int", "tensor"])
 def test_num_items_replaces_the_number_of_labels_as_divisor(smoothing, num_items):
     logits, labels = scores_and_labels()
-    loss, plain = language_model_losses(logits, labels, smoothing, num_items)
-    mean, mean_plain = language_model_losses(logits, labels, smoothing)
+    loss, plain, _ = language_model_losses(logits, labels, smoothing, num_items)
+    mean, mean_plain, _ = language_model_losses(logits, labels, smoothing)
     torch.testing.assert_close((loss, plain), (mean * 9 / 36, mean_plain * 9 / 36))
 
 
@@ -90,20 +90,20 @@ def test_num_items_replaces_the_number_of_labels_as_divisor(smoothing, num_items
 @pytest.mark.parametrize("smoothing", [0.0, 0.05])
 def test_without_a_label_that_counts_the_loss_is_zero(num_items, smoothing):
     logits, labels = scores_and_labels()
-    loss, plain = language_model_losses(logits, torch.full_like(labels, -100), smoothing, num_items)
+    loss, plain, _ = language_model_losses(logits, torch.full_like(labels, -100), smoothing, num_items)
     assert (loss.item(), plain.item()) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize("num_items", [None, 0])
 def test_without_a_label_that_counts_the_gradient_is_zero(num_items):
     logits, labels = scores_and_labels()
-    loss, _ = language_model_losses(logits, torch.full_like(labels, -100), 0.05, num_items)
+    loss, _, _ = language_model_losses(logits, torch.full_like(labels, -100), 0.05, num_items)
     assert torch.autograd.grad(loss, logits)[0].eq(0).all()
 
 
 def test_bfloat16_scores_are_summed_in_float32():
     logits, labels = scores_and_labels(torch.bfloat16)
-    loss, plain = language_model_losses(logits, labels, 0.05)
+    loss, plain, _ = language_model_losses(logits, labels, 0.05)
     assert loss.dtype == plain.dtype == torch.float32
     assert loss.item() == pytest.approx(naive_loss(logits, labels, 0.05), rel=1e-5)
 
@@ -223,7 +223,7 @@ def test_losses_of_states_are_those_of_their_logits_in_value_and_gradient(chunks
 def test_losses_of_states_need_not_have_both_gradients(wanted):
     states, head, labels = states_and_head()
     states.requires_grad_(wanted == "states"), head.requires_grad_(wanted == "head")
-    loss, _ = language_model_losses_of_states(states, head, labels, 0.05)
+    loss, _, _ = language_model_losses_of_states(states, head, labels, 0.05)
     torch.testing.assert_close(loss, language_model_losses(states @ head.T, labels, 0.05)[0])
     if wanted != "neither":
         loss.backward()
@@ -232,14 +232,14 @@ def test_losses_of_states_need_not_have_both_gradients(wanted):
 
 def test_losses_of_states_without_a_label_are_zero_and_so_are_gradients():
     states, head, labels = states_and_head()
-    loss, plain = language_model_losses_of_states(states, head, torch.full_like(labels, -100), 0.05)
+    loss, plain, _ = language_model_losses_of_states(states, head, torch.full_like(labels, -100), 0.05)
     loss.backward()
     assert loss.item() == plain.item() == 0 and not states.grad.any() and not head.grad.any()
 
 
 def test_losses_of_no_states_are_zero():
     states, head, labels = states_and_head()
-    loss, _ = language_model_losses_of_states(states[:0], head, labels[:0])
+    loss, _, _ = language_model_losses_of_states(states[:0], head, labels[:0])
     loss.backward()
     assert loss.item() == 0 and not head.grad.any()
 
@@ -247,11 +247,11 @@ def test_losses_of_no_states_are_zero():
 def test_losses_of_states_under_autocast_add_up_in_float32(chunks):
     states, head, labels = states_and_head(torch.float32)
     with torch.autocast("cpu", torch.bfloat16):
-        loss, _ = language_model_losses_of_states(states, head, labels, 0.05)
+        loss, _, _ = language_model_losses_of_states(states, head, labels, 0.05)
     loss.backward()
     assert loss.dtype == head.grad.dtype == torch.float32
     rounded = [tensor.detach().bfloat16().double().requires_grad_() for tensor in (states, head)]
-    expected, _ = language_model_losses(rounded[0] @ rounded[1].T, labels, 0.05)
+    expected, _, _ = language_model_losses(rounded[0] @ rounded[1].T, labels, 0.05)
     expected.backward()
     assert loss.item() == pytest.approx(expected.item(), rel=1e-2)
     torch.testing.assert_close(head.grad.double(), rounded[1].grad, rtol=0.05, atol=5e-3)
@@ -260,7 +260,7 @@ def test_losses_of_states_under_autocast_add_up_in_float32(chunks):
 
 def test_the_gradient_can_be_taken_once():
     states = torch.randn(4, 3, requires_grad=True)
-    loss, _ = language_model_losses_of_states(states, torch.randn(7, 3), torch.tensor([1, 2, 3, 4]))
+    loss, _, _ = language_model_losses_of_states(states, torch.randn(7, 3), torch.tensor([1, 2, 3, 4]))
     loss.backward(retain_graph=True)
     with pytest.raises(RuntimeError, match="taken once"):
         loss.backward()
@@ -275,3 +275,32 @@ def test_without_gradients_none_is_made(monkeypatch):
     with torch.no_grad():
         language_model_losses_of_states(states, weight, torch.tensor([1, 2, 3, 4]))
     assert kept == [None, None]
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("losses", [language_model_losses, "of states"])
+def test_weights_count_labels_as_if_they_were_repeated(smoothing, losses):
+    generator = torch.Generator().manual_seed(3)
+    states, head = torch.randn(4, 5, generator=generator), torch.randn(7, 5, generator=generator)
+    states.requires_grad_()
+    labels, weights = torch.tensor([1, -100, 3, 6]), torch.tensor([2.0, 5.0, 1.0, 0.0])
+    if losses == "of states":
+        weighted = language_model_losses_of_states(states, head, labels, smoothing, label_weights=weights)
+    else:
+        weighted = losses(states @ head.T, labels, smoothing, label_weights=weights)
+    repeated = torch.tensor([0, 0, 2])
+    expected = language_model_losses(states[repeated] @ head.T, labels[repeated], smoothing)
+    torch.testing.assert_close(weighted[:2], expected[:2])
+    gradients = (torch.autograd.grad(loss, states)[0] for loss in (weighted[0], expected[0]))
+    torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.parametrize("return_logits", [True, False])
+def test_the_model_returns_the_loss_of_each_token(return_logits):
+    model, ids = tiny_backpack().eval(), torch.tensor([[1, 2, 3], [4, 5, 6]])
+    labels = torch.tensor([[1, 2, -100], [4, -100, 6]])
+    output = model(ids, labels=labels, label_smoothing=0.1, return_logits=return_logits)
+    log_probabilities = model(ids).logits.log_softmax(-1)
+    expected = torch.zeros(2, 3)
+    expected[0, 0], expected[1, 1] = -log_probabilities[0, 0, 2], -log_probabilities[1, 1, 6]
+    torch.testing.assert_close(output.token_losses, expected)

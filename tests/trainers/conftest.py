@@ -1,11 +1,11 @@
 from functools import partial
 
 import pytest
+from sensia.corpora import clean_pairs, read_pairs
+from sensia.trainers import SensiaConfig, SensiaTrainer
+from sensia.trainers.pretraining import train_tokenizer
 
-from corpora import clean_pairs, read_pairs
 from tests.trainers.scenarios.sensia_run import BITEXT, tiny_model
-from trainers import SensiaConfig, SensiaTrainer
-from trainers.pretraining import train_tokenizer
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,13 @@
+import json
+
 import pytest
 import torch
+from sensia.evaluation.tasks.scoring import load_scored_model
+from sensia.trainers.pretraining import train_tokenizer
+from sensia.trainers.run_arguments import AdaptArguments, load_base
+from sensia.trainers.training_data import load_eval_pairs, load_train_pairs
 
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
-from trainers.adaptation import AdaptArguments, load_base
-from trainers.pretraining import train_tokenizer
-from trainers.training_data import load_eval_pairs, load_train_pairs
 
 BITEXT = "examples/assets/bitext/en-id.dev-indomain.parquet"
 
@@ -23,7 +26,7 @@ def test_a_model_without_senses_is_no_base(tmp_path, tokenizer):
 
 
 def test_eval_data_needs_a_name():
-    with pytest.raises(ValueError, match=r"NAME=FILE.*dev\.jsonl"):
+    with pytest.raises(ValueError, match=r"NAME=SOURCE.*dev\.jsonl"):
         arguments(eval_data=["dev.jsonl"])
 
 
@@ -48,7 +51,7 @@ def test_an_unknown_language_is_refused_with_the_nearest():
 
 def test_fertility_is_tokens_per_word_of_the_held_out_text(tokenizer, bitext):
     (dev,) = load_eval_pairs(arguments(eval_data=[f"dev={BITEXT}"]), tokenizer, max_length=64)
-    from corpora import read_pairs
+    from sensia.corpora import read_pairs
 
     texts = read_pairs(BITEXT, source_language="en", target_language="id")["target"]
     tokens = sum(len(tokenizer.encode(text)) for text in texts)
@@ -109,3 +112,13 @@ def test_from_scratch_keeps_the_architecture_and_forgets_the_weights(tmp_path, t
     assert fresh.config.to_dict() == base.config.to_dict()
     embeddings = [model.get_input_embeddings().weight for model in (base, fresh)]
     assert not torch.equal(*embeddings)
+
+
+@pytest.mark.parametrize("load", [load_base, lambda name: load_base(name, dense=True), load_scored_model])
+def test_a_model_with_code_of_its_own_is_refused_without_a_question(tmp_path, monkeypatch, load):
+    auto_map = {"AutoConfig": "custom.Config", "AutoModelForCausalLM": "custom.Model"}
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "custom", "auto_map": auto_map}))
+    (tmp_path / "custom.py").write_text("raise SystemExit('this code ran')")
+    monkeypatch.setattr("builtins.input", lambda question: pytest.fail(question))
+    with pytest.raises(ValueError, match=r"custom"):
+        load(str(tmp_path))

@@ -1,10 +1,9 @@
 import json
 
 import pytest
+from sensia.trainers import SensiaConfig
+from sensia.trainers.adaptive_phases import AdaptivePhases
 from transformers import TrainerState
-
-from trainers import SensiaConfig
-from trainers.adaptive import AdaptivePhases
 
 STEPS = 100
 

@@ -2,9 +2,8 @@ from dataclasses import dataclass, field
 
 import pytest
 import torch
-
-from trainers import SensiaConfig, parse_arguments
-from trainers.arguments import end_with_the_message
+from sensia.trainers import SensiaConfig, parse_arguments
+from sensia.trainers.arguments import end_with_the_message
 
 
 @dataclass
@@ -38,8 +37,64 @@ def test_the_command_line_overrides_the_file(config):
     assert parse(f"--config={config('name: a')}", "--steps", "7", "--name", "b") == Settings("b", 7)
 
 
-def test_numbers_that_yaml_reads_as_text_are_numbers(config):
-    assert parse("--config", config("name: a\nrate: 1e-3")).rate == 0.001
+def test_numbers_are_read_by_the_type_of_the_setting(config):
+    settings = parse("--config", config("name: a\nsteps: 5.0\nrate: 1e-3\nitems: x"))
+    assert settings == Settings("a", 5, 0.001, ["x"]) and type(settings.steps) is int
+
+
+def test_a_value_of_another_type_is_refused_with_file_and_setting(config):
+    with pytest.raises(ValueError, match=r"settings\.yaml: `steps` must be a whole number, got 8\.5\.$"):
+        parse("--config", config("name: a\nsteps: 8.5"))
+
+
+def test_the_text_no_needs_no_quotes(config):
+    assert parse("--config", config("name: no")).name == "no"
+
+
+def test_an_empty_value_is_refused(config):
+    with pytest.raises(ValueError, match="`rate` must be a number, got nothing"):
+        parse("--config", config("name: a\nrate:"))
+
+
+def test_an_empty_text_is_refused(config):
+    with pytest.raises(ValueError, match="`name` must be text, got an empty one"):
+        parse("--config", config('name: ""'))
+
+
+def test_a_second_file_is_refused(config):
+    path = config("name: a")
+    with pytest.raises(ValueError, match=r"`--config` is given 2 times.*: put all settings into one file"):
+        parse("--config", path, f"--config={path}")
+
+
+def test_a_list_that_is_typed_twice_is_refused():
+    with pytest.raises(ValueError, match="`--items` is given 2 times: write all its values after one"):
+        parse("--name", "a", "--items", "x", "--items", "y")
+
+
+def test_the_last_of_a_single_value_counts():
+    assert parse("--name", "a", "--steps", "1", "--steps", "2").steps == 2
+
+
+def test_settings_that_are_missing_are_named():
+    with pytest.raises(ValueError, match=r"^`name` must be given"):
+        parse("--steps", "5")
+
+
+def test_a_word_that_belongs_to_no_setting_is_refused():
+    with pytest.raises(ValueError, match=r"`my\.yaml` belongs to no setting.*--config FILE\.yaml"):
+        parse("--name", "a", "my.yaml")
+
+
+def test_the_value_of_an_unknown_option_is_not_shown():
+    with pytest.raises(ValueError, match="Unknown setting `--hub_tokn`") as refused:
+        parse("--name", "a", "--hub_tokn=hf_secret")
+    assert "secret" not in str(refused.value)
+
+
+def test_an_option_without_its_value_is_named():
+    with pytest.raises(ValueError, match=r"--steps.*expected one argument"):
+        parse("--name", "a", "--steps")
 
 
 def test_an_unknown_key_is_refused_with_the_nearest_name(config):
@@ -80,6 +135,37 @@ def test_impossible_sensia_settings_are_refused_by_name(tmp_path, settings, name
         SensiaConfig(output_dir=str(tmp_path), **settings)
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ("max_steps: 0", "`max_steps` must be at least 1, or -1 for num_train_epochs, got 0"),
+        ("per_device_train_batch_size: 0", "`per_device_train_batch_size` must be at least 1, got 0"),
+        ("learning_rate: -1e-4", "`learning_rate` must be 0 or more, got -0.0001"),
+        ("adam_beta1: 1", r"`adam_beta1` must lie in \[0, 1\), got 1"),
+        ("save_steps: 2.5", "`save_steps` must be a whole number, or below 1, got 2.5"),
+        ("seed: -1", "`seed` must lie between 0 and 4294967295, got -1"),
+        ("report_to: nothing", "`report_to` must be none, all or of what is installed here .*'nothing'"),
+        ("report_to:", "`report_to` must not be empty"),
+        ("optim_args: fast", "`optim_args` must be name=value pairs.*'fast'"),
+        ("debug: overflow", "`debug` must be of .*'overflow'"),
+        ("lr_scheduler_type: cosin", "`lr_scheduler_type` must be one of linear, cosine.*'cosin'"),
+        ("lr_scheduler_kwargs: text", "`lr_scheduler_kwargs` must be a mapping"),
+        ("accelerator_config: { split: true }", "`accelerator_config` holds split_batches.*'split'"),
+        ("fsdp_config: none.json", "`fsdp_config` must be a mapping of names to values, or a JSON file"),
+    ],
+)
+def test_settings_that_transformers_takes_and_cannot_use_are_refused(config, settings, message):
+    with pytest.raises(ValueError, match=message):
+        parse_arguments(SensiaConfig, description="", arguments=["--config", config(settings)])
+
+
+@pytest.mark.parametrize("written", ["no", "false", "'no'"])
+def test_evaluation_is_off_by_no(config, tmp_path, written):
+    path = config(f"eval_strategy: {written}\noutput_dir: {tmp_path}")
+    (parsed,) = parse_arguments(SensiaConfig, description="", arguments=["--config", path])
+    assert parsed.eval_strategy == "no"
+
+
 @pytest.mark.skipif(torch.accelerator.is_available(), reason="bfloat16 is for the accelerator then")
 def test_bfloat16_is_for_processors_that_multiply_it(tmp_path):
     config = SensiaConfig(output_dir=str(tmp_path), bf16=True)
@@ -95,3 +181,8 @@ def test_wrong_input_ends_the_script_with_the_message(error):
 def test_other_errors_keep_their_traceback():
     with pytest.raises(KeyError), end_with_the_message("look.py"):
         raise KeyError("a mistake in the program")
+
+
+def test_the_message_is_one_line():
+    with pytest.raises(SystemExit, match=r"^look\.py: one two$"), end_with_the_message("look.py"):
+        raise ValueError("one\ntwo")

@@ -4,11 +4,8 @@ import shutil
 import sys
 
 import pytest
-from transformers import TrainerCallback
-
-from trainers import SensiaConfig
-from trainers.adaptation import AdaptArguments
-from trainers.checkpoints import (
+from sensia.trainers import SensiaConfig
+from sensia.trainers.checkpoints import (
     MANIFEST_NAME,
     WRITING_FOLDER,
     find_checkpoint,
@@ -18,6 +15,8 @@ from trainers.checkpoints import (
     rotate,
     settle,
 )
+from sensia.trainers.run_arguments import AdaptArguments
+from transformers import TrainerCallback
 
 # Of two processes, and of a sharded model.
 FILES = (

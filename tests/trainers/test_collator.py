@@ -2,9 +2,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-
-from trainers import ParallelCollator
-from trainers.collator import TEXT_DATASET, choose_width, pack
+from sensia.trainers import ParallelCollator
+from sensia.trainers.collator import TEXT_DATASET, choose_width, pack
 
 PAIRS = [
     {"source_ids": [5, 6, 0], "target_ids": [7, 0]},

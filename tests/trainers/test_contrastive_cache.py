@@ -2,9 +2,8 @@
 
 import pytest
 import torch
-
-from trainers import SensiaConfig, info_nce
-from trainers.contrastive_cache import ContrastiveCache, RandomState
+from sensia.trainers import SensiaConfig, info_nce
+from sensia.trainers.contrastive_cache import ContrastiveCache, RandomState
 
 
 def contrast(context, sense):

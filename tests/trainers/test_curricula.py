@@ -5,11 +5,10 @@ import json
 import pytest
 import torch
 import yaml
-
-from model_cards.curriculum import curriculum_sentence, phase_rows
-from trainers import PhaseSchedule, SensiaConfig, parse_arguments
-from trainers.results import describe_training
-from trainers.schedule import Phase
+from sensia.model_cards.curriculum import curriculum_sentence, phase_rows
+from sensia.trainers import PhaseSchedule, SensiaConfig, parse_arguments
+from sensia.trainers.run_record import describe_training
+from sensia.trainers.schedule import Phase
 
 PHASES = [
     {"name": "warm", "share": 0.5, "weights": [1, 1, 0]},

@@ -6,12 +6,8 @@ import pytest
 import torch
 from accelerate import Accelerator
 from datasets import Dataset
-from transformers.trainer_callback import TrainerState
-from transformers.utils import logging
-
-from tests.trainers.spawning import torchrun
-from trainers import PhaseSchedule, SensiaConfig
-from trainers.health import (
+from sensia.trainers import PhaseSchedule, SensiaConfig
+from sensia.trainers.health import (
     MAX_SKIPPED_IN_A_ROW,
     AlignmentWatch,
     StepWatch,
@@ -21,6 +17,10 @@ from trainers.health import (
     spread_nonfinite,
     warn_of_collapse,
 )
+from transformers.trainer_callback import TrainerState
+from transformers.utils import logging
+
+from tests.trainers.spawning import torchrun
 
 
 @pytest.fixture
@@ -269,6 +269,8 @@ class TestAlignment:
         guessing = {"loss_ctx": math.log(64), "loss_sns": math.log(64)}
         assert contrast_over_chance(guessing, 64) == pytest.approx(0)
         assert contrast_over_chance({"loss_ctx": 0.0, "loss_sns": 0.0}, 64) == 1
+        worse = {name: 1.402 * value for name, value in guessing.items()}
+        assert contrast_over_chance(worse, 64) == pytest.approx(-0.402)
 
     @pytest.mark.parametrize(
         ("align_share", "step", "due"),
@@ -320,6 +322,13 @@ class TestAlignment:
         self.run(make_trainer, pairs, alignment_floor=0.99)
         assert warnings.text.count("the languages are not aligned") == 1
         assert "nothing is evaluated, and the in-batch InfoNCE" in warnings.text
+
+    def test_a_score_under_0_is_told_with_a_scale_that_it_is_on(self, warnings):
+        scale = "-0.402 (1 is perfect, 0 is guessing, and less than 0 is worse than guessing)"
+        config = SensiaConfig(output_dir="unused")
+        AlignmentWatch(config, lambda step, steps: "align").judge(-0.402, "recall@1", TrainerState(global_step=3))
+        assert scale in warnings.text
+        assert scale in next(limits_of_run([{"alignment": -0.402}], config, 4))
 
     def test_success_is_logged_and_not_warned_of(self, make_trainer, pairs, warnings):
         trainer = self.run(make_trainer, pairs, eval_strategy="steps", eval_steps=1, alignment_floor=0.0)

@@ -1,5 +1,7 @@
 import pytest
 import torch
+from sensia.trainers import ParallelCollator
+from sensia.trainers.representations import check_dense_model, encode_dense
 from torch.nn import functional as F
 from transformers import (
     AutoModelForCausalLM,
@@ -10,9 +12,6 @@ from transformers import (
     LlamaConfig,
     LlamaForCausalLM,
 )
-
-from trainers import ParallelCollator
-from trainers.representations import check_dense_model, encode_dense
 
 SIZES = {"vocab_size": 400, "bos_token_id": 0, "eos_token_id": 0}
 

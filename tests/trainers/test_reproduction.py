@@ -2,8 +2,7 @@ import json
 
 import pytest
 import yaml
-
-from trainers.reproduction import Base, Run, language_model_share, read_plan, read_results
+from reproduction.plan import Base, Run, language_model_share, read_plan, read_results
 
 
 @pytest.fixture

@@ -2,10 +2,10 @@
 
 import json
 
-from model_cards import check_results
-from trainers.adaptation import AdaptArguments
-from trainers.results import describe_run
-from trainers.training_data import load_train_pairs
+from sensia.model_cards import check_results
+from sensia.trainers.run_arguments import AdaptArguments
+from sensia.trainers.run_record import describe_run
+from sensia.trainers.training_data import load_train_pairs
 
 
 def test_results_describe_each_of_several_data_sets_and_the_texts(make_trainer, tokenizer, tmp_path):

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from trainers.sampling import BatchFiller, BatchShape, LengthWindowSampler, measure_pairs, text_order
+from sensia.trainers.sampling import BatchFiller, BatchShape, LengthWindowSampler, measure_pairs, text_order
 
 
 def lengths(count):

@@ -3,9 +3,8 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from trainers import PhaseSchedule
-from trainers.schedule import SCHEDULES, Phase
+from sensia.trainers import PhaseSchedule
+from sensia.trainers.schedule import SCHEDULES, Phase
 
 WARM, MAIN = Phase("warm", 0.1, (1, 1, 0)), Phase("main", 0.9, (1, 1, 2), (0, 0, 4), freeze=True)
 
@@ -291,3 +290,16 @@ def test_a_share_written_with_ten_digits_ends_on_the_step_that_it_means():
 def test_a_curriculum_contrasts_where_any_phase_ever_weighs_it(phases, contrasts):
     assert PhaseSchedule(name="custom", phases=tuple(phases)).contrasts == contrasts
     assert PhaseSchedule().contrasts
+
+
+def test_a_constant_schedule_keeps_its_weights_and_freezes_nothing():
+    schedule = PhaseSchedule(name="constant", joint_weights=(0.05, 0.05, 0.9))
+    points = [schedule.at(step, 10) for step in range(11)]
+    assert {(round(p.w_ctx, 9), round(p.w_sns, 9), round(p.w_lm, 9), p.freeze) for p in points} == {
+        (0.05, 0.05, 0.9, False)
+    }
+
+
+def test_a_constant_schedule_adds_its_terms_to_the_language_model_loss():
+    point = PhaseSchedule(name="constant", joint_weights=(0.05, 0.05, 1.0)).at(3, 10)
+    assert (point.w_ctx, point.w_sns, point.w_lm) == (0.05, 0.05, 1.0)

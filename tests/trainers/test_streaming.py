@@ -3,9 +3,8 @@ from itertools import islice
 import datasets
 import pytest
 from accelerate.data_loader import IterableDatasetShard
-
-from trainers.sampling import BatchShape
-from trainers.streaming import StreamedWindows
+from sensia.trainers.sampling import BatchShape
+from sensia.trainers.streaming import StreamedWindows
 
 
 def rows(count, sentences=10**9):

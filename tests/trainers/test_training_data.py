@@ -5,11 +5,10 @@ from collections import Counter
 from itertools import islice
 
 import pytest
-
-from trainers.adaptation import AdaptArguments
-from trainers.arguments import parse_arguments
-from trainers.results import _describe_data
-from trainers.training_data import load_train_pairs
+from sensia.trainers.arguments import parse_arguments
+from sensia.trainers.run_arguments import AdaptArguments
+from sensia.trainers.run_record import _describe_data
+from sensia.trainers.training_data import find_trained_on, load_eval_pairs, load_train_pairs
 
 
 def write(path, name, count, **more):
@@ -164,3 +163,54 @@ def test_no_more_pairs_than_there_are_leave_the_data_as_it_is(load):
 def test_drawing_one_pair_or_from_a_stream_is_refused(load, settings):
     with pytest.raises(ValueError, match="max_train_pairs"):
         load(**settings)
+
+
+@pytest.fixture
+def compared(tmp_path, tokenizer):
+    """Loads training and evaluation data of which three rows are the same but for white space, and compares them."""
+    write(tmp_path, "big", 40)
+    lines = (tmp_path / "big.jsonl").read_text(encoding="utf-8").splitlines()
+    write(tmp_path, "dev", 20)
+    own = (tmp_path / "dev.jsonl").read_text(encoding="utf-8").splitlines()
+    mixed = [*own[:2], lines[7].replace("number", " number "), *own[2:], lines[30], lines[39]]
+    (tmp_path / "dev.jsonl").write_text("\n".join(mixed), encoding="utf-8")
+
+    def compare(allowed=5, **settings):
+        args = AdaptArguments(
+            "base",
+            ["big.jsonl"],
+            "id",
+            data=str(tmp_path),
+            eval_data=["dev=dev.jsonl"],
+            eval_overlap=allowed,
+            **settings,
+        )
+        train, evals = load_train_pairs(args, tokenizer, 64, seed=0), load_eval_pairs(args, tokenizer, 64)
+        find_trained_on(evals, train, args.eval_overlap)
+        return evals[0]
+
+    return compare
+
+
+def test_evaluation_rows_that_are_training_rows_are_counted_and_named(compared):
+    dev = compared()
+    assert dev.trained_on == [2, 21, 22]
+    assert str(dev) == "dev: kept 23 of 23 pairs; 3 of them (rows 3, 22, 23) also in the training data"
+
+
+def test_more_of_them_than_allowed_stop_the_run(compared):
+    with pytest.raises(ValueError, match=r"`eval_data` dev: 3 of 23 pairs \(rows 3, 22, 23\) .* `eval_overlap` to 3"):
+        compared(allowed=2)
+
+
+def test_rows_of_a_stream_are_compared_as_far_as_they_are_buffered(compared):
+    assert compared(streaming=True).trained_on == [2, 21, 22]
+    assert compared(streaming=True, shuffle_buffer=10).trained_on == [2]
+
+
+def test_rows_that_are_not_drawn_are_not_trained_on(compared):
+    assert len(compared(max_train_pairs=2).trained_on) < 3
+
+
+def test_nothing_is_remembered_of_training_data_without_evaluation_data(load):
+    assert [part.keys for part in load().parts] == [None, None]

@@ -3,8 +3,7 @@
 import datasets
 import evaluate
 import torch
-
-from evaluation.retrieval import retrieval_metrics
+from sensia.evaluation.retrieval import retrieval_metrics
 
 _DESCRIPTION = """
 Whether each sentence's vector finds its translation's among all: recall@1, recall@5 and mean reciprocal rank by

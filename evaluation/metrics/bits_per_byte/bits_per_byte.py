@@ -2,8 +2,7 @@
 
 import datasets
 import evaluate
-
-from evaluation.perplexity import perplexity_from_sums
+from sensia.evaluation.perplexity import perplexity_from_sums
 
 _DESCRIPTION = """
 Perplexity and bits per byte from the summed negative log-likelihoods of texts. Bits per byte divide by the UTF-8 bytes

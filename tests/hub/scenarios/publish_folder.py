@@ -11,8 +11,7 @@ import urllib.request
 from pathlib import Path
 
 from huggingface_hub import HfApi
-
-from trainers.publishing import publish
+from sensia.trainers.publishing import publish
 
 COMMIT = "/api/models/.*/commit/"
 UPLOAD = "^/object/|/v1/xorbs/"

@@ -10,10 +10,9 @@ import urllib.request
 from pathlib import Path
 
 from huggingface_hub import HfApi
-
-from corpora import clean_pairs, read_pairs
-from trainers import SensiaConfig, SensiaTrainer
-from trainers.adaptation import load_base
+from sensia.corpora import clean_pairs, read_pairs
+from sensia.trainers import SensiaConfig, SensiaTrainer
+from sensia.trainers.run_arguments import load_base
 
 
 def main(base: str, bitext: str, output: str, repo: str):

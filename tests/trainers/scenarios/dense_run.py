@@ -9,13 +9,13 @@ import sys
 from pathlib import Path
 
 import torch
+from sensia.corpora import clean_pairs, read_pairs
+from sensia.trainers import SensiaConfig, SensiaTrainer
+from sensia.trainers.pretraining import train_tokenizer
 from torch import distributed
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from corpora import clean_pairs, read_pairs
 from tests.trainers.scenarios.sensia_run import BITEXT, Trace, tiny_trunk
-from trainers import SensiaConfig, SensiaTrainer
-from trainers.pretraining import train_tokenizer
 
 
 def run(folder: Path, batch: int):

@@ -4,10 +4,9 @@ import os
 import sys
 
 import torch
+from sensia.trainers import info_nce
 from torch import distributed
 from torch.nn import functional as F
-
-from trainers import info_nce
 
 ROWS, WIDTH = 3, 6
 

@@ -13,16 +13,16 @@ from typing import Any
 import torch
 from accelerate.state import AcceleratorState, PartialState
 from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin
+from sensia.corpora import clean_pairs, read_pairs
+from sensia.trainers import SensiaConfig, SensiaTrainer
+from sensia.trainers.pretraining import train_tokenizer
+from sensia.trainers.run_arguments import AdaptArguments
+from sensia.trainers.training_data import load_train_pairs
 from torch import distributed
 from torch.distributed.tensor import DTensor
 from transformers import TrainerCallback
 
-from corpora import clean_pairs, read_pairs
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
-from trainers import SensiaConfig, SensiaTrainer
-from trainers.adaptation import AdaptArguments
-from trainers.pretraining import train_tokenizer
-from trainers.training_data import load_train_pairs
 
 BITEXT = "examples/assets/bitext/en-id.dev-indomain.parquet"
 

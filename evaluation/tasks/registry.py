@@ -1,0 +1,304 @@
+"""Tasks on which a model is scored: each reads its data, describes them, and measures the model."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sensia.corpora import find_language, held_out_part, read_pairs, read_texts
+from sensia.corpora.held_out import name_part, within
+from sensia.corpora.locations import is_local
+from sensia.corpora.rows import describe_rows, read_rows
+from sensia.evaluation.bitext import measure_bitext
+from sensia.evaluation.perplexity import measure_perplexity
+from sensia.evaluation.tasks.choice_readers import CHOICE_FORMS, read_choices
+from sensia.evaluation.tasks.choices import measure_choices
+from sensia.evaluation.tasks.topics import measure_topics
+from sensia.evaluation.tasks.word_similarity import measure_word_similarity, read_word_similarity
+from sensia.evaluation.tasks.word_translation import measure_word_translation
+from sensia.evaluation.word_pairs import read_lexicon
+
+# Settings with which a Hub data set is loaded.
+_HUB_OPTIONS = {"config_name": None, "split": None, "revision": None}
+
+
+@dataclass
+class Loaded:
+    """
+    A task with its data loaded.
+
+    Args:
+        measure (`Callable`): takes model, tokenizer and whether to show progress, and gives `metrics`, `intervals`,
+            `chance` and whatever else is worth keeping.
+        data (`list[dict]`): what was read, of [`sensia.corpora.rows.describe_rows`].
+    """
+
+    measure: Callable[..., dict[str, Any]]
+    data: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Task:
+    """
+    A task on which to score a model.
+
+    Args:
+        name (`str`): name in tables.
+        kind (`str`): one of [`TASK_KINDS`].
+        source (`str`): local file, or Hub id if the kind can be read from the Hub.
+        settings (`dict`, *optional*): settings of the kind in [`TASK_KINDS`] that differ from the defaults.
+    """
+
+    name: str
+    kind: str
+    source: str
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self):
+        if self.kind not in TASK_KINDS:
+            raise ValueError(f"Task {self.name}: the kind must be one of {', '.join(TASK_KINDS)}, got {self.kind!r}.")
+        unknown = set(self.settings) - set(TASK_KINDS[self.kind].defaults)
+        if unknown:
+            known = ", ".join(TASK_KINDS[self.kind].defaults)
+            raise ValueError(f"Task {self.name}: a task of kind {self.kind} has {known}, not {sorted(unknown)[0]!r}.")
+
+    def all_settings(self) -> dict[str, Any]:
+        """All settings, with defaults filled in."""
+        return {**TASK_KINDS[self.kind].defaults, **self.settings}
+
+    def load(self, folder: str | Path = ".") -> Loaded:
+        """
+        Reads the data.
+
+        Args:
+            folder (`str` or `Path`, *optional*): what local files are relative to.
+
+        Raises:
+            OSError: if the data are missing, gated or cannot be reached.
+            ValueError: if the data are damaged or of another format.
+        """
+        settings = self.all_settings()
+        if settings.get("test"):
+            settings["test"] = locate(settings["test"], folder)
+        return TASK_KINDS[self.kind].load(*_held_out(locate(self.source, folder), settings))
+
+    def describe(self) -> dict[str, Any]:
+        """Settings on which the scores depend, besides data and model."""
+        # The location of a file is left out, because the data are identified by their hash.
+        settings = {name: value for name, value in self.all_settings().items() if name != "test"}
+        return {"kind": self.kind, "settings": settings}
+
+
+def locate(source: str, folder: str | Path) -> str:
+    """
+    Path of a data file in a folder, or the source itself if it is elsewhere or on the Hub.
+
+    Args:
+        source (`str`): file or Hub id.
+        folder (`str` or `Path`): what files are relative to.
+    """
+    missing = is_local(name_part(source).source) and not Path(source).exists()
+    return within(folder, source) or (str(Path(folder).expanduser() / source) if missing else source)
+
+
+def _held_out(source: str, settings: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """What to read of a Hub data set: the split asked for, or one that its name says is held out."""
+    if not _HUB_OPTIONS.keys() <= settings.keys() or "test" in settings:
+        return source, settings
+    part = held_out_part(source, **_hub(settings))
+    # A configuration or revision given with a local path is left for the reader to refuse.
+    given = {"split": part.split} if is_local(part.source) else part.options()
+    return part.source, {**settings, **given}
+
+
+@dataclass(frozen=True)
+class _Kind:
+    load: Callable[[str, dict[str, Any]], Loaded]
+    defaults: dict[str, Any]
+
+
+def _first(rows: Sequence[Any], limit: int | None) -> list[Any]:
+    return list(rows[:limit])
+
+
+def _hub(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: settings[name] for name in _HUB_OPTIONS}
+
+
+def _load_texts(source: str, settings: dict[str, Any]) -> Loaded:
+    table = read_texts(source, column=settings["column"], **_hub(settings))
+    texts = _first(table["text"], settings["limit"])
+
+    def measure(model, tokenizer, progress: bool) -> dict[str, Any]:
+        return measure_perplexity(model, tokenizer, texts, progress=progress) | {"chance": {}}
+
+    return Loaded(measure, [describe_rows(source, ({"text": text} for text in texts), **_hub(settings))])
+
+
+def _load_bitext(source: str, settings: dict[str, Any]) -> Loaded:
+    languages = {name: settings[name] for name in ("source_language", "target_language")}
+    pairs = read_pairs(source, **languages, **_hub(settings))
+    rows = [row for row in zip(pairs["source"], pairs["target"], strict=True) if row[0] and row[1]]
+    rows = _first(rows, settings["limit"])
+    sources, targets = [row[0] for row in rows], [row[1] for row in rows]
+
+    def measure(model, tokenizer, progress: bool) -> dict[str, Any]:
+        options = _vector_options(settings)
+        return measure_bitext(model, tokenizer, sources, targets, progress=progress, **options)
+
+    described = ({"source": left, "target": right} for left, right in rows)
+    return Loaded(measure, [describe_rows(source, described, **_hub(settings))])
+
+
+def _vector_options(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: settings[name] for name in ("layer", "pooling_temperature")}
+
+
+def _choice_loader(form: str) -> Callable[[str, dict[str, Any]], Loaded]:
+    def load(source: str, settings: dict[str, Any]) -> Loaded:
+        rows = _first(read_rows(source, **_hub(settings)), settings["limit"])
+        items = read_choices(rows, form, settings.get("language"))
+
+        def measure(model, tokenizer, progress: bool) -> dict[str, Any]:
+            return measure_choices(model, tokenizer, items, progress=progress)
+
+        return Loaded(measure, [describe_rows(source, rows, **_hub(settings))])
+
+    return load
+
+
+def _local(source: str) -> str:
+    if not Path(source).is_file():
+        raise FileNotFoundError(f"no such file: {source} (word lists are read from local files)")
+    return source
+
+
+def _load_lexicon(source: str, settings: dict[str, Any]) -> Loaded:
+    pairs, dropped = read_lexicon(_local(source))
+
+    def measure(model, tokenizer, progress: bool) -> dict[str, Any]:
+        options = {name: settings[name] for name in ("max_words", "shared_tokens", "seed")}
+        return measure_word_translation(model, tokenizer, pairs, **options) | {"dropped": dropped}
+
+    return Loaded(measure, [describe_rows(source, map(asdict, pairs))])
+
+
+def _load_similarity(source: str, settings: dict[str, Any]) -> Loaded:
+    pairs = read_word_similarity(_local(source))
+
+    def measure(model, tokenizer, progress: bool) -> dict[str, Any]:
+        return measure_word_similarity(model, tokenizer, pairs)
+
+    return Loaded(measure, [describe_rows(source, map(asdict, pairs))])
+
+
+def _load_topics(source: str, settings: dict[str, Any]) -> Loaded:
+    if not settings["test"]:
+        raise ValueError("A task of kind topics needs `test` beside `source`: give both in a suite.")
+    parts, topics, data = {}, {}, []
+    for part, name in (("train", source), ("test", settings["test"])):
+        rows = read_rows(name, **({**_hub(settings), "split": part} if not is_local(name) else {}))
+        columns = {"source": settings["source_language"], "target": settings["target_language"]}
+        for row in rows:
+            if missing := {*columns.values(), settings["topic"]} - set(row):
+                raise ValueError(f"{name}: no column {', '.join(sorted(missing))}, only {', '.join(row)}")
+        parts[part] = {side: [row[column] for row in rows] for side, column in columns.items()}
+        topics[part] = [row[settings["topic"]] for row in rows]
+        data.append(describe_rows(name, rows))
+
+    def measure(model, tokenizer, progress: bool) -> dict[str, Any]:
+        options = {**_vector_options(settings), "progress": progress}
+        return measure_topics(
+            model, tokenizer, parts["train"], topics["train"], parts["test"], topics["test"], **options
+        )
+
+    return Loaded(measure, data)
+
+
+_LANGUAGES = {"source_language": "en", "target_language": "id"}
+_VECTORS = {"layer": -1, "pooling_temperature": 0.7}
+_CHOICES = {**_HUB_OPTIONS, "limit": None}
+
+#: Kinds of tasks, with the settings of each kind and their defaults.
+TASK_KINDS = {
+    "perplexity": _Kind(_load_texts, {"column": "text", **_HUB_OPTIONS, "limit": None}),
+    "bitext": _Kind(_load_bitext, {**_LANGUAGES, **_VECTORS, **_HUB_OPTIONS, "limit": None}),
+    **{form: _Kind(_choice_loader(form), _CHOICES) for form in CHOICE_FORMS},
+    "xcopa": _Kind(_choice_loader("xcopa"), {**_CHOICES, "language": None}),
+    "lexicon": _Kind(_load_lexicon, {"max_words": 3000, "shared_tokens": False, "seed": 0}),
+    "wordsim": _Kind(_load_similarity, {}),
+    "topics": _Kind(_load_topics, {**_LANGUAGES, **_VECTORS, **_HUB_OPTIONS, "topic": "category", "test": ""}),
+}
+
+
+def make_tasks(
+    wanted: Sequence[str], suite: Mapping[str, Mapping[str, Any]], *, source_language: str, target_language: str
+) -> list[Task]:
+    """
+    Makes tasks from the names that a user gives and a suite of settings.
+
+    Args:
+        wanted (`Sequence[str]`): names of the suite, or `KIND=SOURCE` for a task that is not in it; all of the suite
+            where nothing is named. The latter is called by its kind, and by its file too where a kind has several.
+        suite (`Mapping`): `kind`, `source` and settings by name. `{source}` and `{target}` in a text stand for the
+            two-letter codes of the languages (three letters where there are none).
+        source_language (`str`), target_language (`str`): language codes for tasks that do not state their languages.
+
+    Returns:
+        `list[Task]`
+
+    Raises:
+        ValueError: for a name that is not in the suite, an unknown kind or setting, or two tasks of the same name.
+    """
+    languages = [find_language(code) for code in (source_language, target_language)]
+    source, target = (language.iso1 or language.iso3 for language in languages)
+    codes = {"source_language": source, "target_language": target, "language": target}
+    given = _names_of_files([entry for entry in wanted if entry.partition("=")[2]])
+    tasks = []
+    for name in wanted or suite:
+        kind, _, path = name.partition("=")
+        if path:
+            spec: Mapping[str, Any] = {"kind": kind, "source": path}
+            name = given[name]
+        elif name in suite:
+            spec = suite[name]
+        else:
+            raise ValueError(f"No task {name!r}: name one of {', '.join(suite) or 'a suite'}, or give KIND=SOURCE.")
+        tasks.append(_task(name, spec, codes))
+    names = [task.name for task in tasks]
+    if len(set(names)) != len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"Task {twice} is named twice: name each task once, or give each its own name in a suite.")
+    return tasks
+
+
+def _names_of_files(entries: Sequence[str]) -> dict[str, str]:
+    """Names for `KIND=SOURCE`: the kind, and where a kind has several files, as much of their paths as differs."""
+    names = {}
+    for entry in entries:
+        kind, _, source = entry.partition("=")
+        others = [other.partition("=")[2] for other in entries if other != entry and other.startswith(f"{kind}=")]
+        parts = [part for part in Path(source).parts if part != Path(source).anchor]
+        tails = ("/".join(parts[-length:]) for length in range(1, len(parts) + 1))
+        tail = next(
+            (tail for tail in tails if not any(f"/{other}".endswith(f"/{tail}") for other in others)), "/".join(parts)
+        )
+        names[entry] = f"{kind} {tail}" if others else kind
+    return names
+
+
+def _task(name: str, given: Any, codes: Mapping[str, str]) -> Task:
+    if not isinstance(given, Mapping):
+        raise ValueError(f"Task {name} needs `kind` and `source`, got {given!r}.")
+    source_code, target_code = codes["source_language"], codes["target_language"]
+    spec = {
+        key: value.replace("{source}", source_code).replace("{target}", target_code)
+        if isinstance(value, str)
+        else value
+        for key, value in given.items()
+    }
+    if not {"kind", "source"} <= spec.keys():
+        raise ValueError(f"Task {name} needs `kind` and `source`, got {', '.join(spec) or 'nothing'}.")
+    kind, source = spec.pop("kind"), spec.pop("source")
+    known = TASK_KINDS[kind].defaults if kind in TASK_KINDS else {}
+    return Task(name, kind, source, {**{key: code for key, code in codes.items() if key in known}, **spec})

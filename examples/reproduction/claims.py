@@ -1,0 +1,297 @@
+"""Verdicts on the claims of the SENSIA paper (arXiv 2601.10310) from the results of runs."""
+
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any
+
+from reproduction.curriculum_claims import better_curriculum, other_curricula
+from reproduction.run_results import METRICS, RECALLS, MissingRunsError, Results
+from reproduction.verdicts import FAILS, HOLDS, MISSING, SAME, SLACK, UNTOLD, WEAKLY, Judgement
+
+#: Ablation runs: those that start from the embedded model, and those that start from a shorter pretraining.
+_ABLATIONS = ("no-context-loss", "no-sense-loss", "one-way", "no-freezing", "tau-low", "tau-high")
+_SENSES = ("k1", "k4", "k16")
+_DENSE = ("dense-last", "dense-mean")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """
+    A claim and its verdict.
+
+    Args:
+        number (`int`): position in the table.
+        statement (`str`): the claim.
+        paper (`str`): the paper's figures.
+        ours (`str`): the figures measured here.
+        verdict (`str`): [`HOLDS`], [`WEAKLY`], [`FAILS`], [`UNTOLD`] or [`MISSING`].
+        why (`str`): reason of the verdict.
+        runs (`tuple` of `str`): kinds of the runs that decide the verdict, and of runs that are only reported.
+    """
+
+    number: int
+    statement: str
+    paper: str
+    ours: str
+    verdict: str
+    why: str
+    runs: tuple[str, ...]
+
+
+def judge(results: Iterable[Mapping[str, Any]], folder: Path) -> list[Claim]:
+    """
+    Judges every claim by the available runs.
+
+    Args:
+        results (`Iterable` of `Mapping`): of [`reproduction.plan.read_results`].
+        folder (`Path`): of `senses-id.json`, which has the ablations of the mixture.
+    """
+    found, claims = Results(results), []
+    for number, (statement, paper, runs, others, judged) in enumerate(
+        _claims(folder, tuple(found.kinds("curriculum-"))), 1
+    ):
+        missing = [kind for kind in runs if not found.languages(kind)]
+        try:
+            if missing:
+                raise MissingRunsError(", ".join(missing))
+            ours, verdict, why = judged(found)
+        except MissingRunsError as error:
+            ours, verdict, why = "", MISSING, f"Runs that are missing: {error}."
+        told_of = tuple(kind for kind in others if found.languages(kind) and kind not in runs)
+        claims.append(Claim(number, statement, paper, ours, verdict, why, (*runs, *told_of)))
+    return claims
+
+
+_Judged = tuple[str, str, tuple[str, ...], tuple[str, ...], Callable[[Results], Judgement]]
+
+
+def _claims(folder: Path, curricula: tuple[str, ...]) -> Sequence[_Judged]:
+    """For each claim: statement, the paper's figures, required runs, optional runs, and function that judges it."""
+    data = ("data-2", "data-5", "data-20", "data-100")
+    return (
+        ("Alignment rises and holds", "recall@1 above 0.9, entropy 1.4 to 1.5 of 2.77", ("sensia",), (), _rises),
+        (
+            "SENSIA beats LM-only and dense alignment, at equal data and at equal compute",
+            "better on every benchmark",
+            ("sensia", "lm-only"),
+            ("lm-only-compute", "k8", *_DENSE),
+            _beats_others,
+        ),
+        (
+            "It needs 2 to 4 times less target data than training from scratch",
+            "2 to 4 times",
+            ("sensia", "scratch", "scratch-2x"),
+            ("scratch-4x", "lm-only"),
+            _needs_less_data,
+        ),
+        (
+            "Removing the joint phase hurts most; every part counts",
+            "joint is the phase that counts most",
+            ("sensia", "no-joint", "no-align", "no-polish"),
+            (*_ABLATIONS, "k8", *_SENSES),
+            _joint_counts_most,
+        ),
+        ("Twenty times less bitext costs little", "2.5 to 3.3 points", ("sensia", "data-20"), data, _little_data),
+        (
+            "The learned mixture matters",
+            "+6 nats without it",
+            (),
+            (),
+            lambda _: _mixture_matters(folder / "senses-id.json"),
+        ),
+        (
+            "Chinese with the English tokenizer falls behind",
+            "the weakest language",
+            ("sensia", "others"),
+            (),
+            _chinese_is_behind,
+        ),
+        (
+            "A cosine or an adaptive curriculum does better",
+            "open question",
+            ("sensia", "cosine", "adaptive"),
+            (),
+            other_curricula,
+        ),
+        (
+            "A curriculum better than the paper's on both axes",
+            "not in the paper",
+            ("sensia", "lm-only", "others", "others-lm-only"),
+            curricula,
+            better_curriculum,
+        ),
+    )
+
+
+def _rises(found: Results) -> Judgement:
+    told, rises, holds, runs = [], True, True, found("sensia")
+    for kind in ("context", "sense"):
+        before = [run["before"]["NTREX"][f"{kind}_recall@1"] for run in runs]
+        after = found.values("sensia", f"{kind} recall@1")
+        curves = [[each[f"eval_NTREX_{kind}_recall@1"] for each in run["curve"]] for run in runs]
+        rises &= all(end > start + 0.1 for start, end in zip(before, after, strict=True))
+        holds &= all(curve[-1] >= max(curve) - SLACK for curve in curves)
+        told.append(f"{kind} {fmean(before):.2f} to {fmean(after):.2f} ({_range(after)})")
+    sides = ("eval_NTREX_entropy_source", "eval_NTREX_entropy_target")
+    lowest = min(each[side] for run in runs for each in run["curve"] for side in sides)
+    most = math.log(runs[0]["num_senses"])
+    told.append(f"entropy never under {lowest:.2f} of {most:.2f}")
+    verdict = FAILS if not rises or lowest < 0.1 * most else HOLDS if holds else WEAKLY
+    why = f"Recall@1 on all of NTREX before and after, seeds {', '.join(str(run['seed']) for run in runs)}"
+    return "; ".join(told), verdict, f"{why}; it holds if it ends within {SLACK} of the curve's peak."
+
+
+def _beats_others(found: Results) -> Judgement:
+    told, wins = [], {}
+    for metric in METRICS:
+        ours, theirs = found.values("sensia", metric), found.values("lm-only", metric)
+        lower = metric.endswith("bits per byte")
+        wins[metric] = max(ours) < min(theirs) if lower else min(ours) > max(theirs)
+        told.append(f"{metric} {fmean(ours):.3f} ({_range(ours)}) against LM-only's {fmean(theirs):.3f}")
+    told += [*_at_equal_compute(found, wins), *_against_dense(found, wins)]
+    missing = [] if found("lm-only-compute") else ["LM-only at equal compute"]
+    missing += [] if found("k8") and any(map(found, _DENSE)) else ["dense alignment"]
+    open_ends = f" Not measured yet: {', '.join(missing)}." if missing else ""
+    if min(len(found("sensia")), len(found("lm-only"))) < 2:
+        return "; ".join(told), UNTOLD, f"One seed each decides nothing.{open_ends}"
+    lost = [metric for metric, won in wins.items() if not won]
+    aligned = not any("recall" in metric for metric in lost)
+    fluent = not any(metric.startswith("bits per byte") for metric in lost)
+    verdict = FAILS if not aligned else HOLDS if fluent and not missing else WEAKLY
+    why = "LM-only at equal data has to lose by every seed to every seed, others by more than seeds differ. "
+    why += f"Not won: {', '.join(lost)}." if lost else "All won."
+    return "; ".join(told), verdict, f"{why} At equal data and steps where nothing else is said.{open_ends}"
+
+
+def _at_equal_compute(found: Results, wins: dict[str, bool]) -> list[str]:
+    """Figures of LM-only at the training time of SENSIA; records which is better."""
+    if not found("lm-only-compute"):
+        return []
+    # The median, because one seed may have run on a machine with other load.
+    minutes = [median(run["training"]["seconds"] for run in found(k)) / 60 for k in ("sensia", "lm-only-compute")]
+    bits, recall = (found.mean("lm-only-compute", metric) for metric in ("bits per byte", "context recall@1"))
+    wins["recall at equal compute"] = found.mean("sensia", "context recall@1") > recall + SLACK
+    wins["bits per byte at equal compute"] = found.mean("sensia", "bits per byte") < (1 - SAME) * bits
+    steps = found("lm-only-compute")[0]["training"]["steps"]
+    return [
+        f"LM-only for {steps} steps ({minutes[1]:.0f} minutes, SENSIA {minutes[0]:.0f}): {bits:.3f} bits per byte, "
+        f"context recall@1 {recall:.3f}"
+    ]
+
+
+def _against_dense(found: Results, wins: dict[str, bool]) -> list[str]:
+    """Figures of dense alignment and SENSIA after pretraining of the same length; records which is better."""
+    if not found("k8"):
+        return []
+    told = []
+    for kind in filter(found, _DENSE):
+        ours, theirs = found.best_recall("k8"), found.best_recall(kind)
+        our_bits, their_bits = (found.mean(each, "bits per byte") for each in ("k8", kind))
+        wins[f"recall of {kind}"] = ours > theirs + SLACK
+        wins[f"bits per byte of {kind}"] = our_bits < (1 - SAME) * their_bits
+        told.append(
+            f"from equal, shorter pretraining: best recall@1 {ours:.3f} against {theirs:.3f} of {kind}, "
+            f"bits per byte {our_bits:.3f} against {their_bits:.3f}"
+        )
+    return told
+
+
+def _needs_less_data(found: Results) -> Judgement:
+    goal, (low, high) = found.mean("sensia", "bits per byte"), found.interval("sensia", "bits per byte")
+    others = {1: "scratch", 2: "scratch-2x"} | ({4: "scratch-4x"} if found("scratch-4x") else {})
+    reached = {times: found.mean(kind, "bits per byte") for times, kind in others.items()}
+    told = f"{goal:.3f} bits per byte ({low:.2f} to {high:.2f}); from scratch " + ", ".join(
+        f"{v:.3f} ({t}x)" for t, v in reached.items()
+    )
+    if found("lm-only"):
+        alone = found.mean("lm-only", "bits per byte")
+        told += f"; the language model loss alone, from the English model, {alone:.3f} (1x)"
+    ahead = [times for times, value in reached.items() if value > goal]
+    verdict = HOLDS if 2 in ahead else WEAKLY if ahead else FAILS
+    times = "no factor" if not ahead else f"at least {max(ahead)}x the data"
+    return told, verdict, f"From scratch needs more than SENSIA at {times}; steps grow with the data."
+
+
+def _joint_counts_most(found: Results) -> Judgement:
+    kinds = ("no-joint", "no-align", "no-polish")
+    lost = {kind: found.recall("sensia") - found.recall(kind) for kind in kinds}
+    bits = {kind: found.mean(kind, "bits per byte") - found.mean("sensia", "bits per byte") for kind in kinds}
+    told = "; ".join(
+        [f"{kind}: recall {-lost[kind]:+.3f}, bits per byte {bits[kind]:+.3f}" for kind in kinds]
+        + [_difference(found, kind, "sensia") for kind in _ABLATIONS if found(kind)]
+        + [_difference(found, kind, "k8") for kind in _SENSES if found(kind) and found("k8")]
+    )
+    if len(found("sensia")) < 2:
+        return told, UNTOLD, "One seed does not tell how far seeds differ."
+    worst = max(lost, key=lost.__getitem__)
+    spread = max(_spread(found.values(kind, metric)) for kind in ("sensia", *kinds) for metric in RECALLS)
+    if worst == "no-joint":
+        verdict = HOLDS if lost[worst] > spread else WEAKLY
+    else:
+        verdict = FAILS if lost[worst] - lost["no-joint"] > spread else UNTOLD
+    return told, verdict, f"{worst} loses most recall; seeds of one setting differ by up to {spread:.3f}."
+
+
+def _difference(found: Results, kind: str, without: str) -> str:
+    recall = found.recall(kind) - found.recall(without)
+    bits = found.mean(kind, "bits per byte") - found.mean(without, "bits per byte")
+    return f"{kind} (over {without}): recall {recall:+.3f}, bits per byte {bits:+.3f}"
+
+
+def _little_data(found: Results) -> Judgement:
+    shares = {2: "data-2", 5: "data-5", 20: "data-20", 100: "data-100"}
+    shares = {share: kind for share, kind in shares.items() if found(kind)}
+    whole = found.recall("sensia")
+    told = f"all: {whole:.3f}; " + "; ".join(
+        f"1/{share}: {found.recall(kind):.3f}, {found.mean(kind, 'bits per byte'):.3f} bits per byte"
+        for share, kind in shares.items()
+    )
+    low, high = found.interval("data-20", "context recall@1")
+    told += f"; context recall@1 at 1/20: {found.mean('data-20', 'context recall@1'):.3f} ({low:.3f} to {high:.3f})"
+    lost = whole - found.recall("data-20")
+    verdict = HOLDS if lost <= 0.033 else WEAKLY if lost <= 0.1 else FAILS
+    return (
+        told,
+        verdict,
+        f"1/20 loses {100 * lost:.1f} points of recall@1 (mean of context and sense), at equal steps.",
+    )
+
+
+def _mixture_matters(path: Path) -> Judgement:
+    models = json.loads(path.read_text(encoding="utf-8"))["models"]
+    language = next(name for name in models["adapted"]["mixture"] if name != "en")
+    variants = models["adapted"]["mixture"][language]["ablation"]["variants"]
+    shown = ("top_1", "top_1_norm_matched", "shared_contextualization", "even_contextualization_norm_matched")
+    told = "; ".join(f"{name} {variants[name]['change']:+.2f}" for name in shown)
+    least = min(variants["top_1"]["change"], variants["top_1_norm_matched"]["change"])
+    verdict = HOLDS if least > 2 else WEAKLY if least > 0.2 else FAILS
+    return told, verdict, "Nats per token of the adapted language; by examples/study_senses.py, model of id.yaml."
+
+
+def _chinese_is_behind(found: Results) -> Judgement:
+    languages = [language for language in found.languages("others") if language != "zh"]
+    if not languages:
+        raise MissingRunsError("others in a language beside zh")
+    kinds = {"id": "sensia", **dict.fromkeys([*languages, "zh"], "others")}
+    told, recalls = [], {}
+    for language, kind in kinds.items():
+        recalls[language] = found.recall(kind, language)
+        bits, fertility = found.mean(kind, "bits per byte", language), found(kind, language)[0]["fertility"] or {}
+        per_word = next((value for side, value in fertility.items() if side != "en" and side != "source"), None)
+        words = "" if per_word is None else f", {per_word:.2f} tokens a word"
+        told.append(f"{language}: recall {recalls[language]:.3f}, {bits:.3f} bits per byte{words}")
+    last = min(recalls, key=recalls.__getitem__)
+    why = "Bits per byte do not compare scripts: a Chinese character has three bytes."
+    return "; ".join(told), HOLDS if last == "zh" else FAILS, f"{last} has the lowest recall. {why}"
+
+
+def _range(values: Sequence[float]) -> str:
+    return f"{min(values):.2f} to {max(values):.2f}"
+
+
+def _spread(values: Sequence[float]) -> float:
+    return max(values) - min(values)

@@ -1,0 +1,99 @@
+"""Comparison of other curricula with the paper's, in alignment and fluency."""
+
+from collections.abc import Sequence
+from statistics import fmean
+
+from reproduction.run_results import MissingRunsError, Results
+from reproduction.verdicts import FAILS, HOLDS, SAME, SLACK, UNTOLD, WEAKLY, Judgement, outdoes
+
+#: Languages on which a curriculum is selected, and languages on which it is then reported.
+SEARCHED, REPORTED = ("tr", "sw"), ("id", "et")
+#: Largest allowed bits per byte of a better curriculum, as a factor of those of LM-only.
+_FLUENT = 1.01
+
+
+def other_curricula(found: Results) -> Judgement:
+    """
+    Compares `cosine` and `adaptive` with the paper's curriculum.
+
+    Args:
+        found ([`Results`]): of all runs.
+    """
+    kinds, told = ("cosine", "adaptive"), []
+    for kind in ("sensia", *kinds):
+        low, high = found.interval(kind, "bits per byte")
+        bits = found.mean(kind, "bits per byte")
+        told.append(f"{kind}: recall {found.recall(kind):.3f}, {bits:.3f} bits per byte ({low:.2f} to {high:.2f})")
+    gained = {kind: found.recall(kind) - found.recall("sensia") for kind in kinds}
+    cost = {kind: found.mean(kind, "bits per byte") / found.mean("sensia", "bits per byte") for kind in kinds}
+    better = [kind for kind in kinds if outdoes(gained[kind], cost[kind])]
+    worse = [kind for kind in kinds if outdoes(-gained[kind], 1 / cost[kind])]
+    verdict = HOLDS if better else FAILS if len(worse) == len(kinds) else UNTOLD
+    why = f"Recall within {SLACK} and bits per byte within {SAME:.0%} count as equal; one seed each."
+    return (
+        "; ".join(told),
+        verdict,
+        f"Better: {', '.join(better) or 'none'}; worse: {', '.join(worse) or 'none'}. {why}",
+    )
+
+
+def better_curriculum(found: Results) -> Judgement:
+    """
+    Compares the curriculum selected on the languages [`SEARCHED`] with the paper's on the languages [`REPORTED`].
+
+    Args:
+        found ([`Results`]): of all runs.
+    """
+    candidates = [k for k in found.kinds("curriculum-") if all(found(k, language) for language in SEARCHED)]
+    if not candidates:
+        raise MissingRunsError(f"curriculum-... in {' and '.join(SEARCHED)}")
+    told = [_curriculum(found, kind, SEARCHED) for kind in (*candidates, "sensia")]
+    fluent = [kind for kind in candidates if all(_cost(found, kind, each) <= _FLUENT for each in SEARCHED)]
+    pool = fluent or [kind for kind in candidates if all(_is_better(found, kind, each) for each in SEARCHED)]
+    if not pool:
+        why = "None stays within 1 % of LM-only's bits per byte or beats the paper's on both axes in the search."
+        return "; ".join(told), FAILS, why
+    best = max(pool, key=lambda kind: fmean(found.recall(kind, language) for language in SEARCHED))
+    told.append("reported: " + "; ".join(_curriculum(found, kind, REPORTED) for kind in (best, "sensia")))
+    better = [_is_better(found, best, each) for each in REPORTED]
+    ahead = [outdoes(*_over_the_papers(found, best, each)) for each in REPORTED]
+    kept = all(_cost(found, best, each) <= _FLUENT for each in (*SEARCHED, *REPORTED))
+    verdict = HOLDS if all(better) and kept else WEAKLY if all(ahead) else FAILS
+    why = f"{best} won the search; of {len(REPORTED)} reported languages it is better on both axes in {sum(better)}, "
+    why += (
+        f"and on one, with the other equal (recall within {SLACK}, bits per byte within {SAME:.0%}), in {sum(ahead)}"
+    )
+    return "; ".join(told), verdict, f"{why}; {'' if kept else 'not '}within 1 % of LM-only everywhere."
+
+
+def _over_the_papers(found: Results, kind: str, language: str) -> tuple[float, float]:
+    """Gain of recall over the paper's curriculum, and bits per byte as a factor of those of the paper's."""
+    paper = _common("sensia", language)
+    cost = found.mean(kind, "bits per byte", language) / found.mean(paper, "bits per byte", language)
+    return found.recall(kind, language) - found.recall(paper, language), cost
+
+
+def _is_better(found: Results, kind: str, language: str) -> bool:
+    """Tells if a curriculum is better than the paper's in recall and in bits per byte."""
+    gained, cost = _over_the_papers(found, kind, language)
+    return gained > 0 and cost < 1
+
+
+def _curriculum(found: Results, kind: str, languages: Sequence[str]) -> str:
+    figures = (
+        f"{each} {found.recall(_common(kind, each), each):.3f} at {100 * (_cost(found, kind, each) - 1):+.1f} %"
+        for each in languages
+    )
+    return f"{kind}: {', '.join(figures)}"
+
+
+def _cost(found: Results, kind: str, language: str) -> float:
+    """Bits per byte divided by those of LM-only."""
+    return found.mean(_common(kind, language), "bits per byte", language) / found.mean(
+        _common("lm-only", language), "bits per byte", language
+    )
+
+
+def _common(kind: str, language: str) -> str:
+    """Name of the runs with the same settings in languages other than Indonesian."""
+    return {"sensia": "others", "lm-only": "others-lm-only"}.get(kind, kind) if language != "id" else kind

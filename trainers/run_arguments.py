@@ -1,0 +1,280 @@
+"""What an adaptation starts from: its arguments and the base model."""
+
+from dataclasses import dataclass, field
+from math import inf
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset, IterableDataset
+from peft import PeftModel
+from sensia.corpora import find_language, read_pairs
+from sensia.corpora.held_out import within
+from sensia.corpora.licences import find_licence
+from sensia.corpora.tables import QUOTINGS
+from sensia.trainers.lora import AdapterArguments, with_adapter
+from sensia.trainers.setting_ranges import check_counts, check_languages, check_names, check_positive, check_shares
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from modeling_sensia import BackpackConfig, BackpackForCausalLM
+
+#: Code of a repository is neither run nor asked about: a question would stop a run that nobody watches.
+_NO_CODE: dict[str, Any] = {"trust_remote_code": False}
+
+
+@dataclass
+class AdaptArguments(AdapterArguments):
+    """What to adapt, to what, and on which text; see each field's help."""
+
+    model: str = field(metadata={"help": "English Backpack to start from: Hub id or folder."})
+    train_data: list[str] = field(
+        metadata={
+            "help": "Bitext, one or several: Hub data set ids, or .jsonl, .jsonl.gz, .parquet, .csv or .tsv files. "
+            "Several are concatenated, or, streamed, read in equal shares, unless weights or a temperature are given."
+        }
+    )
+    target_language: str = field(metadata={"help": "Language to adapt to: ISO 639-1, ISO 639-3 or FLORES code."})
+    tokenizer: str | None = field(
+        default=None, metadata={"help": "Tokenizer of the model, where it does not lie beside it: Hub id or folder."}
+    )
+    source_language: str = field(default="en", metadata={"help": "Language of the base model."})
+    eval_data: list[str] = field(
+        default_factory=list,
+        metadata={
+            "help": "NAME=SOURCE of held-out bitext to measure on, before and after: a file, or a Hub data set as "
+            "org/name, org/name:split or org/name:configuration:split. Without a split, one is taken whose name says "
+            "that it is held out (test, validation, dev and the like); train is read only if it is named."
+        },
+    )
+    eval_overlap: int = field(
+        default=5,
+        metadata={
+            "help": "Rows of an evaluation set that may also be training rows. With more, the run stops before "
+            "training, because figures on rows that were trained on are too good. Raise it to measure anyway, on "
+            "short texts that recur by chance, say; the log and the card give the number."
+        },
+    )
+    eval_pairs: int = field(default=300, metadata={"help": "Pairs of each set that evaluation while training uses."})
+    data: str = field(default=".", metadata={"help": "Folder that the files are relative to."})
+    source_column: str | None = field(
+        default=None,
+        metadata={"help": "Column of the source side, or its number in a table without names; found by its language."},
+    )
+    target_column: str | None = field(default=None, metadata={"help": "The same of the target side."})
+    tsv_quoting: str = field(
+        default="auto",
+        metadata={
+            "help": "How .tsv files quote: quoted as spreadsheets do, plain where quotation marks are text, auto to "
+            "tell by the file.",
+            "choices": QUOTINGS,
+        },
+    )
+    keep_copies: bool = field(
+        default=False, metadata={"help": "Train on pairs whose sides are the same text, which are dropped otherwise."}
+    )
+    data_config: str | None = field(default=None, metadata={"help": "Configuration of the Hub data set."})
+    data_split: str | None = field(default=None, metadata={"help": "Split of the Hub data set; train[:1000] works."})
+    data_license: str | None = field(
+        default=None,
+        metadata={"help": "Licence of the training bitext, where no sources.json beside it says what it is."},
+    )
+    attn_implementation: str | None = field(
+        default=None,
+        metadata={"help": "Attention of the trunk: sdpa or eager, which is faster on short sentences without a GPU."},
+    )
+    data_weights: list[float] = field(
+        default_factory=list,
+        metadata={
+            "help": "Share of each of several data sets, one positive number each. An epoch ends when all have been "
+            "read to their end; the others are read again until then."
+        },
+    )
+    data_temperature: float | None = field(
+        default=None,
+        metadata={
+            "help": "Instead of weights: shares proportional to rows^(1/T). 1 keeps the proportions, more brings them "
+            "together. Not for streams, whose rows are not known."
+        },
+    )
+    max_train_pairs: int | None = field(
+        default=None,
+        metadata={"help": "Train on so many pairs of each data set, drawn at random by the seed; not of streams."},
+    )
+    from_scratch: bool = field(
+        default=False,
+        metadata={"help": "Forget the base model's weights and keep its architecture: the baseline without English."},
+    )
+    join_documents: bool = field(
+        default=False,
+        metadata={"help": "Join consecutive pairs of one document (column doc), as many as max_length allows."},
+    )
+    text_data: list[str] = field(
+        default_factory=list,
+        metadata={"help": "Text of the target language for the language model loss; see text_rate."},
+    )
+    dropout: float | None = field(
+        default=None, metadata={"help": "Dropout of trunk and senses while training, if not the base model's own."}
+    )
+    streaming: bool = field(default=False, metadata={"help": "Read the training bitext as it is needed."})
+    shuffle_buffer: int = field(default=10_000, metadata={"help": "Pairs that a stream is shuffled within."})
+    max_length: int = field(
+        default=256, metadata={"help": "Longest side of a training pair in tokens; longer pairs are dropped."}
+    )
+    prompts: list[str] = field(default_factory=list, metadata={"help": "Beginnings to continue at the end."})
+    model_name: str | None = field(default=None, metadata={"help": "Name of the result."})
+    model_license: str | None = field(
+        default=None,
+        metadata={
+            "help": "Licence of the result: one that the Hub knows, in any usual spelling (apache-2.0, CC BY-SA 4.0, "
+            "GPLv3), or other, with a name or link."
+        },
+    )
+    model_license_name: str | None = field(default=None, metadata={"help": "Name of the licence, where it is other."})
+    model_license_link: str | None = field(
+        default=None, metadata={"help": "Where the licence stands, where it is other: an address."}
+    )
+
+    def __post_init__(self):
+        check_languages(self, "source_language", "target_language")
+        self.source, self.target = find_language(self.source_language), find_language(self.target_language)
+        # A YAML file may name a single one without a list.
+        for name in ("train_data", "text_data", "eval_data", "prompts", "data_weights", "lora_target_modules"):
+            given = getattr(self, name)
+            setattr(self, name, [given] if isinstance(given, str | int | float) else given)
+        self._check_shares()
+        for entry in self.eval_data:
+            if not all(entry.partition("=")):
+                raise ValueError(
+                    f"`eval_data` entries are NAME=SOURCE, as in dev=my/dev.jsonl or test=org/name:test, "
+                    f"got {entry!r}."
+                )
+        names = [entry.partition("=")[0] for entry in self.eval_data]
+        if len(set(names)) < len(names):
+            raise ValueError(f"The names of `eval_data` must differ, got {', '.join(names)}.")
+        check_names(self, "train_data", "text_data")
+        check_counts(self, "eval_pairs", "shuffle_buffer")
+        check_counts(self, "max_length", least=2)
+        check_shares(self, "dropout")
+        if self.eval_overlap < 0:
+            raise ValueError(f"`eval_overlap` must be 0 or more rows, got {self.eval_overlap}.")
+        self.check_adapter()
+        self._check_licence()
+        if self.model_name is None:
+            self.model_name = f"{Path(self.model).name}-{self.target.iso1 or self.target.iso3}"
+
+    def _check_licence(self):
+        if self.model_license is not None:
+            self.model_license = find_licence(self.model_license, "model_license")
+        given = [name for name in ("model_license_name", "model_license_link") if getattr(self, name)]
+        if self.model_license == "other" and not given:
+            raise ValueError(
+                "`model_license` other says nothing by itself: give `model_license_name` or `model_license_link` too."
+            )
+        if given and self.model_license != "other":
+            raise ValueError(f"`{given[0]}` is for `model_license` other, got {self.model_license}: leave one out.")
+
+    def _check_shares(self):
+        if self.max_train_pairs is not None and (self.streaming or self.max_train_pairs < 2):
+            raise ValueError(
+                "`max_train_pairs` must be at least 2, and a stream's pairs cannot be drawn from, got "
+                f"{self.max_train_pairs} with `streaming` {self.streaming}."
+            )
+        if not self.train_data:
+            raise ValueError("`train_data` names no data set.")
+        if self.data_weights and self.data_temperature is not None:
+            raise ValueError("Give `data_weights` or `data_temperature`, not both.")
+        if self.data_weights and (
+            len(self.data_weights) != len(self.train_data) or not all(0 < weight < inf for weight in self.data_weights)
+        ):
+            raise ValueError(
+                f"`data_weights` must be one positive number for each of the {len(self.train_data)} data sets of "
+                f"`train_data`, got {self.data_weights}."
+            )
+        if self.data_temperature is None:
+            return
+        if self.streaming:
+            raise ValueError(
+                "`data_temperature` needs the number of rows, which a stream does not know: use `data_weights`."
+            )
+        check_positive(self, "data_temperature")
+
+    def with_adapter(self, model: PreTrainedModel) -> PreTrainedModel | PeftModel:
+        """The base model, as it is or, with `use_peft`, under an adapter; see [`with_adapter`]."""
+        return with_adapter(model, self, self.model)
+
+    def locate(self, name: str) -> str:
+        """
+        A data file's path, or the name itself where it is a Hub id.
+
+        Args:
+            name (`str`): as given in `train_data` or `eval_data`.
+        """
+        return within(self.data, name) or name
+
+    def read(self, name: str, **options) -> Dataset | IterableDataset:
+        """Reads bitext by [`sensia.corpora.read_pairs`] with the languages and columns of this run."""
+        return read_pairs(
+            self.locate(name),
+            source_language=self.source_language,
+            target_language=self.target_language,
+            source_column=self.source_column,
+            tsv_quoting=self.tsv_quoting,
+            target_column=self.target_column,
+            **options,
+        )
+
+
+def load_base(
+    name: str,
+    *,
+    tokenizer_name: str | None = None,
+    attn_implementation: str | None = None,
+    dropout: float | None = None,
+    from_scratch: bool = False,
+    dense: bool = False,
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """
+    Loads the Backpack to adapt, or a dense model to compare with, and its tokenizer.
+
+    Args:
+        name (`str`): Hub id or folder, in our layout or the public one.
+        tokenizer_name (`str`, *optional*, defaults to `name`): Hub id or folder of the tokenizer.
+        attn_implementation (`str`, *optional*): attention of the trunk, as transformers names them.
+        dropout (`float`, *optional*): dropout of trunk and senses, instead of the model's own.
+        from_scratch (`bool`, *optional*, defaults to `False`): keep the architecture alone, with random weights.
+        dense (`bool`, *optional*, defaults to `False`): load any causal language model, with its own dropout.
+
+    Raises:
+        ValueError: if it is not a Backpack where one is wanted, the tokenizer has no end-of-text token, or more tokens
+            than the model, or a dense model's dropout is to be another.
+    """
+    if dense and dropout is not None:
+        raise ValueError(f"`dropout` is set for Backpacks only; a dense model keeps its own, got {dropout}.")
+    config = None if dropout is None else _with_dropout(BackpackConfig.from_pretrained(name), dropout)
+    model: PreTrainedModel = (AutoModelForCausalLM if dense else BackpackForCausalLM).from_pretrained(
+        name, config=config, dtype="float32", attn_implementation=attn_implementation, **_NO_CODE
+    )
+    if from_scratch:
+        model = type(model)(model.config)  # type: ignore[arg-type]
+    tokenizer_name = tokenizer_name or name
+    tokenizer = AutoTokenizer.from_pretrained(tokenizer_name, **_NO_CODE)
+    if tokenizer.eos_token_id is None:
+        raise ValueError(f"The tokenizer {tokenizer_name} has no end-of-text token to close sentences with.")
+    if len(tokenizer) > model.config.vocab_size:
+        raise ValueError(
+            f"The tokenizer {tokenizer_name} has {len(tokenizer):,} tokens, the model {name} only "
+            f"{model.config.vocab_size:,}: they do not belong together."
+        )
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return model, tokenizer
+
+
+def _with_dropout(config: BackpackConfig, dropout: float) -> BackpackConfig:
+    """A configuration in which every dropout, however the trunk calls its own, is this one."""
+    if not 0 <= dropout < 1:
+        raise ValueError(f"`dropout` must lie in [0, 1), got {dropout}.")
+    for name, value in config.trunk_config.to_dict().items():
+        if name.endswith(("dropout", "pdrop")) and isinstance(value, int | float):
+            setattr(config.trunk_config, name, dropout)
+    config.sense_dropout = dropout
+    return config
