@@ -12,6 +12,7 @@ from typing import Any, NoReturn, get_type_hints
 
 from sensia.trainers.setting_ranges import check_training_arguments
 from sensia.trainers.setting_types import describe_type, read_value, show_value
+from sensia.trainers.settings_template import settings_template
 from sensia.trainers.yaml_settings import read_yaml
 from transformers import HfArgumentParser, TrainingArguments
 from transformers.utils import logging
@@ -32,11 +33,16 @@ def parse_arguments(*dataclass_types: type, description: str, arguments: Sequenc
         `tuple`: one instance of each dataclass, in order.
 
     Raises:
+        SystemExit: with code 0 after `--print_config`, which prints a settings file to start from.
         ValueError: in one line that names the setting which is unknown, missing, of another type or out of range, or
             the file that cannot be read.
     """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if "--print_config" in words:
+        print(settings_template(dataclass_types, Path(sys.argv[0]).name))
+        raise SystemExit(0)
     parser = _parser(dataclass_types, description)
-    typed = _typed(parser, list(sys.argv[1:] if arguments is None else arguments))
+    typed = _typed(parser, words)
     paths = typed.pop("config", [])
     if len(paths) > 1:
         raise ValueError(
@@ -71,6 +77,8 @@ def _parser(dataclass_types: Iterable[type], description: str) -> _Parser:
             action.type, action.choices = str, None
     settings_file = "Settings by name; the command line overrides them."
     parser.add_argument("--config", metavar="FILE.yaml", action="append", help=settings_file)
+    template = "Print a settings file to start from, with every setting explained, and end."
+    parser.add_argument("--print_config", action="store_true", help=template)
     return parser
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from accelerate.utils import parse_flag_from_env
 from sensia.trainers.representations import REPRESENTATIONS
+from sensia.trainers.run_log import LOG_FORMATS
 from sensia.trainers.schedule import SCHEDULES, Phase, PhaseSchedule
 from sensia.trainers.setting_ranges import check_counts, check_not_negative, check_positive, check_shares
 from transformers import TrainingArguments
@@ -134,6 +135,13 @@ class SensiaConfig(TrainingArguments):
     decay_share: float = field(
         default=_DECAY_SHARE,
         metadata={"help": "Last share of the steps in which `lr_scheduler_type: warmup_stable_decay` decays."},
+    )
+    log_format: str = field(
+        default="text",
+        metadata={
+            "help": "What is printed while training: text for people, json for one object a line.",
+            "choices": LOG_FORMATS,
+        },
     )
     one_way: bool = field(default=False, metadata={"help": "InfoNCE from source to target only, not both ways."})
     polish_freeze: str = field(
@@ -299,6 +307,8 @@ class SensiaConfig(TrainingArguments):
             )
         if self.on_nonfinite not in ON_NONFINITE:
             raise ValueError(f"`on_nonfinite` must be one of {', '.join(ON_NONFINITE)}, got {self.on_nonfinite!r}.")
+        if self.log_format not in LOG_FORMATS:
+            raise ValueError(f"`log_format` must be one of {', '.join(LOG_FORMATS)}, got {self.log_format!r}.")
         if not self.dataloader_drop_last:
             raise ValueError("`dataloader_drop_last` must stay true: InfoNCE needs equally many pairs everywhere.")
         if self.hub_strategy in (HubStrategy.CHECKPOINT, HubStrategy.ALL_CHECKPOINTS):

@@ -26,11 +26,12 @@ from sensia.trainers.lora import check_something_learns
 from sensia.trainers.losses import info_nce
 from sensia.trainers.parameter_groups import decaying_parameter_names, set_learning_rates
 from sensia.trainers.representations import check_dense_model, encode_dense
+from sensia.trainers.run_log import RunLog
 from sensia.trainers.schedule import PhasePoint
 from sensia.trainers.sensia_config import SensiaConfig
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
-from transformers.trainer_callback import TrainerState
+from transformers.trainer_callback import PrinterCallback, ProgressCallback, TrainerState
 from transformers.trainer_utils import TrainOutput, speed_metrics
 
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
@@ -114,6 +115,9 @@ class SensiaTrainer(BatchingTrainer):
         backpack = self.accelerator.unwrap_model(self.model)
         if self.phase_schedule.freezes:
             check_something_learns(backpack, _frozen_parameters(backpack, args.polish_freeze), args.polish_freeze)
+        self.remove_callback(PrinterCallback)
+        self.remove_callback(ProgressCallback)
+        self.add_callback(RunLog(args.log_format, self.phase_schedule.phase_names, self.batch_shape.pairs_per_step))
         self._step_watch = StepWatch(args, self.accelerator)
         self.add_callback(self._step_watch.skips)
         self._alignment_watch = AlignmentWatch(args, self._phase_at)
