@@ -25,8 +25,8 @@ from sensia.model_cards import comparison_rows, format_value, write_card
 from sensia.model_cards.card import without_folders
 from sensia.model_cards.files import write_whole
 from sensia.trainers import SensiaConfig, SensiaTrainer, parse_arguments
-from sensia.trainers.arguments import end_with_the_message
 from sensia.trainers.checkpoints import find_checkpoint
+from sensia.trainers.command_ends import exit_on_input_error
 from sensia.trainers.licence_notes import licence_warnings, licensed_parts
 from sensia.trainers.run_arguments import AdaptArguments, load_base
 from sensia.trainers.run_record import continue_prompts, describe_run
@@ -132,5 +132,5 @@ def say(message: str):
 
 
 if __name__ == "__main__":
-    with end_with_the_message("adapt.py"):
+    with exit_on_input_error("adapt.py"):
         main()

@@ -15,8 +15,8 @@ import sys
 from accelerate.state import PartialState
 from sensia.model_cards.files import write_whole
 from sensia.trainers import SensiaConfig, SensiaTrainer, parse_arguments
-from sensia.trainers.arguments import end_with_the_message
 from sensia.trainers.checkpoints import find_checkpoint
+from sensia.trainers.command_ends import exit_on_input_error
 from sensia.trainers.run_arguments import AdaptArguments, load_base
 from sensia.trainers.run_record import describe_run
 from sensia.trainers.training_data import load_train_pairs
@@ -60,5 +60,5 @@ def main():
 
 
 if __name__ == "__main__":
-    with end_with_the_message("align_dense.py"):
+    with exit_on_input_error("align_dense.py"):
         main()

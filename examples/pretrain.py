@@ -20,7 +20,7 @@ from sensia.corpora.locations import is_local
 from sensia.evaluation import perplexity
 from sensia.model_cards.files import write_whole
 from sensia.trainers import parse_arguments
-from sensia.trainers.arguments import end_with_the_message
+from sensia.trainers.command_ends import exit_on_input_error
 from sensia.trainers.pretraining import MixedBlocks, PretrainArguments, PretrainingTrainer, train_tokenizer
 from transformers import (
     AutoTokenizer,
@@ -176,5 +176,5 @@ def measure(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, part: Da
 
 
 if __name__ == "__main__":
-    with end_with_the_message("pretrain.py"):
+    with exit_on_input_error("pretrain.py"):
         main()

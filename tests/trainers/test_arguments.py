@@ -3,7 +3,6 @@ from dataclasses import dataclass, field
 import pytest
 import torch
 from sensia.trainers import SensiaConfig, parse_arguments
-from sensia.trainers.arguments import end_with_the_message
 
 
 @dataclass
@@ -170,19 +169,3 @@ def test_evaluation_is_off_by_no(config, tmp_path, written):
 def test_bfloat16_is_for_processors_that_multiply_it(tmp_path):
     config = SensiaConfig(output_dir=str(tmp_path), bf16=True)
     assert config.bf16 == torch.ops.mkldnn._is_mkldnn_bf16_supported()
-
-
-@pytest.mark.parametrize("error", [ValueError("no such word"), FileNotFoundError("no such file")])
-def test_wrong_input_ends_the_script_with_the_message(error):
-    with pytest.raises(SystemExit, match=f"^look.py: {error}$"), end_with_the_message("look.py"):
-        raise error
-
-
-def test_other_errors_keep_their_traceback():
-    with pytest.raises(KeyError), end_with_the_message("look.py"):
-        raise KeyError("a mistake in the program")
-
-
-def test_the_message_is_one_line():
-    with pytest.raises(SystemExit, match=r"^look\.py: one two$"), end_with_the_message("look.py"):
-        raise ValueError("one\ntwo")
