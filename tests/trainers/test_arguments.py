@@ -169,3 +169,18 @@ def test_evaluation_is_off_by_no(config, tmp_path, written):
 def test_bfloat16_is_for_processors_that_multiply_it(tmp_path):
     config = SensiaConfig(output_dir=str(tmp_path), bf16=True)
     assert config.bf16 == torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
+@pytest.mark.parametrize("name", ["org/my name", "a/b/c", "-begins-ill", "ends.git", "x" * 97])
+def test_a_repository_that_the_hub_refuses_is_refused_by_name(name, tmp_path):
+    with pytest.raises(ValueError, match=r"^`hub_model_id` must be a name as org/name, got "):
+        parse_arguments(
+            SensiaConfig, description="", arguments=["--output_dir", str(tmp_path), f"--hub_model_id={name}"]
+        )
+
+
+def test_a_run_name_of_two_lines_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"^`run_name` must be a name, one line of text"):
+        parse_arguments(
+            SensiaConfig, description="", arguments=["--output_dir", str(tmp_path), "--run_name", "two\nlines"]
+        )
