@@ -13,8 +13,10 @@ import os
 import re
 import shlex
 import sys
+from io import StringIO
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, TextIO
 
 from accelerate.state import PartialState
 from rich.console import Console
@@ -25,17 +27,26 @@ from sensia.model_cards import comparison_rows, format_value, write_card
 from sensia.model_cards.card import without_folders
 from sensia.model_cards.files import write_whole
 from sensia.trainers import SensiaConfig, SensiaTrainer, parse_arguments
-from sensia.trainers.arguments import end_with_the_message
 from sensia.trainers.checkpoints import find_checkpoint
+from sensia.trainers.command_ends import exit_on_input_error
+from sensia.trainers.disk_space import check_free_disk, naming_a_full_disk, weight_bytes
 from sensia.trainers.licence_notes import licence_warnings, licensed_parts
+from sensia.trainers.output_folder import claim_output_folder
+from sensia.trainers.prompts import check_prompts, continue_prompts
 from sensia.trainers.run_arguments import AdaptArguments, load_base
-from sensia.trainers.run_record import continue_prompts, describe_run
+from sensia.trainers.run_record import describe_run
+from sensia.trainers.run_rehearsal import made_up_record
 from sensia.trainers.training_data import PairSet, find_trained_on, load_eval_pairs, load_train_pairs
 from transformers import set_seed
 
 
 def main():
     args, config = parse_arguments(AdaptArguments, SensiaConfig, description=__doc__)
+    with claim_output_folder(config):
+        adapt(args, config)
+
+
+def adapt(args: AdaptArguments, config: SensiaConfig):
     set_seed(config.seed)
     checkpoint = find_checkpoint(config, args)
     model, tokenizer = load_base(
@@ -46,6 +57,7 @@ def main():
         from_scratch=args.from_scratch,
     )
     positions = model.config.max_position_embeddings
+    check_prompts(args.prompts, tokenizer, positions)
     with PartialState().main_process_first():
         train = load_train_pairs(args, tokenizer, min(args.max_length, positions), config.seed)
         evals = load_eval_pairs(args, tokenizer, positions)
@@ -64,22 +76,40 @@ def main():
         eval_dataset=watched or None,
         processing_class=tokenizer,
     )
+    if trainer.is_world_process_zero():
+        check_free_disk(config, trainer.model)
+        rehearse(made_up_record(args, config, trainer, train, evals, typed_command()), trainer.output_folder)
     before = measure(trainer, evals)
     if checkpoint:
         say(f"Resuming from {checkpoint}")
     trainer.train(resume_from_checkpoint=checkpoint)
     after = measure(trainer, evals)
-    trainer.save_model(str(trainer.final_folder), _internal_call=True)  # published below, with its card
+    final = trainer.final_folder
+    with naming_a_full_disk("The adapted model", trainer.output_folder, weight_bytes(trainer.model)):
+        trainer.save_model(str(final), _internal_call=True)  # published below, with its card
     # On every process: a sharded model writes only where all take part.
     samples = continue_prompts(trainer.accelerator.unwrap_model(trainer.model), tokenizer, args.prompts)
     if trainer.is_world_process_zero():
         results = describe_run(args, config, trainer, train, evals, before, after, samples, typed_command())
-        write_card(results, trainer.final_folder)
-        write_whole(trainer.final_folder / "results.json", (json.dumps(results, indent=1) + "\n").encode())
-        show(results, trainer.final_folder)
+        with naming_a_full_disk("The card", trainer.output_folder):
+            write_record(results, final)
+        show(results, final, sys.stdout)
     if config.push_to_hub:
         trainer.push_to_hub()
         say(f"Published as {trainer.hub_model_id}")
+
+
+def write_record(results: dict, folder: Path):
+    """The card with its plots, and the figures it is written from."""
+    write_card(results, folder)
+    write_whole(folder / "results.json", (json.dumps(results, indent=1) + "\n").encode())
+
+
+def rehearse(results: dict, output: Path):
+    """Writes and shows all that the end of the run will: what fails there fails now, before training."""
+    with TemporaryDirectory(prefix=".rehearsal-", dir=output) as folder:
+        write_record(results, Path(folder))
+        show(results, Path(folder), StringIO())
 
 
 def measure(trainer: SensiaTrainer, evals: list[PairSet]) -> dict[str, dict[str, float]]:
@@ -105,10 +135,10 @@ def typed_command() -> str:
     return without_folders(re.sub(r" --hub[_-]token[ =]\S+", "", command))
 
 
-def show(results: dict, folder: Path):
+def show(results: dict, folder: Path, where: TextIO):
     """Prints what the card says: the numbers before and after, the samples, and how to load the model."""
     # What users and models write may look like markup.
-    console = Console(markup=False, highlight=False)
+    console = Console(file=where, markup=False, highlight=False)
     for entry in results["evaluation"]:
         table = Table(title=Text(f"{entry['dataset']} ({entry['rows']:,} pairs)"), title_justify="left")
         for heading in ("metric", "before", "after"):
@@ -132,5 +162,5 @@ def say(message: str):
 
 
 if __name__ == "__main__":
-    with end_with_the_message("adapt.py"):
+    with exit_on_input_error("adapt.py"):
         main()

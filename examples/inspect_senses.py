@@ -19,7 +19,7 @@ from sensia.evaluation.senses.senses_page import VocabularyUse, count_use, page_
 from sensia.evaluation.senses.senses_tables import mixture_table, sense_tables
 from sensia.model_cards.files import write_whole
 from sensia.trainers import parse_arguments
-from sensia.trainers.arguments import end_with_the_message
+from sensia.trainers.command_ends import exit_on_input_error
 from sensia.trainers.run_arguments import load_base
 from sensia.trainers.setting_ranges import check_counts, check_languages
 from transformers import PreTrainedTokenizerBase
@@ -116,5 +116,5 @@ def write_page(path: Path, data: dict[str, Any], title: str):
 
 
 if __name__ == "__main__":
-    with end_with_the_message("inspect_senses.py"):
+    with exit_on_input_error("inspect_senses.py"):
         main()

@@ -20,7 +20,9 @@ from sensia.corpora.locations import is_local
 from sensia.evaluation import perplexity
 from sensia.model_cards.files import write_whole
 from sensia.trainers import parse_arguments
-from sensia.trainers.arguments import end_with_the_message
+from sensia.trainers.command_ends import exit_on_input_error
+from sensia.trainers.disk_space import check_free_disk, naming_a_full_disk, weight_bytes
+from sensia.trainers.output_folder import claim_output_folder
 from sensia.trainers.pretraining import MixedBlocks, PretrainArguments, PretrainingTrainer, train_tokenizer
 from transformers import (
     AutoTokenizer,
@@ -136,8 +138,13 @@ def build_model(args: PretrainArguments, tokenizer: PreTrainedTokenizerBase) -> 
 
 def main():
     args, training_args = parse_arguments(PretrainArguments, TrainingArguments, description=__doc__)
+    with claim_output_folder(training_args):
+        pretrain(args, training_args)
+
+
+def pretrain(args: PretrainArguments, training_args: TrainingArguments):
     set_seed(training_args.seed)
-    output = Path(training_args.output_dir)
+    output = Path(str(training_args.output_dir))
     # Before training: a data set that has no such split is refused now.
     dev = [held_out_part(text_source(args, name)) for name in args.dev_texts]
     with training_args.main_process_first():
@@ -154,10 +161,14 @@ def main():
         muon=args.muon,
         decay_share=args.decay_share,
     )
-    trainer.train(resume_from_checkpoint=trainer.newest_checkpoint())
+    checkpoint = trainer.newest_checkpoint()
     if trainer.is_world_process_zero():
-        model.bfloat16().save_pretrained(output / "final")
-        tokenizer.save_pretrained(output / "final")
+        check_free_disk(training_args, model)
+    trainer.train(resume_from_checkpoint=checkpoint)
+    if trainer.is_world_process_zero():
+        with naming_a_full_disk("The pretrained model", output, weight_bytes(model)):
+            model.bfloat16().save_pretrained(output / "final")
+            tokenizer.save_pretrained(output / "final")
         results = {
             "parameters": model.num_parameters(),
             "tokens_of_text": blocks.num_tokens,
@@ -176,5 +187,5 @@ def measure(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, part: Da
 
 
 if __name__ == "__main__":
-    with end_with_the_message("pretrain.py"):
+    with exit_on_input_error("pretrain.py"):
         main()

@@ -23,7 +23,7 @@ from sensia.evaluation.tasks.scoring import load_scored_model, score_tasks
 from sensia.model_cards import with_scores, write_card
 from sensia.model_cards.files import write_whole
 from sensia.trainers import parse_arguments
-from sensia.trainers.arguments import end_with_the_message
+from sensia.trainers.command_ends import exit_on_input_error
 from sensia.trainers.setting_ranges import check_languages, check_names, check_range
 
 
@@ -112,5 +112,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    with end_with_the_message("score.py"):
+    with exit_on_input_error("score.py"):
         sys.exit(main())

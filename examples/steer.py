@@ -16,7 +16,7 @@ from sensia.evaluation.rounding import rounded
 from sensia.evaluation.senses.steering_effects import measure_bias, measure_swap, measure_topic, topic_settings
 from sensia.evaluation.word_pairs import read_lexicon
 from sensia.trainers import parse_arguments
-from sensia.trainers.arguments import end_with_the_message
+from sensia.trainers.command_ends import exit_on_input_error
 from sensia.trainers.run_arguments import load_base
 from sensia.trainers.setting_ranges import check_counts, check_range, check_seeds
 
@@ -94,5 +94,5 @@ def main():
 
 
 if __name__ == "__main__":
-    with end_with_the_message("steer.py"):
+    with exit_on_input_error("steer.py"):
         main()

@@ -27,7 +27,7 @@ from sensia.model_cards.files import write_whole
 from sensia.model_cards.sense_plots import plot_senses
 from sensia.model_cards.sense_report import sense_report
 from sensia.trainers import parse_arguments
-from sensia.trainers.arguments import end_with_the_message
+from sensia.trainers.command_ends import exit_on_input_error
 from sensia.trainers.run_arguments import load_base
 from sensia.trainers.setting_ranges import check_counts, check_languages, check_names, check_positive, check_seeds
 
@@ -135,5 +135,5 @@ def main():
 
 
 if __name__ == "__main__":
-    with end_with_the_message("study_senses.py"):
+    with exit_on_input_error("study_senses.py"):
         main()

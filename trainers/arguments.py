@@ -1,10 +1,9 @@
-"""The settings of every command: from a YAML file and the command line into dataclasses; and clear ends."""
+"""The settings of every command: from a YAML file and the command line into dataclasses."""
 
 import difflib
 import sys
 from argparse import Action, Namespace
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, Field, fields
 from functools import cache
 from pathlib import Path
@@ -15,9 +14,6 @@ from sensia.trainers.setting_types import describe_type, read_value, show_value
 from sensia.trainers.settings_template import settings_template
 from sensia.trainers.yaml_settings import read_yaml
 from transformers import HfArgumentParser, TrainingArguments
-from transformers.utils import logging
-
-logger = logging.get_logger(__name__)
 
 
 def parse_arguments(*dataclass_types: type, description: str, arguments: Sequence[str] | None = None) -> tuple:
@@ -187,19 +183,3 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """
     nearest = difflib.get_close_matches(name, known, n=1)
     return f" Did you mean `{nearest[0]}`?" if nearest else ""
-
-
-@contextmanager
-def end_with_the_message(program: str) -> Iterator[None]:
-    """
-    Ends a script on wrong input, a `ValueError` or `OSError`, with the message alone, in one line. The traceback is
-    shown where `TRANSFORMERS_VERBOSITY` is `debug`.
-
-    Args:
-        program (`str`): name of the script, put before the message.
-    """
-    try:
-        yield
-    except (ValueError, OSError) as error:
-        logger.debug("Where it was noticed:", exc_info=error)
-        raise SystemExit(f"{program}: {' '.join(str(error).splitlines())}") from None

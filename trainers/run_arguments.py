@@ -11,8 +11,16 @@ from sensia.corpora import find_language, read_pairs
 from sensia.corpora.held_out import within
 from sensia.corpora.licences import find_licence
 from sensia.corpora.tables import QUOTINGS
+from sensia.model_cards.results import is_absolute
 from sensia.trainers.lora import AdapterArguments, with_adapter
-from sensia.trainers.setting_ranges import check_counts, check_languages, check_names, check_positive, check_shares
+from sensia.trainers.setting_ranges import (
+    check_counts,
+    check_languages,
+    check_line_names,
+    check_names,
+    check_positive,
+    check_shares,
+)
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
@@ -150,7 +158,7 @@ class AdaptArguments(AdapterArguments):
         names = [entry.partition("=")[0] for entry in self.eval_data]
         if len(set(names)) < len(names):
             raise ValueError(f"The names of `eval_data` must differ, got {', '.join(names)}.")
-        check_names(self, "train_data", "text_data")
+        check_names(self, "train_data", "text_data", "prompts")
         check_counts(self, "eval_pairs", "shuffle_buffer")
         check_counts(self, "max_length", least=2)
         check_shares(self, "dropout")
@@ -159,7 +167,10 @@ class AdaptArguments(AdapterArguments):
         self.check_adapter()
         self._check_licence()
         if self.model_name is None:
-            self.model_name = f"{Path(self.model).name}-{self.target.iso1 or self.target.iso3}"
+            self.model_name = f"{Path(self.model).resolve().name}-{self.target.iso1 or self.target.iso3}"
+        check_line_names(self, "model_name", "model_license_name")
+        if is_absolute(self.model_name):
+            raise ValueError(f"`model_name` must be a name, got the path {self.model_name}.")
 
     def _check_licence(self):
         if self.model_license is not None:
