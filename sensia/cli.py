@@ -23,9 +23,7 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
-    "adapt": Command(
-        "sensia.commands.adapt", "adapt an English Backpack to another language, and write its card", True
-    ),
+    "adapt": Command("sensia.commands.adapt", "adapt an English Backpack to another language", True),
     "pretrain": Command("sensia.commands.pretrain", "pretrain a Backpack on text, or go on with one", True),
     "score": Command("sensia.commands.score", "score a model: perplexity, retrieval, word translation, choices"),
     "inspect": Command("sensia.commands.inspect_senses", "look into the senses of words and sentences"),
@@ -93,8 +91,8 @@ Adapts an English Backpack language model to another language by aligning meanin
 Each command explains its settings:     sensia adapt --help
 A settings file to start from:          sensia adapt --print_config > my.yaml
 Settings on the command line win:       sensia adapt --config my.yaml --max_steps 1000
-Several GPUs or machines:               sensia adapt --config my.yaml --num_processes 8 --accelerate_config fsdp2
-                                        (ddp, fsdp2, zero2 or a file of `accelerate config`)"""
+Several GPUs or machines:               sensia adapt --config my.yaml --accelerate_config fsdp2
+                                        (ddp, fsdp2, zero2 or a file; also --num_processes 8)"""
 
 
 def take_launch_options(words: Sequence[str]) -> tuple[list[str], list[str]]:

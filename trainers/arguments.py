@@ -15,6 +15,8 @@ from sensia.trainers.settings_template import settings_template
 from sensia.trainers.yaml_settings import read_yaml
 from transformers import HfArgumentParser, TrainingArguments
 
+from sensia.bundled import find_asset, find_config
+
 
 def parse_arguments(*dataclass_types: type, description: str, arguments: Sequence[str] | None = None) -> tuple:
     """
@@ -46,7 +48,7 @@ def parse_arguments(*dataclass_types: type, description: str, arguments: Sequenc
         )
     if "" in paths:
         raise ValueError("`--config` needs the path of a YAML file, got an empty one.")
-    settings = read_config(paths[0], dataclass_types) if paths else {}
+    settings = read_config(find_config(paths[0]), dataclass_types) if paths else {}
     known = _known(dataclass_types)
     settings |= {name: _read(known[name], value) for name, value in typed.items()}
     missing = [name for name, (each, _) in known.items() if _is_required(each) and name not in settings]
@@ -122,10 +124,17 @@ def read_config(path: str | Path, dataclass_types: Sequence[type]) -> dict[str, 
         if name not in known:
             raise ValueError(f"{path}: unknown setting `{show_key(name)}`.{did_you_mean(str(name), known)}")
         try:
-            settings[name] = _read(known[name], value)
+            settings[name] = _with_assets(_read(known[name], value))
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
     return settings
+
+
+def _with_assets(value: Any) -> Any:
+    """The value, with paths of what is bundled turned into where it lies."""
+    if isinstance(value, list):
+        return [_with_assets(each) for each in value]
+    return find_asset(value) if isinstance(value, str) else value
 
 
 def show_key(key: Any) -> str:
