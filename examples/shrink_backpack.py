@@ -256,9 +256,7 @@ def main():
     sizes = {"n_embd": args.width, "n_layer": args.layers, "n_head": args.heads, "n_positions": args.positions}
     special = {"bos_token_id": shorter.bos_token_id, "eos_token_id": shorter.eos_token_id}
     dropout = dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), 0.0)
-    trunk = GPT2Config(
-        vocab_size=args.vocabulary, activation_function="gelu_pytorch_tanh", **sizes, **special, **dropout
-    )
+    trunk = GPT2Config(**vocabulary, **sizes, **special, **dropout)
     config = BackpackConfig(
         trunk_config=trunk, num_senses=large.config.num_senses, sense_intermediate_scale=1, sense_dropout=0.0
     )
