@@ -16,6 +16,7 @@ import argparse
 import math
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -252,10 +253,15 @@ def main():
     blocks = torch.tensor(ids[: len(ids) // args.positions * args.positions]).view(-1, args.positions)
     blocks = blocks[torch.randperm(len(blocks))[: args.blocks]]
     drop_layers(large, blocks[:12], args.layers)
-    vocabulary = {"vocab_size": args.vocabulary, "activation_function": "gelu_pytorch_tanh"}
-    sizes = {"n_embd": args.width, "n_layer": args.layers, "n_head": args.heads, "n_positions": args.positions}
+    vocabulary: dict[str, Any] = {"vocab_size": args.vocabulary, "activation_function": "gelu_pytorch_tanh"}
+    sizes: dict[str, Any] = {
+        "n_embd": args.width,
+        "n_layer": args.layers,
+        "n_head": args.heads,
+        "n_positions": args.positions,
+    }
     special = {"bos_token_id": shorter.bos_token_id, "eos_token_id": shorter.eos_token_id}
-    dropout = dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), 0.0)
+    dropout: dict[str, Any] = dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), 0.0)
     trunk = GPT2Config(**vocabulary, **sizes, **special, **dropout)
     config = BackpackConfig(
         trunk_config=trunk, num_senses=large.config.num_senses, sense_intermediate_scale=1, sense_dropout=0.0
