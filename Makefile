@@ -2,12 +2,14 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+VENV_MIN := .venv-min
+VENV_DOCS := .venv-docs
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 LAUNCH := $(BIN)/accelerate launch --quiet --num_processes 1 --num_machines 1 --mixed_precision no --dynamo_backend no \
 	--num_cpu_threads_per_process $(CORES)
 ADAPT_OPTIONS ?=
 
-.PHONY: help setup adapt test test-all check clean
+.PHONY: installed help setup adapt test test-all test-min check docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,10 +18,17 @@ setup: $(VENV)/.ready ## make the virtual environment
 
 # torch first: what else is installed must take this build.
 $(VENV)/.ready: requirements.txt pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check "$$(grep -m 1 '^torch==' requirements.txt)"
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+$(VENV_MIN)/.ready: requirements-min.txt pyproject.toml
+$(VENV)/.ready $(VENV_MIN)/.ready:
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check "$$(grep -m 1 '^torch==' $<)"
+	$(@D)/bin/pip install --quiet --disable-pip-version-check -r $<
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps -e .
+	touch $@
+
+$(VENV_DOCS)/.ready: requirements-docs.txt
+	$(PYTHON) -m venv $(VENV_DOCS)
+	$(VENV_DOCS)/bin/pip install --quiet --disable-pip-version-check -r requirements-docs.txt
 	touch $@
 
 adapt: setup ## adapt the embedded English Backpack to Indonesian and show before and after (10 minutes on 2 cores)
@@ -31,13 +40,23 @@ test: setup ## the tests (under 8 minutes on 2 cores)
 test-all: setup ## all tests, with spawned ranks, Hub processes and restarts
 	$(BIN)/python -m pytest
 
-check: setup ## ruff and mypy
+test-min: $(VENV_MIN)/.ready ## the tests with the lowest versions that pyproject.toml admits
+	$(VENV_MIN)/bin/pip check
+	$(VENV_MIN)/bin/python -m pytest -m "not slow"
+
+docs: $(VENV_DOCS)/.ready installed ## the site, in build/site; fails on every broken link
+	NO_MKDOCS_2_WARNING=1 $(VENV_DOCS)/bin/mkdocs build --strict
+
+# The packages as an installation has them, for mypy and mkdocs to find.
+installed:
+	@mkdir -p build/installed/sensia
+	@ln -sfn $(addprefix $(CURDIR)/,corpora trainers evaluation model_cards $(wildcard sensia/*)) build/installed/sensia/
+
+check: setup installed ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	@mkdir -p build/mypy/sensia # the packages as an installation has them, for mypy to find
-	@ln -sfn $(addprefix $(CURDIR)/,corpora trainers evaluation model_cards $(wildcard sensia/*)) build/mypy/sensia/
-	MYPYPATH=build/mypy:examples $(BIN)/mypy -p sensia -p modeling_sensia -p reproduction
-	MYPYPATH=build/mypy:examples $(BIN)/mypy examples/*.py
+	MYPYPATH=build/installed:examples $(BIN)/mypy -p sensia -p modeling_sensia -p reproduction
+	MYPYPATH=build/installed:examples $(BIN)/mypy examples/*.py
 
-clean: ## remove the virtual environment and the caches, not the runs
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
+clean: ## remove the virtual environments and the caches, not the runs
+	rm -rf $(VENV) $(VENV_MIN) $(VENV_DOCS) .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from sensia.corpora.fingerprint import describe_file
     from sensia.corpora.grouping import group_near_duplicates
     from sensia.corpora.held_out import DataPart, held_out_part
-    from sensia.corpora.languages import LANGUAGES, Language, find_language
+    from sensia.corpora.languages import Language, find_language
     from sensia.corpora.monolingual import encode_texts
     from sensia.corpora.overlap import row_keys, shared_rows
     from sensia.corpora.packing import pack_texts
@@ -24,7 +24,6 @@ _NAMES = {
     "group_near_duplicates": "sensia.corpora.grouping",
     "DataPart": "sensia.corpora.held_out",
     "held_out_part": "sensia.corpora.held_out",
-    "LANGUAGES": "sensia.corpora.languages",
     "Language": "sensia.corpora.languages",
     "find_language": "sensia.corpora.languages",
     "encode_texts": "sensia.corpora.monolingual",
@@ -36,7 +35,6 @@ _NAMES = {
 }
 
 __all__ = [
-    "LANGUAGES",
     "CleaningReport",
     "DataPart",
     "Language",

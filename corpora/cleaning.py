@@ -2,16 +2,18 @@
 
 import hashlib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import datasets
 from sensia.corpora.fields import PROMPT_COLUMNS
 from sensia.corpora.reading import AnyDataset
+from sensia.corpora.repair import repair
 from transformers import PreTrainedTokenizerBase
 
 # Part of the key under which `datasets` caches the result: raise it when the rules below change.
-RULES_VERSION = 3
+RULES_VERSION = 4
 KEPT = ""
 #: What to do about pairs that were dropped for a reason.
 _ADVICE = {
@@ -19,6 +21,7 @@ _ADVICE = {
     "not_text": "look whether both columns hold text",
     "too_long": "raise max_length",
     "length_ratio": "raise max_length_ratio",
+    "copied": "look whether both columns are of the right languages",
 }
 
 
@@ -31,20 +34,26 @@ class CleaningReport:
         total (`int`, *optional*, defaults to 0): pairs seen.
         kept (`int`, *optional*, defaults to 0): pairs kept.
         dropped (`dict[str, int]`, *optional*): pairs dropped by reason: `empty`, `not_text`, `too_long`,
-            `length_ratio`, `duplicate`. Reasons that did not occur are absent.
+            `length_ratio`, `copied`, `duplicate`. Reasons that did not occur are absent.
+        repaired (`dict[str, int]`, *optional*): pairs kept or not in which something was taken out: `html`,
+            `control_characters`.
     """
 
     total: int = 0
     kept: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
+    repaired: dict[str, int] = field(default_factory=dict)
 
-    def count(self, reasons: list[str]) -> None:
+    def count(self, reasons: list[str], repairs: Sequence[str] = ()) -> None:
         """
         Add pairs to the report.
 
         Args:
             reasons (`list[str]`): for each pair why it was dropped, or the empty text if it was kept.
+            repairs (`Sequence[str]`, *optional*): for each pair what was repaired, with spaces between.
         """
+        for kind, number in sorted(Counter(kind for each in repairs for kind in each.split()).items()):
+            self.repaired[kind] = self.repaired.get(kind, 0) + number
         for reason, number in sorted(Counter(reasons).items()):
             self.total += number
             if reason == KEPT:
@@ -61,8 +70,9 @@ class CleaningReport:
         """
         self.total += other.total
         self.kept += other.kept
-        for reason, number in other.dropped.items():
-            self.dropped[reason] = self.dropped.get(reason, 0) + number
+        for mine, theirs in ((self.dropped, other.dropped), (self.repaired, other.repaired)):
+            for reason, number in theirs.items():
+                mine[reason] = mine.get(reason, 0) + number
 
     def advice(self) -> str:
         """`str`: what to do about the most frequent reason for dropping; empty if nothing was dropped."""
@@ -71,7 +81,9 @@ class CleaningReport:
 
     def __str__(self) -> str:
         reasons = ", ".join(f"{reason} {number:,}" for reason, number in sorted(self.dropped.items()))
-        return f"kept {self.kept:,} of {self.total:,} pairs" + (f"; dropped: {reasons}" if reasons else "")
+        repairs = ", ".join(f"{kind} {number:,}" for kind, number in sorted(self.repaired.items()))
+        told = f"kept {self.kept:,} of {self.total:,} pairs" + (f"; dropped: {reasons}" if reasons else "")
+        return told + (f"; repaired: {repairs}" if repairs else "")
 
 
 def clean_pairs(
@@ -80,15 +92,17 @@ def clean_pairs(
     *,
     max_length: int,
     max_length_ratio: float | None = None,
+    keep_copies: bool = True,
 ) -> tuple[AnyDataset, CleaningReport]:
     """
     Tokenize both sides of every pair, close each with eos, and drop the pairs that cannot be learned from.
 
     Dropped are pairs with a side that is empty or not text, a side of more than `max_length` tokens (cutting it would
     leave a translation of something else), sides of too different lengths and, unless streamed, repetitions of an
-    earlier pair. Surrounding white space is removed first. No special token but eos is added. With prompts, a side is
-    prompt, line end, response and eos; prompt and response are tokenized apart, so that where the response begins does
-    not depend on it. Prompts that are empty on both sides are none.
+    earlier pair. Entities of HTML, control characters and surrounding white space are taken out first; see [`repair`].
+    No special token but eos is added, and one that a text spells is text. With prompts, a side is prompt, line end,
+    response and eos; prompt and response are tokenized apart, so that where the response begins does not depend on it.
+    Prompts that are empty on both sides are none.
 
     Args:
         dataset (`datasets.Dataset` or `datasets.IterableDataset`): pairs as `read_pairs` gives them.
@@ -96,20 +110,23 @@ def clean_pairs(
         max_length (`int`): longest side in tokens, eos included.
         max_length_ratio (`float`, *optional*): largest ratio of the longer side's tokens to the shorter one's, without
             eos. Not checked if not given.
+        keep_copies (`bool`, *optional*, defaults to `True`): keep pairs whose sides are the same text.
 
     Returns:
-        `tuple`: the pairs as columns `source_ids` and `target_ids` (lists of int), `target_bytes` (UTF-8 bytes of the
-        target's text) and `row` (number of the row that the pair was read from, from 0), with `prompt_tokens` (so
-        many of `target_ids` are prompt) where the data has prompts, and `origin` and `doc` kept where present; and
-        the `CleaningReport`. For a streamed data set the report is empty at first and grows as rows pass, once more
-        with every pass, and only in the process that reads them (data loader workers keep their own).
+        `tuple`: the pairs as columns `source_ids` and `target_ids` (lists of int), `source_bytes` and
+        `target_bytes` (UTF-8 bytes of the texts) and `row` (number of the row that the pair was read from, from 0),
+        with `prompt_tokens` (so many of `target_ids` are prompt) where the data has prompts, and `origin` and `doc`
+        kept where present; and the `CleaningReport`. For a streamed data set the report is empty at first and grows
+        as rows pass, once more with every pass, and only in the process that reads them (data loader workers keep
+        their own).
 
     Raises:
         `ValueError`: if the tokenizer has no eos token, a limit makes no sense, columns are missing, or no pair is
             kept (not for a streamed data set, whose rows are not known yet).
     """
     _check_arguments(dataset, tokenizer, max_length, max_length_ratio)
-    rules = {"max_length": max_length, "max_length_ratio": max_length_ratio, "version": RULES_VERSION}
+    limits = {"max_length": max_length, "max_length_ratio": max_length_ratio, "keep_copies": keep_copies}
+    rules = {**limits, "version": RULES_VERSION}
     extras = [name for name in ("origin", "doc") if name in dataset.column_names]
     options = {"tokenizer": tokenizer, "rules": rules, "extras": extras}
     prompts = set(PROMPT_COLUMNS) <= set(dataset.column_names)
@@ -122,15 +139,15 @@ def clean_pairs(
         with_indices=True,
         fn_kwargs=options,
         remove_columns=dataset.column_names,
-        features=_features([*extras, "reason"], prompts),
+        features=_features([*extras, "reason", "repairs"], prompts),
         desc="Tokenizing pairs",
     )
     reasons = _mark_duplicates(encoded)
-    report.count(reasons)
+    report.count(reasons, encoded["repairs"][:])
     if report.kept == 0:
         raise ValueError(f"no pair is left after cleaning with max_length={max_length}: {report}; {report.advice()}")
     kept = [index for index, reason in enumerate(reasons) if reason == KEPT]
-    return encoded.remove_columns("reason").select(kept), report
+    return encoded.remove_columns(["reason", "repairs"]).select(kept), report
 
 
 def encode_pairs(
@@ -148,13 +165,15 @@ def encode_pairs(
             `target_prompt` and `row`.
         indices (`list[int]`): places of the pairs in the data set; their rows, where there is no `row`.
         tokenizer (`PreTrainedTokenizerBase`): tokenizer with an eos token.
-        rules (`dict[str, Any]`): `max_length` and `max_length_ratio`.
+        rules (`dict[str, Any]`): `max_length`, `max_length_ratio` and `keep_copies`.
         extras (`list[str]`): columns to carry along.
 
     Returns:
-        `dict[str, list]`: `source_ids`, `target_ids`, `target_bytes`, `row`, `prompt_tokens` if there are prompts,
-            `reason` (empty text for a pair that stays) and the extras.
+        `dict[str, list]`: `source_ids`, `target_ids`, `source_bytes`, `target_bytes`, `row`, `prompt_tokens` if there
+            are prompts, `reason` (empty text for a pair that stays), `repairs` (what was repaired, with spaces
+            between) and the extras.
     """
+    batch, repairs = _repair(batch)
     sources, targets = _tokenize(batch["source"], tokenizer), _tokenize(batch["target"], tokenizer)
     heads = _read_prompts(batch)
     source_heads, target_heads = (_tokenize_heads(side, tokenizer) for side in zip(*heads, strict=True))
@@ -169,14 +188,31 @@ def encode_pairs(
     encoded: dict[str, list[Any]] = {
         "source_ids": [[*head, *ids, eos] for head, ids in zip(source_heads, sources, strict=True)],
         "target_ids": [[*head, *ids, eos] for head, ids in zip(target_heads, targets, strict=True)],
-        "target_bytes": [
-            len((head + (text or "").strip()).encode()) for (_, head), text in zip(heads, batch["target"], strict=True)
-        ],
+        "source_bytes": [_bytes(head, text) for (head, _), text in zip(heads, batch["source"], strict=True)],
+        "target_bytes": [_bytes(head, text) for (_, head), text in zip(heads, batch["target"], strict=True)],
         "row": batch.get("row", indices),
         "reason": reasons,
+        "repairs": repairs,
         **{name: batch[name] for name in extras},
     }
     return encoded | ({"prompt_tokens": [len(head) for head in target_heads]} if PROMPT_COLUMNS[0] in batch else {})
+
+
+def _repair(batch: dict[str, list[Any]]) -> tuple[dict[str, list[Any]], list[str]]:
+    """The batch with its texts repaired, and what was repaired of each pair."""
+    found: list[set[str]] = [set() for _ in batch["source"]]
+    repaired = dict(batch)
+    for name in ("source", "target", *PROMPT_COLUMNS):
+        if name in batch:
+            pairs = [repair(text or "") for text in batch[name]]
+            repaired[name] = [None if old is None else new for old, (new, _) in zip(batch[name], pairs, strict=True)]
+            for kinds, (_, more) in zip(found, pairs, strict=True):
+                kinds.update(more)
+    return repaired, [" ".join(sorted(kinds)) for kinds in found]
+
+
+def _bytes(head: str, text: str | None) -> int:
+    return len((head + (text or "").strip()).encode())
 
 
 def _read_prompts(batch: dict[str, list[Any]]) -> list[tuple[str, str]]:
@@ -191,7 +227,7 @@ def _read_prompts(batch: dict[str, list[Any]]) -> list[tuple[str, str]]:
 def _tokenize_heads(heads: tuple[str, ...], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
     if not any(heads):
         return [[]] * len(heads)
-    return tokenizer(list(heads), add_special_tokens=False, verbose=False)["input_ids"]
+    return tokenizer(list(heads), add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"]
 
 
 def _reason(texts, lengths: tuple[int, int], heads: tuple[str, str], head_lengths, rules: dict[str, Any]) -> str:
@@ -200,12 +236,14 @@ def _reason(texts, lengths: tuple[int, int], heads: tuple[str, str], head_length
     # A prompt on one side only is a side that is missing.
     if min(lengths) == 0 or bool(heads[0]) != bool(heads[1]):
         return "empty"
+    if not rules["keep_copies"] and texts[0].strip() == texts[1].strip():
+        return "copied"
     return _length_reason(lengths[0] + head_lengths[0], lengths[1] + head_lengths[1], rules)
 
 
 def _tokenize(texts: list[str | None], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
     stripped = [(text or "").strip() for text in texts]
-    return tokenizer(stripped, add_special_tokens=False, verbose=False)["input_ids"]
+    return tokenizer(stripped, add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"]
 
 
 def _length_reason(source: int, target: int, rules: dict[str, Any]) -> str:
@@ -223,7 +261,7 @@ def _clean_stream(
     def encode_and_count(batch: dict[str, list[Any]], indices: list[int]) -> dict[str, list[Any]]:
         encoded = encode_pairs(batch, indices, **options)
         reasons = encoded.pop("reason")
-        report.count(reasons)
+        report.count(reasons, encoded.pop("repairs"))
         kept = [index for index, reason in enumerate(reasons) if reason == KEPT]
         return {name: [values[index] for index in kept] for name, values in encoded.items()}
 
@@ -248,7 +286,8 @@ def _mark_duplicates(encoded: datasets.Dataset) -> list[str]:
 def _features(texts: list[str], prompts: bool) -> datasets.Features:
     ids = {name: datasets.List(datasets.Value("int32")) for name in ("source_ids", "target_ids")}
     texts_and_reason = {name: datasets.Value("string") for name in texts}
-    counts = {"target_bytes": datasets.Value("int32"), "row": datasets.Value("int64")}
+    counts = {name: datasets.Value("int32") for name in ("source_bytes", "target_bytes")}
+    counts |= {"row": datasets.Value("int64")}
     counts |= {"prompt_tokens": datasets.Value("int32")} if prompts else {}
     return datasets.Features({**ids, **counts, **texts_and_reason})
 

@@ -76,5 +76,8 @@ def _measured(dataset: AnyDataset, tokenizer: PreTrainedTokenizerBase) -> Iterat
 def _lengths(texts: list[str], tokenizer: PreTrainedTokenizerBase) -> list[int]:
     # With a space and without, since only the first sentence of a joined pair has none before it.
     both = ([f" {text}" if text else "" for text in texts], texts)
-    encoded = (tokenizer(each, add_special_tokens=False, verbose=False)["input_ids"] for each in both)
+    encoded = (
+        tokenizer(each, add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"]
+        for each in both
+    )
     return [max(map(len, pair)) for pair in zip(*encoded, strict=True)]

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sensia.corpora.languages import Language
+from sensia.corpora.languages import Language, column_rank
 
 TRANSLATION = "translation"
 PROMPT = "prompt"
@@ -23,7 +23,8 @@ class PairRequest:
     Args:
         source_language (`Language`): language of the source side.
         target_language (`Language`): language of the target side.
-        source_column (`str`, *optional*): column of the source side; found by the language's codes if not given.
+        source_column (`str`, *optional*): column of the source side, or key inside `translation`; found by the
+            language's codes if not given.
         target_column (`str`, *optional*): the same for the target side.
     """
 
@@ -53,6 +54,13 @@ class PairFields:
     origin: str | None
     doc: str | None
     prompts: tuple[str, str] | None = None
+
+    @property
+    def columns(self) -> list[str]:
+        """Columns of the data that a pair is taken from."""
+        sides = [TRANSLATION] if self.nested else [self.source, self.target]
+        labels = [column for column in (self.origin, self.doc) if column is not None]
+        return [*sides, *labels, *([PROMPT] if self.prompts else [])]
 
     @property
     def extras(self) -> list[str]:
@@ -87,6 +95,35 @@ def pick_column(available: Collection[str], wanted: Sequence[str], place: str, p
     raise ValueError(f"{place}: no field {expected}; there is {there}{hint}")
 
 
+def language_column(available: Collection[str], language: Language, place: str, prefix: str = "") -> str:
+    """
+    The column that is named after a language; of several names, the most specific: `ind_Latn` before `id`.
+
+    Args:
+        available (`Collection[str]`): columns that there are.
+        language (`Language`): the language.
+        place (`str`): file and line, or data set, for the error message.
+        prefix (`str`, *optional*, defaults to `""`): what the message writes before each name.
+
+    Returns:
+        `str`: the column.
+
+    Raises:
+        `ValueError`: if no column, or more than one equally, is named after the language.
+    """
+    ranks = {name: rank for name in available if (rank := column_rank(str(name), language)) is not None}
+    best = [name for name, rank in ranks.items() if rank == min(ranks.values())]
+    if len(best) > 1:
+        named = " and ".join(repr(prefix + name) for name in best)
+        raise ValueError(
+            f"{place}: {named} could both be {language.name}; choose one with `source_column` or `target_column`"
+        )
+    if best:
+        return best[0]
+    codes = [code for code in (language.iso1, language.iso3, language.tag) if code]
+    return pick_column(available, codes, place, prefix)
+
+
 def choose_fields(columns: Mapping[str, Any], request: PairRequest, place: str) -> PairFields:
     """
     Decide from a first record, or from the columns of a table, where the pair is.
@@ -100,17 +137,21 @@ def choose_fields(columns: Mapping[str, Any], request: PairRequest, place: str) 
         `PairFields`: the fields to read from every row.
 
     Raises:
-        `ValueError`: if a side cannot be found, or both sides are the same column.
+        `ValueError`: if a side cannot be found, could be two columns, or both sides are the same column.
     """
-    nested = TRANSLATION in columns and request.source_column is None and request.target_column is None
+    asked = [name for name in (request.source_column, request.target_column) if name is not None]
+    nested = TRANSLATION in columns and not any(name in columns for name in asked)
     sides = columns[TRANSLATION] if nested else columns
     if not isinstance(sides, Mapping):
         raise ValueError(f"{place}: field 'translation' must map language codes to texts, got {type(sides).__name__}")
     prefix = f"{TRANSLATION}." if nested else ""
-    source_names = [request.source_column] if request.source_column else request.source_language.codes
-    target_names = [request.target_column] if request.target_column else request.target_language.codes
-    source = pick_column(sides, source_names, place, prefix)
-    target = pick_column(sides, target_names, place, prefix)
+    source, target = (
+        pick_column(sides, [column], place, prefix) if column else language_column(sides, language, place, prefix)
+        for column, language in (
+            (request.source_column, request.source_language),
+            (request.target_column, request.target_language),
+        )
+    )
     if source == target:
         raise ValueError(f"{place}: both sides would be read from {prefix + source!r}; name two different columns")
     # In translation-type files the corpus stands in `source`; elsewhere a column of that name is a side of the pair.
@@ -133,7 +174,7 @@ def _prompt_keys(
         )
     languages = (request.source_language, request.target_language)
     source, target = (
-        pick_column(prompt, [side, *language.codes], place, f"{PROMPT}.")
+        side if side in prompt else language_column(prompt, language, place, f"{PROMPT}.")
         for side, language in zip(sides, languages, strict=True)
     )
     return source, target
@@ -141,7 +182,8 @@ def _prompt_keys(
 
 def text_or_none(value: Any) -> str | None:
     """
-    Text of a cell: null is empty text, anything else that is not text is None, which cleaning counts as `not_text`.
+    Text of a cell: null is empty text. Anything else that is not text, lone surrogates among it, is None, which
+    cleaning counts as `not_text`.
 
     Args:
         value (`Any`): the cell.
@@ -151,7 +193,16 @@ def text_or_none(value: Any) -> str | None:
     """
     if value is None:
         return ""
-    return value if isinstance(value, str) else None
+    return value if isinstance(value, str) and _is_unicode(value) else None
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether the text can be written as UTF-8; half a surrogate pair, which JSON can spell, cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def label_or_none(value: Any) -> str | None:
@@ -164,7 +215,7 @@ def label_or_none(value: Any) -> str | None:
     Returns:
         `str` or `None`: the label; None for null.
     """
-    return None if value is None else str(value)
+    return None if value is None else str(value).encode(errors="replace").decode()
 
 
 def take_pair(record: Mapping[str, Any], fields: PairFields, place: str) -> dict[str, str | None]:
@@ -184,6 +235,8 @@ def take_pair(record: Mapping[str, Any], fields: PairFields, place: str) -> dict
         `ValueError`: if a side is missing from the record.
     """
     prefix = f"{TRANSLATION}." if fields.nested else ""
+    if fields.nested and record.get(TRANSLATION, "") is None:
+        record = {**record, TRANSLATION: {fields.source: None, fields.target: None}}
     if fields.nested and not isinstance(record.get(TRANSLATION), Mapping):
         raise ValueError(f"{place}: no field 'translation' that maps language codes to texts")
     sides = record[TRANSLATION] if fields.nested else record

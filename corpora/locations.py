@@ -1,5 +1,6 @@
 """Where data comes from: local files and folders, or the Hub."""
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,10 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import pyarrow as pa
+import yaml
 from datasets.exceptions import DatasetGenerationError, DatasetNotFoundError
+from huggingface_hub import DatasetCard
+from sensia.corpora.text_files import COMPRESSIONS
 
 KINDS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".tsv": "tsv", ".txt": "txt", ".parquet": "parquet"}
 SPLIT_WORDS = frozenset({"train", "training", "dev", "valid", "validation", "test"})
+#: Files that describe data, and hold none of it.
+_DESCRIPTIONS = frozenset(
+    {"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "sources.json", "results.json"}
+)
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _NO_SCRIPTS = "data set scripts are Python code and are not run; convert the data to Parquet or JSON lines"
 
@@ -20,16 +29,16 @@ def file_kind(path: Path) -> str | None:
     Kind of a data file, told by its name.
 
     Args:
-        path (`Path`): file name; `.gz` after a text format is looked through.
+        path (`Path`): file name; `.gz`, `.xz` or `.bz2` after a text format is looked through.
 
     Returns:
         `str` or `None`: `json`, `csv`, `tsv`, `txt` or `parquet`; None for anything else.
     """
-    name = path.name.lower()
-    if name.endswith(".gz"):
-        kind = KINDS.get(Path(name[:-3]).suffix)
+    name = Path(path.name.lower())
+    if name.suffix in COMPRESSIONS:
+        kind = KINDS.get(name.with_suffix("").suffix)
         return None if kind == "parquet" else kind
-    return KINDS.get(Path(name).suffix)
+    return KINDS.get(name.suffix)
 
 
 def is_local(source: str) -> bool:
@@ -49,8 +58,83 @@ def _name_words(path: Path) -> set[str]:
     return set(re.split(r"[^a-z0-9]+", path.name.lower()))
 
 
+def _is_data(path: Path) -> bool:
+    """Whether a file in a folder may be data: no hidden copy, as editors and notebooks leave, and no description."""
+    hidden = any(part.startswith((".", "__")) for part in path.parts)
+    return not hidden and path.name not in _DESCRIPTIONS
+
+
+def load_folder(
+    source: str, split: str | None, config_name: str | None, streaming: bool
+) -> datasets.Dataset | datasets.IterableDataset | None:
+    """
+    A folder that `datasets` has written: by `save_to_disk`, or for the Hub.
+
+    Args:
+        source (`str`): path.
+        split (`str` or `None`): split to take; needed where there are several.
+        config_name (`str` or `None`): configuration of a clone of a Hub data set.
+        streaming (`bool`): give an `IterableDataset`.
+
+    Returns:
+        `datasets.Dataset`, `datasets.IterableDataset` or `None`: the rows; `None` for any other folder or file.
+
+    Raises:
+        `ValueError`: if there are several splits and none is chosen, or what is chosen is not there.
+    """
+    folder = Path(source).expanduser()
+    if (folder / "dataset_dict.json").is_file():
+        return _load_saved(folder / _one_split(source, split, _saved_splits(folder / "dataset_dict.json")), streaming)
+    if (folder / "state.json").is_file() and (folder / "dataset_info.json").is_file():
+        if split is not None:
+            raise ValueError(f"split {split!r} was given, but {source} holds a single data set, saved without splits")
+        return _load_saved(folder, streaming)
+    if not _describes_configurations(folder / "README.md"):
+        return None
+    with hub_errors(source, name=config_name):
+        splits = datasets.get_dataset_split_names(str(folder), config_name)
+    return load_hub(str(folder), name=config_name, split=_one_split(source, split, splits), streaming=streaming)
+
+
+def _saved_splits(path: Path) -> list[str]:
+    try:
+        splits = json.loads(path.read_text(encoding="utf-8"))["splits"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"{path}: expected the splits that `save_to_disk` writes, got something else") from error
+    return [str(split) for split in splits]
+
+
+def _load_saved(folder: Path, streaming: bool) -> datasets.Dataset | datasets.IterableDataset:
+    try:
+        saved = datasets.load_from_disk(str(folder))
+    except (KeyError, TypeError, AttributeError, ValueError, pa.ArrowInvalid, FileNotFoundError) as error:
+        raise ValueError(f"{folder}: not a data set that `save_to_disk` has written whole ({error})") from error
+    return saved.to_iterable_dataset() if streaming else saved
+
+
+def _one_split(source: str, split: str | None, splits: list[str]) -> str:
+    if split is None and len(splits) == 1:
+        return splits[0]
+    if split is None:
+        raise ValueError(f"{source} holds several splits ({', '.join(splits)}): choose one")
+    if split not in splits:
+        raise ValueError(f"{source}: no split {split!r}; there is {', '.join(splits)}")
+    return split
+
+
+def _describes_configurations(card: Path) -> bool:
+    """Whether the card of a data set says which files belong to which configuration and split."""
+    if not card.is_file():
+        return False
+    try:
+        metadata = DatasetCard.load(card, ignore_metadata_errors=True).data.to_dict()
+    except (ValueError, OSError, yaml.YAMLError):
+        return False
+    return any(isinstance(each, dict) and "data_files" in each for each in metadata.get("configs") or ())
+
+
 def _folder_files(folder: Path, split: str | None, kinds: tuple[str, ...]) -> list[Path]:
-    inside = sorted(path for path in folder.rglob("*") if path.is_file())
+    inside = sorted(path for path in folder.rglob("*") if path.is_file() and _is_data(path.relative_to(folder)))
     files = [path for path in inside if file_kind(path) in kinds]
     if not files and any(path.suffix == ".py" for path in inside):
         raise ValueError(f"{folder} holds a script and no data files: {_NO_SCRIPTS}")

@@ -59,7 +59,7 @@ def _windows(
     batch: dict[str, list[Any]], indices: list[int], tokenizer: PreTrainedTokenizerBase, max_length: int
 ) -> dict[str, list[Any]]:
     stripped = [text.strip() for text in batch["text"]]
-    encoded = tokenizer(stripped, add_special_tokens=False, verbose=False)["input_ids"]
+    encoded = tokenizer(stripped, add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"]
     windows = [
         (row, [*ids, tokenizer.eos_token_id][start : start + max_length])
         for row, ids in zip(indices, encoded, strict=True)

@@ -61,5 +61,5 @@ def pack_texts(
 def _chunk_ids(texts: Iterable[str], tokenizer: PreTrainedTokenizerBase) -> Iterator[list[int]]:
     documents = (text for text in tqdm(texts, desc="Packing", unit=" texts") if text.strip())
     while chunk := list(islice(documents, TEXTS_PER_CHUNK)):
-        encoded = tokenizer(chunk, add_special_tokens=False, verbose=False)["input_ids"]
+        encoded = tokenizer(chunk, add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"]
         yield [token for ids in encoded for token in (*ids, tokenizer.eos_token_id)]

@@ -1,13 +1,13 @@
 """Reading sentence pairs and plain text from local files, folders and the Hub."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import datasets
 import pyarrow as pa
-import pyarrow.parquet as pq
 from sensia.corpora.fields import (
     PROMPT,
     PROMPT_COLUMNS,
@@ -22,8 +22,10 @@ from sensia.corpora.fields import (
     text_or_none,
 )
 from sensia.corpora.languages import find_language
-from sensia.corpora.locations import is_local, load_hub, local_files
-from sensia.corpora.text_files import read_records
+from sensia.corpora.locations import is_local, load_folder, load_hub, local_files
+from sensia.corpora.records import check_text_type, parquet_columns, read_records
+from sensia.corpora.sides import SAMPLE, check_side
+from sensia.corpora.tables import QUOTINGS
 
 AnyDataset: TypeAlias = datasets.Dataset | datasets.IterableDataset
 ROWS_PER_CHUNK = 10_000
@@ -40,24 +42,27 @@ def read_pairs(
     streaming: bool = False,
     config_name: str | None = None,
     revision: str | None = None,
+    tsv_quoting: str = "auto",
 ) -> AnyDataset:
     """
     Read sentence pairs.
 
     Args:
-        source (`str`): Hub data set id, or a local file or folder: `.jsonl`, `.json` (one object a line), `.csv`,
-            `.tsv` (each also with `.gz`) or `.parquet`. The pair is in a column `translation`
-            (`{"en": ..., "id": ...}`) or in two columns. A column `prompt` of the same shape makes instruction pairs:
-            the pair itself is then the response.
+        source (`str`): Hub data set id, or a local file or folder: `.jsonl`, `.json` (one object a line, or one
+            array), `.csv`, `.tsv` (each also with `.gz`, `.xz` or `.bz2`) or `.parquet`; or a folder of `save_to_disk`
+            or a clone of a Hub data set. The pair is in a column `translation` (`{"en": ..., "id": ...}`) or in two
+            columns. A column `prompt` of the same shape makes instruction pairs: the pair itself is then the response.
         source_language (`str`): code of the source language, any that `find_language` knows.
         target_language (`str`): code of the target language.
-        source_column (`str`, *optional*): column of the source side; by default one named by a code of its language.
+        source_column (`str`, *optional*): column of the source side, or key inside `translation`, or number of a
+            column of a table without names; by default the one that is most surely named after its language.
         target_column (`str`, *optional*): column of the target side, likewise.
         split (`str`, *optional*): for the Hub, the split (`train` if not given; slices such as `train[:1000]` work);
             for a folder, a word in the names of the files to take; not for a single file.
         streaming (`bool`, *optional*, defaults to `False`): read while iterating instead of loading everything.
         config_name (`str`, *optional*): configuration of a Hub data set.
         revision (`str`, *optional*): branch, tag or commit of a Hub data set.
+        tsv_quoting (`str`, *optional*, defaults to `"auto"`): how `.tsv` files quote; see [`tables.table_records`].
 
     Returns:
         `datasets.Dataset` or `datasets.IterableDataset`: text columns `source` and `target`, and `origin` (the corpus;
@@ -66,25 +71,31 @@ def read_pairs(
         and drops both. Several text files with `doc` also give `file`, where each pair is from.
 
     Raises:
-        `ValueError`: for unknown languages, missing columns and damaged data, naming file, line and field.
+        `ValueError`: for unknown languages, columns that are missing, ambiguous or hold no text, and damaged data,
+            naming file, line and field.
         `OSError`: if the file or data set is missing or cannot be reached. When streaming, defects in the data are
             found, and raised, where the iteration meets them.
     """
     languages = find_language(source_language), find_language(target_language)
     if languages[0] == languages[1]:
         raise ValueError(f"source and target language are the same: {source_language!r} and {target_language!r}")
+    if tsv_quoting not in QUOTINGS:
+        raise ValueError(f"`tsv_quoting` must be one of {', '.join(QUOTINGS)}, got {tsv_quoting!r}")
     request = PairRequest(*languages, source_column, target_column)
     if not is_local(source):
         loaded = load_hub(source, name=config_name, split=split or "train", revision=revision, streaming=streaming)
         return _pairs_of_table(loaded, request, source)
+    folder = load_folder(source, split, config_name, streaming)
+    if folder is not None:
+        return _pairs_of_table(folder, request, source)
     _refuse_hub_options(source, config_name=config_name, revision=revision)
     files, kind = local_files(source, split, ("json", "csv", "tsv", "parquet"))
-    if kind == "parquet":
-        return _pairs_of_table(_load_parquet(files, streaming), request, source)
-    extras = _first_fields(files, kind, request).extras
+    options: dict[str, Any] = {"files": files, "kind": kind, "request": request, "quoting": tsv_quoting}
+    fields = _first_fields(**options)
+    _check_sides(_sample(_pairs_of_files(**options)), fields, source)
     # Documents are numbered anew in each file.
-    names = ("source", "target", *extras, *(["file"] if "doc" in extras and len(files) > 1 else []))
-    return _dataset_of_rows(_pairs_of_files, {"files": files, "kind": kind, "request": request}, names, streaming)
+    names = ("source", "target", *fields.extras, *(["file"] if "doc" in fields.extras and len(files) > 1 else []))
+    return _dataset_of_rows(_pairs_of_files, options, names, streaming)
 
 
 def read_texts(
@@ -117,10 +128,11 @@ def read_texts(
     if not is_local(source):
         loaded = load_hub(source, name=config_name, split=split or "train", revision=revision, streaming=streaming)
         return _texts_of_table(loaded, column, source)
+    folder = load_folder(source, split, config_name, streaming)
+    if folder is not None:
+        return _texts_of_table(folder, column, source)
     _refuse_hub_options(source, config_name=config_name, revision=revision)
     files, kind = local_files(source, split, ("json", "txt", "parquet"))
-    if kind == "parquet":
-        return _texts_of_table(_load_parquet(files, streaming), column, source)
     options = {"files": files, "kind": kind, "column": "text" if kind == "txt" else column}
     return _dataset_of_rows(_texts_of_files, options, ("text",), streaming)
 
@@ -131,19 +143,60 @@ def _refuse_hub_options(source: str, **options: str | None) -> None:
         raise ValueError(f"{', '.join(given)} is for Hub data sets, but {source} is a local path")
 
 
-def _first_fields(files: list[Path], kind: str, request: PairRequest) -> PairFields:
+def _first_fields(files: list[Path], kind: str, request: PairRequest, quoting: str) -> PairFields:
     for path in files:
-        for place, record in read_records(path, kind):
-            return choose_fields(record, request, place)
+        for _, _, fields in _records_of_file(path, kind, request, quoting):
+            return fields
     raise ValueError(f"no rows in {', '.join(str(path) for path in files)}")
 
 
-def _pairs_of_files(files: list[Path], kind: str, request: PairRequest) -> Iterator[dict[str, str | None]]:
+def _pairs_of_files(
+    files: list[Path], kind: str, request: PairRequest, quoting: str
+) -> Iterator[dict[str, str | None]]:
     for path in files:
-        fields: PairFields | None = None
-        for place, record in read_records(path, kind):
-            fields = fields or choose_fields(record, request, place)
+        for place, record, fields in _records_of_file(path, kind, request, quoting):
             yield {**take_pair(record, fields, place), "file": str(path)}
+
+
+def _records_of_file(
+    path: Path, kind: str, request: PairRequest, quoting: str
+) -> Iterator[tuple[str, dict[str, Any], PairFields]]:
+    """Records of a file, each with where it stands and the fields that the pair is in."""
+    if kind == "parquet":
+        columns = parquet_columns(path)
+        fields = choose_fields(columns, request, str(path))
+        sides = columns[TRANSLATION] if fields.nested else columns
+        for side in (fields.source, fields.target):
+            check_text_type(sides[side], f"{TRANSLATION}.{side}" if fields.nested else side, str(path))
+        for place, record in read_records(path, kind, columns=fields.columns):
+            yield place, record, fields
+        return
+    first: PairFields | None = None
+    for place, record in read_records(path, kind, quoting=quoting, unnamed=_unnamed(request)):
+        first = first or choose_fields(record, request, place)
+        yield place, record, first
+
+
+def _unnamed(request: PairRequest) -> tuple[str, ...]:
+    """What the two columns of text of a table without names are called; none where columns are asked for by number."""
+    asked = (request.source_column, request.target_column)
+    if any(name and name.isdecimal() for name in asked):
+        return ()
+    return (asked[0] or request.source_language.tag, asked[1] or request.target_language.tag)
+
+
+def _sample(pairs: Iterator[dict[str, str | None]]) -> list[dict[str, str | None]]:
+    """The first pairs, up to the first damage: that is raised where the reading comes to it."""
+    found: list[dict[str, str | None]] = []
+    with suppress(ValueError):
+        for pair in islice(pairs, SAMPLE):
+            found.append(pair)
+    return found
+
+
+def _check_sides(pairs: Sequence[Mapping[str, str | None]], fields: PairFields, place: str) -> None:
+    for side, column in (("source", fields.source), ("target", fields.target)):
+        check_side([pair[side] for pair in pairs], column, place)
 
 
 def _texts_of_files(files: list[Path], kind: str, column: str) -> Iterator[dict[str, str | None]]:
@@ -195,17 +248,6 @@ def _only(
     return ({name: row[name] for name in names} for row in rows(**options))
 
 
-def _load_parquet(files: list[Path], streaming: bool) -> AnyDataset:
-    for path in files:
-        try:
-            pq.read_schema(path)
-        except pa.ArrowInvalid as error:
-            raise ValueError(f"{path}: not a readable Parquet file ({error})") from error
-    return datasets.load_dataset(
-        "parquet", data_files=[str(path) for path in files], split="train", streaming=streaming
-    )
-
-
 def _columns(table: AnyDataset) -> dict[str, Any]:
     # A streamed data set may not know its columns before its first row.
     if table.features is None:
@@ -233,7 +275,9 @@ def _pairs_of_table(table: AnyDataset, request: PairRequest, place: str) -> AnyD
     for side in (fields.source, fields.target):
         _check_text_column(sides[side], f"{TRANSLATION}.{side}" if fields.nested else side, place)
     features = _text_features(("source", "target", *fields.extras))
-    return _map_table(table, _take_pairs, {"fields": fields}, list(columns), features)
+    pairs = _map_table(table, _take_pairs, {"fields": fields}, list(columns), features)
+    _check_sides(list(pairs.take(SAMPLE)), fields, place)
+    return pairs
 
 
 def _take_pairs(batch: dict[str, list[Any]], fields: PairFields) -> dict[str, list[str | None]]:

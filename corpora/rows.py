@@ -6,11 +6,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from sensia.corpora.fingerprint import describe_file
 from sensia.corpora.locations import is_local, load_hub, local_files
-from sensia.corpora.text_files import read_records
+from sensia.corpora.records import read_records
 
 
 def read_rows(
@@ -35,22 +33,13 @@ def read_rows(
     """
     if is_local(source):
         files, kind = local_files(source, split, ("json", "csv", "tsv", "parquet"))
-        rows = [row for path in files for row in _rows_of_file(path, kind)]
+        rows = [row for path in files for _, row in read_records(path, kind)]
     else:
         table = load_hub(source, name=config_name, split=split or "test", revision=revision)
         rows = [dict(row) for row in table]
     if not rows:
         raise ValueError(f"no rows in {source}")
     return rows
-
-
-def _rows_of_file(path: Path, kind: str) -> list[dict[str, Any]]:
-    if kind != "parquet":
-        return [record for _, record in read_records(path, kind)]
-    try:
-        return pq.read_table(path).to_pylist()
-    except pa.ArrowInvalid as error:
-        raise ValueError(f"{path}: not a readable Parquet file ({error})") from error
 
 
 def describe_rows(source: str, rows: Iterable[Mapping[str, Any]], **options: str | None) -> dict[str, Any]:

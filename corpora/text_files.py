@@ -1,18 +1,25 @@
-"""Records of JSON-lines, CSV, TSV and plain text files, one at a time, with the line that each came from."""
+"""Lines, JSON objects and plain texts of text files, one at a time, with the line that each came from."""
 
-import csv
+import bz2
 import gzip
 import json
+import lzma
 import zlib
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO
 
 Record = tuple[str, dict[str, Any]]
 
 
+#: What opens a compressed file, by the end of its name.
+COMPRESSIONS: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
+
+
 def _open(path: Path) -> BinaryIO:
-    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
+    opener = COMPRESSIONS.get(path.suffix.lower())
+    return opener(path, "rb") if opener else path.open("rb")
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -20,13 +27,13 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     Lines of a UTF-8 text file, with their line ends, read one by one.
 
     Args:
-        path (`Path`): file to read; `.gz` is decompressed on the way.
+        path (`Path`): file to read; `.gz`, `.xz` and `.bz2` are decompressed on the way.
 
     Returns:
         `Iterator[tuple[int, str]]`: line number from 1, and the line. A byte order mark is dropped.
 
     Raises:
-        `ValueError`: on bytes that are not UTF-8 and on damaged gzip data, naming the line.
+        `ValueError`: on bytes that are not UTF-8 and on damaged compressed data, naming the line.
     """
     number = 0
     with _open(path) as file:
@@ -37,8 +44,12 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
             raise ValueError(
                 f"{path}, line {number}: not UTF-8 text ({error.reason} at byte {error.start + 1})"
             ) from error
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise ValueError(f"{path}: damaged or truncated gzip data after line {number} ({error})") from error
+        except (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError) as error:
+            raise ValueError(f"{path}: damaged or truncated compressed data after line {number} ({error})") from error
+        except OSError as error:
+            if path.suffix.lower() != ".bz2" or error.errno is not None:  # bz2 has no error of its own
+                raise
+            raise ValueError(f"{path}: damaged or truncated compressed data after line {number} ({error})") from error
 
 
 def table_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
@@ -65,71 +76,50 @@ def table_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, list[s
 
 def json_records(path: Path) -> Iterator[Record]:
     """
-    Objects of a JSON-lines file.
+    Objects of a JSON file: one a line, or all in one array.
 
     Args:
-        path (`Path`): `.jsonl` or `.json` file, one object a line, optionally gzipped. Blank lines are skipped.
+        path (`Path`): `.jsonl` or `.json` file, optionally compressed. Blank lines are skipped, arrays read whole.
 
     Returns:
-        `Iterator[tuple[str, dict]]`: where the record stands ("FILE, line N"), and the object.
+        `Iterator[tuple[str, dict]]`: where the record stands ("FILE, line N" or "FILE, item N"), and the object.
 
     Raises:
-        `ValueError`: on a line that is not one JSON object.
+        `ValueError`: on a line or an item that is not one JSON object.
     """
-    for number, line in numbered_lines(path):
-        if not line.strip():
-            continue
+    lines = ((number, line) for number, line in numbered_lines(path) if line.strip())
+    first = next(lines, None)
+    if first is None:
+        return
+    if first[1].lstrip().startswith("["):
+        yield from _array_records(path)
+        return
+    for number, line in chain([first], lines):
         place = f"{path}, line {number}"
         try:
             record = json.loads(line)
         except json.JSONDecodeError as error:
-            raise ValueError(f"{place}: invalid JSON at column {error.colno} ({error.msg})") from error
+            several = "; an object must stand on one line" if line.strip() == "{" else ""
+            raise ValueError(f"{place}: invalid JSON at column {error.colno} ({error.msg}){several}") from error
+        except (RecursionError, ValueError) as error:  # nested too deep, or a number of thousands of digits
+            raise ValueError(f"{place}: invalid JSON ({error})") from error
         if not isinstance(record, dict):
             raise ValueError(f"{place}: expected one JSON object a line, got a {type(record).__name__}")
         yield place, record
 
 
-def _cell_rows(path: Path, delimiter: str) -> Iterator[tuple[str, list[str]]]:
-    # Parallel corpora in TSV do not quote: a stray quotation mark must not swallow the lines after it.
-    quoting: Literal[0, 3] = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
-    lines = (line for _, line in numbered_lines(path))
-    reader = csv.reader(lines, delimiter=delimiter, quoting=quoting, strict=True)
-    while True:
-        place = f"{path}, line {reader.line_num + 1}"
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise ValueError(f"{place}: broken row ({error})") from error
-        if cells:
-            yield place, cells
-
-
-def csv_records(path: Path, delimiter: str) -> Iterator[Record]:
-    """
-    Rows of a CSV or TSV file as dictionaries.
-
-    Args:
-        path (`Path`): file whose first row names the columns, optionally gzipped.
-        delimiter (`str`): `,` (cells may be quoted and hold line ends) or a tab (quotation marks are plain text).
-
-    Returns:
-        `Iterator[tuple[str, dict]]`: where the row begins ("FILE, line N"), and its cells by column.
-
-    Raises:
-        `ValueError`: on broken quoting, a repeated column name, or a row with more or fewer cells than columns.
-    """
-    rows = _cell_rows(path, delimiter)
-    header_place, columns = next(rows, (f"{path}, line 1", []))
-    if len(set(columns)) != len(columns):
-        raise ValueError(f"{header_place}: a column name is repeated in {columns}")
-    for place, cells in rows:
-        if len(cells) != len(columns):
-            raise ValueError(
-                f"{place}: {len(cells)} cells where the first row names {len(columns)} columns ({columns})"
-            )
-        yield place, dict(zip(columns, cells, strict=True))
+def _array_records(path: Path) -> Iterator[Record]:
+    try:
+        items = json.loads("".join(line for _, line in numbered_lines(path)))
+    except (RecursionError, ValueError) as error:
+        raise ValueError(
+            f"{path}: begins like one JSON array and is none ({error}); expected one array of objects, or one object "
+            "a line"
+        ) from error
+    for number, item in enumerate(items, 1):
+        if not isinstance(item, dict):
+            raise ValueError(f"{path}, item {number}: expected a JSON object, got a {type(item).__name__}")
+        yield f"{path}, item {number}", item
 
 
 def line_records(path: Path) -> Iterator[Record]:
@@ -145,21 +135,3 @@ def line_records(path: Path) -> Iterator[Record]:
     for number, line in numbered_lines(path):
         if line.strip():
             yield f"{path}, line {number}", {"text": line.rstrip("\r\n")}
-
-
-def read_records(path: Path, kind: str) -> Iterator[Record]:
-    """
-    Records of a text file of a known kind.
-
-    Args:
-        path (`Path`): file to read.
-        kind (`str`): `json`, `csv`, `tsv` or `txt`.
-
-    Returns:
-        `Iterator[tuple[str, dict]]`: place and record, in the order of the file.
-    """
-    if kind == "json":
-        return json_records(path)
-    if kind == "txt":
-        return line_records(path)
-    return csv_records(path, "\t" if kind == "tsv" else ",")

@@ -1,4 +1,4 @@
-"""Measuring: what a model learned, in numbers that compare across tokenizers and languages."""
+"""Evaluation of models by metrics that can be compared across tokenizers and languages."""
 
 from sensia.evaluation.bitext import evaluate_bitext
 from sensia.evaluation.perplexity import perplexity

@@ -1,4 +1,4 @@
-"""What a model makes of a bitext: retrieval, perplexity of the target side, and a Backpack's mixture's entropy."""
+"""Evaluation on a bitext: retrieval, perplexity of the target side, and mixture entropy of a Backpack."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -27,21 +27,23 @@ def evaluate_bitext(
     progress: bool = False,
 ) -> dict[str, float]:
     """
-    Measures a Backpack on aligned sentences. Processes started by a launcher share the rows and get the same result.
+    Measures a Backpack on aligned sentences. With several processes, each takes a part of the rows, and all return the
+    same result.
 
     Args:
         model ([`BackpackForCausalLM`]): the model; evaluated without dropout.
         tokenizer (`PreTrainedTokenizerBase`): its tokenizer.
-        pairs (`datasets.Dataset`): columns `source_ids`, `target_ids` and `target_bytes` of
+        pairs (`datasets.Dataset`): columns `source_ids`, `target_ids`, `source_bytes` and `target_bytes` of
             [`sensia.corpora.clean_pairs`]; both sides close with the end-of-text token.
         pooling_temperature (`float`): temperature of the mixture in the sense vector.
-        batch_size (`int`, *optional*, defaults to 64): pairs that go through the model at once.
+        batch_size (`int`, *optional*, defaults to 64): pairs in a batch.
         progress (`bool`, *optional*, defaults to `False`): show a progress bar.
 
     Returns:
         `dict`: `perplexity` and `bits_per_byte` of the target side as [`perplexity`] defines them;
+        `source_bits_per_byte`, the same of the source side: how much of its language the model still knows;
         `context_recall@1` and `sense_recall@1`, each with `_source_to_target` and `_target_to_source`;
-        `entropy_source` and `entropy_target`, the mixture's mean entropy in nats.
+        `entropy_source` and `entropy_target`, the mean entropy of the mixture in nats.
 
     Raises:
         ValueError: if there is no pair.
@@ -56,12 +58,12 @@ def evaluate_bitext(
 
 
 def _encode(model, tokenizer, pairs, pooling_temperature, batch_size, progress):
-    """The rows' vectors and entropies in order, and the sums of the language model, over all processes."""
+    """Vectors and entropies of the rows in order, and the sums of the language model, over all processes."""
     state = PartialState()
     lengths = [len(row) for row in pairs["target_ids"]]
     order = sorted(range(len(pairs)), key=lengths.__getitem__, reverse=True)
     mine = _share(order, state.process_index, state.num_processes)
-    parts, sums = [], torch.zeros(3, dtype=torch.float64)
+    parts, sums = [], torch.zeros(2, 3, dtype=torch.float64)  # of sources, of targets
     with tqdm(
         total=len(mine), desc="Evaluating", unit="pair", disable=not (progress and state.is_main_process)
     ) as bar:
@@ -69,7 +71,9 @@ def _encode(model, tokenizer, pairs, pooling_temperature, batch_size, progress):
             chosen = mine[start : start + batch_size]
             batch = pairs[[row for row, _ in chosen]]
             parts.append(_vectors(model, tokenizer, batch, pooling_temperature))
-            sums += _language_model_sums(model, tokenizer, batch, torch.tensor([counts for _, counts in chosen]))
+            real = torch.tensor([counts for _, counts in chosen])
+            of_sides = (_language_model_sums(model, tokenizer, batch, side, real) for side in ("source", "target"))
+            sums += torch.stack(list(of_sides))
             bar.update(len(chosen))
     places = [row for rank in range(state.num_processes) for row, _ in _share(order, rank, state.num_processes)]
     vectors = {name: _gather_in_order([part[name] for part in parts], places) for name in parts[0]}
@@ -84,13 +88,13 @@ def _gather_in_order(parts: list[torch.Tensor], places: list[int]) -> torch.Tens
 
 
 def _gathered(rows: torch.Tensor) -> torch.Tensor:
-    """The rows of all processes, on the CPU; between GPUs they travel from where those processes compute."""
+    """Gathers the rows of all processes on the CPU; the collective itself runs on the devices of the processes."""
     state = PartialState()
     return rows.cpu() if state.num_processes == 1 else gather(rows.to(state.device)).cpu()
 
 
 def _share(order: list[int], rank: int, world: int) -> list[tuple[int, bool]]:
-    """This rank's rows and whether they count: the last may repeat one, so that all ranks have equally many."""
+    """Rows of this rank, and which of them count: the last may be repeated to give all ranks the same number."""
     rows = [(row, True) for row in order[rank::world]]
     missing = -(-len(order) // world) - len(rows)
     return rows + [(order[-1], False)] * missing
@@ -111,10 +115,10 @@ def _vectors(model, tokenizer, batch, pooling_temperature) -> dict[str, torch.Te
     return sides
 
 
-def _language_model_sums(model, tokenizer, batch, real: torch.Tensor) -> torch.Tensor:
-    """Negative log-likelihood in nats, tokens and bytes of the target side, as a [3] tensor."""
+def _language_model_sums(model, tokenizer, batch, side: str, real: torch.Tensor) -> torch.Tensor:
+    """Negative log-likelihood in nats, tokens and bytes of a side, as a [3] tensor."""
     # The closing end-of-text token is the context of the first token instead of the last thing predicted.
-    ids, mask = pad_rows([[row[-1], *row[:-1]] for row in batch["target_ids"]], tokenizer.eos_token_id)  # [B, L]
+    ids, mask = pad_rows([[row[-1], *row[:-1]] for row in batch[f"{side}_ids"]], tokenizer.eos_token_id)  # [B, L]
     labels = ids.masked_fill((mask == 0) | ~real[:, None], -100)
     outputs = model(
         input_ids=ids.to(model.device),
@@ -124,14 +128,14 @@ def _language_model_sums(model, tokenizer, batch, real: torch.Tensor) -> torch.T
         use_cache=False,
     )
     tokens = (labels[:, 1:] != -100).sum()
-    size = (torch.tensor(batch["target_bytes"]) * real).sum()
+    size = (torch.tensor(batch[f"{side}_bytes"]) * real).sum()
     return torch.stack([outputs.plain_loss.double().cpu() * tokens, tokens.double(), size.double()])
 
 
 def _language_model_metrics(sums: torch.Tensor) -> dict[str, float]:
-    nll, tokens, size = sums.tolist()
-    metrics = perplexity_from_sums(nll, int(tokens), int(size))
-    return {name: metrics[name] for name in ("perplexity", "bits_per_byte")}
+    source, target = (perplexity_from_sums(nll, int(tokens), int(size)) for nll, tokens, size in sums.tolist())
+    metrics = {name: target[name] for name in ("perplexity", "bits_per_byte")}
+    return {**metrics, "source_bits_per_byte": source["bits_per_byte"]}
 
 
 def _sense_metrics(vectors: dict[str, torch.Tensor]) -> dict[str, float]:
@@ -155,10 +159,10 @@ def measure_bitext(
     **options: Any,
 ) -> dict[str, Any]:
     """
-    Measures a Backpack or a dense model on aligned sentences, by every kind of sentence vector that it has.
+    Measures a Backpack or a dense model on aligned sentences, with each kind of its sentence vectors.
 
     Args:
-        model (`PreTrainedModel`): a causal language model; by [`sentence_vectors`].
+        model (`PreTrainedModel`): a causal language model, read by [`sentence_vectors`].
         tokenizer (`PreTrainedTokenizerBase`): its tokenizer.
         sources (`Sequence[str]`): N sentences.
         targets (`Sequence[str]`): their translations, in the same order.
@@ -167,11 +171,12 @@ def measure_bitext(
 
     Returns:
         `dict`: `metrics`, with `perplexity` and `bits_per_byte` of the target side as [`perplexity`] defines them, and
-        those of [`retrieval_metrics`] for each kind of vector, as in `mean_mrr`; `intervals` of the former, of
-        `{kind}_recall@1` and of `{kind}_margin_recall@1`, 95 % bootstrap over the pairs; `chance` of the recalls.
+        those of [`retrieval_metrics`] for each kind of vector, as in `mean_mrr`; `intervals`, 95 % bootstrap over the
+        pairs, of perplexity, bits per byte, `{kind}_recall@1` and `{kind}_margin_recall@1`; `chance` levels of the
+        recalls.
 
     Raises:
-        ValueError: if there is no pair, or a sentence without translation.
+        ValueError: if there is no pair, or a sentence has no translation.
     """
     if len(sources) != len(targets) or len(sources) == 0:
         raise ValueError(f"Every sentence needs its translation, got {len(sources)} and {len(targets)} sentences.")

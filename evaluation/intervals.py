@@ -1,4 +1,4 @@
-"""How sure a figure is: bootstrap intervals over the items that it was measured on."""
+"""Bootstrap intervals over the items of a measurement."""
 
 from collections.abc import Callable, Sequence
 
@@ -10,9 +10,9 @@ CONFIDENCE = 0.95
 
 def bootstrap_mean(values: Sequence[float], *, resamples: int = 2000, seed: int = 0) -> list[float]:
     """
-    Interval of the mean over items, from resampling the items with replacement (percentile bootstrap, 95 %).
+    Interval of the mean over items (percentile bootstrap, 95 %).
 
-    It says how much the figure would move with other items of the same kind, not with another training run.
+    It shows the uncertainty from the choice of items, not from the training run.
 
     Args:
         values (`Sequence[float]`): one value for each item.
@@ -37,11 +37,11 @@ def bootstrap_ratio(
     above: Sequence[float], below: Sequence[float], *, resamples: int = 2000, seed: int = 0
 ) -> list[float]:
     """
-    Interval of a ratio of sums, as of nats and bytes, from resampling the items; see [`bootstrap_mean`].
+    Interval of a ratio of sums, for example nats per byte, from resampling items; see [`bootstrap_mean`].
 
     Args:
-        above (`Sequence[float]`): what each item adds to the numerator.
-        below (`Sequence[float]`): what it adds to the denominator, above 0; as many.
+        above (`Sequence[float]`): contribution of each item to the numerator.
+        below (`Sequence[float]`): contribution of each item to the denominator, above 0.
         resamples (`int`, *optional*, defaults to 2000): resamples drawn.
         seed (`int`, *optional*, defaults to 0): of the resampling.
 
@@ -58,7 +58,7 @@ def bootstrap_spearman(
     first: Sequence[float], second: Sequence[float], *, resamples: int = 1000, seed: int = 0
 ) -> list[float]:
     """
-    Interval of Spearman's rank correlation, from resampling pairs of values together; see [`bootstrap_mean`].
+    Interval of Spearman's rank correlation, from resampling pairs of values; see [`bootstrap_mean`].
 
     Args:
         first (`Sequence[float]`), second (`Sequence[float]`): N values each, at least two.
@@ -75,7 +75,7 @@ def bootstrap_spearman(
 def _ends(
     items: tuple[np.ndarray, ...], statistic: Callable[..., np.ndarray], resamples: int, seed: int
 ) -> list[float]:
-    """Ends of the percentile interval of a statistic with an `axis`, items of several arrays drawn together."""
+    """Ends of the percentile interval of a statistic that takes an `axis`; arrays are resampled together."""
     found = stats.bootstrap(
         items,
         statistic,
@@ -98,5 +98,5 @@ def _spearman(first: np.ndarray, second: np.ndarray, axis: int) -> np.ndarray:
     ranks = [stats.rankdata(values, axis=axis) for values in (first, second)]  # [..., N]
     left, right = (rank - rank.mean(axis=axis, keepdims=True) for rank in ranks)
     spread = np.sqrt((left**2).sum(axis=axis) * (right**2).sum(axis=axis))
-    # A resample in which all values are one has no order to compare.
+    # The correlation is undefined for a resample in which all values are equal.
     return np.divide((left * right).sum(axis=axis), spread, out=np.zeros_like(spread), where=spread > 0)

@@ -24,16 +24,16 @@ def perplexity(
     progress: bool = False,
 ) -> dict[str, float]:
     """
-    Perplexity and bits per byte over texts, from the summed negative log-likelihood of every token.
+    Computes perplexity and bits per byte over texts, from the summed negative log-likelihood of every token.
 
-    The end-of-text token is the context of a text's first token; a closing one is not predicted. A text longer than
-    the model's positions goes in windows that do not overlap, each read without the ones before it. Bits per byte
-    divides by the UTF-8 bytes of the texts, so models with different tokenizers compare.
+    The end-of-text token is the context of a text's first token; an end-of-text token at the end is not predicted. A
+    text longer than the model's positions is split into windows without overlap, each predicted without the previous
+    ones. Bits per byte divides by the UTF-8 bytes of the texts, so models with different tokenizers can be compared.
 
     Args:
         model (`PreTrainedModel`): a causal language model; evaluated in its own dtype, without dropout.
         tokenizer (`PreTrainedTokenizerBase`): its tokenizer, with an end-of-text token.
-        texts (`Sequence[str]`): the texts; empty ones count for nothing.
+        texts (`Sequence[str]`): the texts; empty ones are ignored.
         tokens_per_batch (`int`, *optional*, defaults to 4096): padded tokens that go through the model at once.
         progress (`bool`, *optional*, defaults to `False`): show a progress bar.
 
@@ -51,7 +51,7 @@ def measure_perplexity(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], *, progress: bool = False
 ) -> dict[str, Any]:
     """
-    Perplexity and bits per byte over texts, and how much other texts of the kind would move them.
+    Computes perplexity and bits per byte over texts, with bootstrap intervals over the texts.
 
     Args:
         model, tokenizer, texts, progress: as in [`perplexity`].
@@ -66,7 +66,7 @@ def measure_perplexity(
     nll, tokens = negative_log_likelihood(model, tokenizer, texts, progress=progress)
     sizes = [_bytes(text) for text in texts]
     metrics = perplexity_from_sums(nll.sum().item(), int(tokens.sum()), sum(sizes))
-    read = tokens > 0  # a resample of empty texts alone would have no perplexity
+    read = tokens > 0  # empty texts are left out: a resample of them alone would have no perplexity
     per_token, per_byte = (
         bootstrap_ratio(nll[read].tolist(), below[read].tolist()) for below in (tokens, torch.tensor(sizes))
     )
@@ -114,7 +114,7 @@ def negative_log_likelihood(
     progress: bool = False,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """
-    The negative log-likelihood of each text, summed over its tokens, as [`perplexity`] defines it.
+    Computes the negative log-likelihood of each text, summed over its tokens, as [`perplexity`] defines it.
 
     Returns:
         `tuple`: for N texts the sums in nats, [N] in float64, and the numbers of predicted tokens, [N]; zeros for an
@@ -143,9 +143,13 @@ _Window = tuple[int, list[int]]  # a text's place and ids, of which the first is
 
 
 def _windows(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], positions: int) -> list[_Window]:
-    """Runs of at most `positions` + 1 ids, longest first."""
+    """Windows of at most `positions` + 1 ids, longest first."""
     windows = []
-    rows = tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"] if texts else []
+    rows = (
+        tokenizer(list(texts), add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"]
+        if texts
+        else []
+    )
     for place, row in enumerate(rows):
         ids = [tokenizer.eos_token_id, *row]
         windows += [(place, ids[start : start + positions + 1]) for start in range(0, len(ids) - 1, positions)]

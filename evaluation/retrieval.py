@@ -1,11 +1,11 @@
-"""Bitext retrieval: does a sentence find its translation among all others? By cosine, or by cosine with a margin."""
+"""Bitext retrieval: the rank of each sentence's translation among all sentences, by cosine or margin score."""
 
 from collections.abc import Callable, Iterator
 
 import torch
 from torch.nn import functional as F
 
-# Sentences of either side that are compared at once: 4 MB of float32, which a processor's cache holds.
+# Sentences of each side compared at a time: the block takes 4 MB in float32, which fits into a CPU cache.
 _BLOCK = 1024
 
 Block = tuple[tuple[slice, slice], torch.Tensor]
@@ -13,16 +13,16 @@ Block = tuple[tuple[slice, slice], torch.Tensor]
 
 def retrieval_recall(source: torch.Tensor, target: torch.Tensor, *, chunk_size: int = _BLOCK) -> dict[str, float]:
     """
-    Recall@1 of bitext retrieval by cosine, in both directions.
+    Computes recall@1 of bitext retrieval by cosine, in both directions.
 
-    Exact, block by block, so the N x N cosines are never in memory together. A translation that ties with another
-    candidate is not found: sentences that all have one vector find nothing, in whatever order they come.
+    The result is exact. Cosines are computed in blocks, so the N x N matrix is never in memory. A translation that
+    ties with another candidate counts as not found, so equal vectors for all sentences give a recall of 0.
 
     Args:
         source (`torch.Tensor` [N, D]): vectors of the source sentences.
         target (`torch.Tensor` [N, D]): vectors of their translations, in the same order.
-        chunk_size (`int`, *optional*, defaults to 1024): sentences of either side compared at a time; bounds the
-            memory only.
+        chunk_size (`int`, *optional*, defaults to 1024): sentences of each side compared at a time; affects memory
+            only.
 
     Returns:
         `dict`: `source_to_target`, `target_to_source` and their `mean`, each in [0, 1].
@@ -41,17 +41,17 @@ def retrieval_metrics(
     source: torch.Tensor, target: torch.Tensor, *, neighbours: int = 4, chunk_size: int = _BLOCK
 ) -> dict[str, float]:
     """
-    Recall@1, recall@5 and mean reciprocal rank by cosine, and recall@1 with a ratio margin.
+    Computes recall@1, recall@5 and mean reciprocal rank by cosine, and recall@1 with a ratio margin.
 
     The margin divides the cosine of a pair by the mean cosine of both to their nearest neighbours on the other side
-    (Artetxe and Schwenk 2019, https://arxiv.org/abs/1811.01136), which takes from sentences that are near to all.
-    One minus `margin_recall@1_source_to_target` is the error rate that LASER's `xsim` reports, but that all candidates
-    are scored here and not the nearest few alone. Ties count as in [`retrieval_recall`].
+    (Artetxe and Schwenk 2019, https://arxiv.org/abs/1811.01136), which lowers the score of sentences that are near to
+    all others (hubs). One minus `margin_recall@1_source_to_target` is the error rate of LASER's `xsim`, except that
+    all candidates are scored here, not only the nearest ones. Ties count as in [`retrieval_recall`].
 
     Args:
         source (`torch.Tensor` [N, D]): vectors of the source sentences.
         target (`torch.Tensor` [N, D]): vectors of their translations, in the same order.
-        neighbours (`int`, *optional*, defaults to 4): neighbours of the margin; fewer where N is less.
+        neighbours (`int`, *optional*, defaults to 4): neighbours in the margin; fewer if N is smaller.
         chunk_size (`int`, *optional*): as in [`retrieval_recall`].
 
     Returns:
@@ -68,15 +68,15 @@ def retrieval_ranks(
     source: torch.Tensor, target: torch.Tensor, *, neighbours: int = 4, chunk_size: int = _BLOCK
 ) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
     """
-    The place, from 1, of each sentence's translation among all sentences of the other language.
+    Computes the rank, from 1, of each sentence's translation among all sentences of the other language.
 
     Args:
         source (`torch.Tensor` [N, D]), target (`torch.Tensor` [N, D]), neighbours, chunk_size: as in
             [`retrieval_metrics`].
 
     Returns:
-        `dict`: by `cosine` and by `margin`, the places from source to target and from target to source, `int` [N]
-        each. What does not score less than the translation stands before it.
+        `dict`: for `cosine` and `margin`, the ranks from source to target and from target to source, `int` [N] each.
+        Candidates that tie with the translation rank before it.
     """
     source, target = _unit_pairs(source, target)
     own = _own_cosines(source, target, chunk_size)
@@ -93,10 +93,10 @@ def retrieval_ranks(
 
 def metrics_of_ranks(ranks: dict[str, tuple[torch.Tensor, torch.Tensor]]) -> dict[str, float]:
     """
-    The metrics of [`retrieval_metrics`] from the places of [`retrieval_ranks`].
+    Computes the metrics of [`retrieval_metrics`] from the ranks of [`retrieval_ranks`].
 
     Args:
-        ranks (`dict`): places by `cosine` and by `margin`.
+        ranks (`dict`): ranks by `cosine` and by `margin`.
     """
     measures = {
         "recall@1": (ranks["cosine"], _recall_at(1)),
@@ -114,11 +114,11 @@ def metrics_of_ranks(ranks: dict[str, tuple[torch.Tensor, torch.Tensor]]) -> dic
 
 def neighbourhoods(left: torch.Tensor, right: torch.Tensor, neighbours: int) -> tuple[torch.Tensor, torch.Tensor]:
     """
-    Mean cosine of each vector to its nearest ones of the other side.
+    Computes the mean cosine of each vector to its nearest vectors of the other side.
 
     Args:
         left (`torch.Tensor` [L, D]), right (`torch.Tensor` [R, D]): unit vectors.
-        neighbours (`int`): how many; all where there are fewer.
+        neighbours (`int`): number of nearest vectors; all if there are fewer.
 
     Returns:
         `tuple`: of the left `torch.Tensor` [L], and of the right `torch.Tensor` [R].
@@ -140,7 +140,7 @@ def _unit_pairs(source, target) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _blocks(left: torch.Tensor, right: torch.Tensor, size: int) -> Iterator[Block]:
-    """The cosines of some of the left with some of the right [A, B], and which these are: all with all, once."""
+    """Yields blocks [A, B] of the cosines of left and right vectors with their indices; covers each pair once."""
     for row in range(0, len(left), size):
         for column in range(0, len(right), size):
             rows, columns = slice(row, row + size), slice(column, column + size)
@@ -148,17 +148,17 @@ def _blocks(left: torch.Tensor, right: torch.Tensor, size: int) -> Iterator[Bloc
 
 
 def _own_cosines(source: torch.Tensor, target: torch.Tensor, size: int) -> torch.Tensor:
-    """Of each sentence with its translation [N], by the same kind of product as all others."""
+    """Cosine of each sentence with its translation [N], computed by the same matrix product as all other cosines."""
     pairs = zip(source.split(size), target.split(size), strict=True)
-    # A diagonal that is not copied keeps its whole block.
+    # Without a copy, the diagonal would keep its whole block in memory.
     return torch.cat([(left @ right.T).diagonal().clone() for left, right in pairs])
 
 
 class _Places:
-    """Counts, block by block, what scores less than a sentence's translation does, in both directions."""
+    """Counts block by block the candidates that score less than a sentence's translation, in both directions."""
 
     def __init__(self, own: torch.Tensor):
-        # Equal vectors get scores that differ in the last digits, by where they stand in the product.
+        # Scores of equal vectors differ in the last digits, depending on their place in the matrix product.
         self.below = own - 8 * torch.finfo(own.dtype).eps  # [N]
         self.less = own.new_zeros(2, len(own), dtype=torch.int32)
 
@@ -167,13 +167,13 @@ class _Places:
             less[side] += (queries < self.below[side, None]).sum(1, dtype=torch.int32)
 
     def ranks(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """From 1, of both sides, `int` [N] each. Whatever does not score less stands before the translation."""
+        """Ranks from 1 of both sides, `int` [N] each; ties rank before the translation."""
         forward, backward = len(self.below) - self.less
         return forward, backward
 
 
 class _Nearest:
-    """Keeps, block by block, the highest cosines that each vector has with the other side."""
+    """Collects block by block the highest cosines of each vector with the other side."""
 
     def __init__(self, left: torch.Tensor, right: torch.Tensor, neighbours: int):
         sides = ((left, right), (right, left))
@@ -190,7 +190,7 @@ class _Nearest:
 
 
 def _recall_at(places: int) -> Callable[[torch.Tensor], float]:
-    # In double precision: a share of a hundred thousand rows has more digits than float32.
+    # In float64, because a share of a hundred thousand rows needs more digits than float32 has.
     return lambda ranks: (ranks <= places).double().mean().item()
 
 

@@ -1,18 +1,18 @@
-"""Results as files that can be read and compared."""
+"""Rounding of results for files that people read and compare."""
 
 from typing import Any
 
 
 def rounded(results: Any, digits: int) -> Any:
     """
-    Results with every fraction rounded, so that a file of them can be read and compared.
+    Rounds all fractions in results.
 
     Args:
         results: numbers, texts, lists and dicts, nested as they may be.
         digits (`int`): significant digits of fractions, at least 1; whole numbers stay as they are.
 
     Raises:
-        ValueError: if there are less than 1 digits.
+        ValueError: if `digits` is below 1.
     """
     if digits < 1:
         raise ValueError(f"`digits` must be at least 1, got {digits}.")

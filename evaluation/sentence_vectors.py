@@ -1,4 +1,4 @@
-"""Vectors of sentences, from Backpacks and from dense models, for retrieval and for probes."""
+"""Sentence vectors of Backpacks and dense models, for retrieval and probes."""
 
 from collections.abc import Sequence
 
@@ -12,10 +12,10 @@ from modeling_sensia import BackpackConfig
 
 def is_backpack(model: PreTrainedModel) -> bool:
     """
-    Whether a model has senses.
+    Tells if a model is a Backpack.
 
     Args:
-        model (`PreTrainedModel`): a causal language model, of whatever class.
+        model (`PreTrainedModel`): a causal language model of any class.
     """
     return model.config.model_type == BackpackConfig.model_type
 
@@ -32,20 +32,20 @@ def sentence_vectors(
     progress: bool = False,
 ) -> dict[str, torch.Tensor]:
     """
-    Vectors of sentences by kind: `context`, `mean` and, from a Backpack, `sense`.
+    Computes sentence vectors of the kinds `context`, `mean` and, for a Backpack, `sense`.
 
-    A sentence closes with the end-of-text token, as it does in training, and is cut before it where it is longer than
-    the model's positions. `context` is a Backpack's context vector, or a dense model's hidden state at the last token;
-    `sense` is the sense vector; `mean` is the mean hidden state over all tokens.
+    The end-of-text token is appended to each sentence, as in training. A sentence longer than the model's positions is
+    truncated before that token. `context` is a Backpack's context vector, or a dense model's hidden state at the last
+    token; `sense` is the sense vector; `mean` is the mean hidden state over all tokens.
 
     Args:
         model (`PreTrainedModel`): a causal language model; evaluated without dropout.
         tokenizer (`PreTrainedTokenizerBase`): its tokenizer, with an end-of-text token.
         texts (`Sequence[str]`): N sentences.
-        layer (`int`, *optional*, defaults to -1): which hidden states `mean` and a dense model's `context` are of, as
-            an index into the model's `hidden_states`; the last of a Backpack is its mixture.
+        layer (`int`, *optional*, defaults to -1): index into the model's `hidden_states`, used for `mean` and for
+            `context` of a dense model; the last entry of a Backpack is its mixture.
         pooling_temperature (`float`, *optional*, defaults to 0.7): temperature of the mixture in `sense`.
-        tokens_per_batch (`int`, *optional*, defaults to 4096): padded tokens that go through the model at once.
+        tokens_per_batch (`int`, *optional*, defaults to 4096): largest number of tokens in a batch, with padding.
         progress (`bool`, *optional*, defaults to `False`): show a progress bar.
 
     Returns:
@@ -75,19 +75,19 @@ def sentence_vectors(
 
 def closed_rows(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], positions: int) -> list[list[int]]:
     """
-    Token ids of texts, each closed with the end-of-text token.
+    Token ids of texts, each with the end-of-text token at the end.
 
     Args:
         tokenizer (`PreTrainedTokenizerBase`): a tokenizer with an end-of-text token.
         texts (`Sequence[str]`): the texts.
-        positions (`int`): most tokens of a row; a longer text is cut before its closing token.
+        positions (`int`): largest number of tokens of a row; a longer text is truncated before its end-of-text token.
 
     Raises:
         ValueError: if the tokenizer has no end-of-text token.
     """
     if tokenizer.eos_token_id is None:
         raise ValueError("The tokenizer has no end-of-text token to close sentences with.")
-    rows = tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
+    rows = tokenizer(list(texts), add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"]
     return [[*row[: positions - 1], tokenizer.eos_token_id] for row in rows]
 
 

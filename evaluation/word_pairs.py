@@ -1,4 +1,4 @@
-"""Word pairs in two languages, from a lexicon or from parallel sentences, and the sense vectors of words."""
+"""Word pairs of two languages, from a lexicon or from parallel sentences, and sense vectors of words."""
 
 import re
 from collections import Counter
@@ -17,10 +17,10 @@ from transformers import PreTrainedTokenizerBase
 
 from modeling_sensia import BackpackForCausalLM
 
-# Thai, Lao, Burmese, Khmer, kana and Han: a word of running text has no space before it.
+# Scripts without spaces between words: Thai, Lao, Burmese, Khmer, kana and Han.
 _UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
 _LETTERS = rf"(?:(?![{_UNSPACED}])[^\W\d_])+"
-# Letters with apostrophes (straight or typographic) and hyphens inside, as in `anak-anak`.
+# Letters, with apostrophes (straight or typographic) and hyphens between them, as in `anak-anak`.
 _WORD = re.compile(rf"[{_UNSPACED}]|{_LETTERS}(?:['\u2019-]{_LETTERS})*")
 
 
@@ -40,19 +40,19 @@ class WordPair:
 
 def read_lexicon(path: str | Path) -> tuple[list[WordPair], dict[str, int]]:
     """
-    Word pairs of a bilingual word list.
+    Reads the word pairs of a bilingual word list.
 
     Args:
         path (`str` or `Path`): UTF-8 file without a header, optionally gzipped; a line is English word, tab, target
-            word, and optionally tab and where the pair is from. Blank lines are skipped.
+            word, and optionally tab and origin of the pair. Blank lines are skipped.
 
     Returns:
-        `tuple`: the pairs in the order of the file, and how many lines were dropped by reason: `phrase` (a side of
-        several words), `same_spelling` (any statistic of a word and itself is perfect), `duplicate`.
+        `tuple`: the pairs in the order of the file, and the number of lines dropped by reason: `phrase` (a side of
+        several words), `same_spelling` (identical words would give perfect statistics), `duplicate`.
 
     Raises:
-        ValueError: on a line that is not two or three cells, on an empty word (naming file and line), and if no pair
-            is left.
+        ValueError: for a line without two or three cells or with an empty word (names file and line), or if no pair is
+            left.
     """
     pairs: dict[WordPair, None] = {}
     dropped: Counter[str] = Counter()
@@ -97,27 +97,27 @@ def align_words(
     batch_size: int = 256,
 ) -> tuple[list[WordPair], dict[str, int]]:
     """
-    Word pairs that a Backpack itself finds in parallel sentences.
+    Finds word pairs in parallel sentences with the vectors of a Backpack.
 
-    A word's vector is the sum of its senses, what the model makes of it without context. Inside a pair of sentences
-    words are matched by cosine, each word counting once. Pairs chosen by the very vectors under study look better
-    aligned than a lexicon's: use them to see more words, not to claim more alignment.
+    The vector of a word is the sum of its senses, which does not depend on context. In each sentence pair, distinct
+    words are matched by cosine. Pairs that the studied vectors chose look better aligned than those of a lexicon: use
+    them to see more words, not as evidence of alignment.
 
     Args:
         model ([`BackpackForCausalLM`]): the model.
         tokenizer (`PreTrainedTokenizerBase`): its tokenizer.
         sources (`Sequence[str]`): English sentences.
-        targets (`Sequence[str]`): their translations. In scripts without spaces every character counts as a word.
-        matcher (`str`, *optional*, defaults to `"mutual_argmax"`): `"mutual_argmax"` matches words that are each
-            other's nearest; `"assignment"` is the one-to-one matching of largest summed cosine, which matches more
-            words, less surely.
-        min_cosine (`float`, *optional*, defaults to 0.0): matches below this are left out.
-        min_count (`int`, *optional*, defaults to 2): sentence pairs in which two words have to be matched.
+        targets (`Sequence[str]`): their translations. In scripts without spaces every character is a word.
+        matcher (`str`, *optional*, defaults to `"mutual_argmax"`): `"mutual_argmax"` matches mutual nearest
+            neighbours; `"assignment"` is the one-to-one matching with the largest sum of cosines, which matches more
+            words with less certainty.
+        min_cosine (`float`, *optional*, defaults to 0.0): smallest cosine of a match.
+        min_count (`int`, *optional*, defaults to 2): smallest number of sentence pairs in which two words are matched.
         batch_size (`int`, *optional*, defaults to 256): words that go through the model at once.
 
     Returns:
-        `tuple`: the pairs, most often matched first, and how many different pairs were dropped by reason:
-        `same_spelling`, `rare` (fewer than `min_count` sentences).
+        `tuple`: the pairs in order of decreasing number of matches, and the number of distinct pairs dropped by
+        reason: `same_spelling`, `rare` (fewer than `min_count` sentences).
 
     Raises:
         ValueError: if the numbers of sentences differ, the matcher is unknown, or no pair is left.
@@ -136,7 +136,7 @@ def align_words(
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text in their order; in scripts without spaces every character."""
+    """Words of a text in order; in scripts without spaces every character is a word."""
     return _WORD.findall(text)
 
 
@@ -179,11 +179,11 @@ _MATCHERS = {"mutual_argmax": _mutual_argmax, "assignment": _assignment}
 
 def frequent_pairs(counts: Counter[WordPair], min_count: int) -> tuple[list[WordPair], dict[str, int]]:
     """
-    The pairs that were counted often enough, most frequent first, and how many others were dropped by reason.
+    Selects the pairs with enough counts, most frequent first; also returns the number of others by reason.
 
     Args:
-        counts (`Counter[WordPair]`): how often two words were matched.
-        min_count (`int`): the least that counts.
+        counts (`Counter[WordPair]`): number of matches of each pair.
+        min_count (`int`): smallest count that is kept.
 
     Raises:
         ValueError: if no pair is left.
@@ -207,19 +207,20 @@ def independent_pairs(
     source_tokenizer: PreTrainedTokenizerBase | None = None,
 ) -> tuple[list[WordPair], dict[str, int]]:
     """
-    The pairs that statistics over pairs can treat as independent evidence of alignment.
+    Selects pairs that statistics can treat as independent evidence of alignment.
 
-    A word stays in its first pair only: in several, it would be fitted in one part of the pairs and measured in
-    another. Words that share a token are left out, since what they share is one vector, aligned or not.
+    A word is kept in its first pair only; otherwise it could be in the fitted and in the held-out part at once. Words
+    that share a token are left out, because they share its sense vectors whether the model is aligned or not.
 
     Args:
         pairs (`Iterable[WordPair]`): the pairs, best translation first.
         tokenizer (`PreTrainedTokenizerBase`): the tokenizer that reads the target words.
-        source_tokenizer (`PreTrainedTokenizerBase`, *optional*): the one that reads the English words, if another.
+        source_tokenizer (`PreTrainedTokenizerBase`, *optional*): the tokenizer that reads the English words, if it is
+            another one.
 
     Returns:
-        `tuple`: the pairs that stay, in their order, and how many were dropped by reason: `shared_token`,
-        `repeated_source`, `repeated_target` (also where only upper and lower case differ).
+        `tuple`: the selected pairs in order, and the number of pairs dropped by reason: `shared_token`,
+        `repeated_source`, `repeated_target` (also if the words differ only in case).
     """
     sources, targets, kept, dropped = set(), set(), [], Counter[str]()
     for pair in pairs:
@@ -240,13 +241,13 @@ def independent_pairs(
 
 def in_running_text(word: str) -> str:
     """
-    A word as it stands in a sentence, which is how a tokenizer met it in training.
+    Form of a word inside a sentence, as tokenizers see it in training.
 
     Args:
         word (`str`): the word.
 
     Returns:
-        `str`: the word with a space before it, or as it is in scripts that do not put spaces between words.
+        `str`: the word with a space before it, or unchanged in scripts without spaces between words.
     """
     return word if re.match(f"[{_UNSPACED}]", word) else f" {word}"
 
@@ -256,10 +257,10 @@ def word_senses(
     model: BackpackForCausalLM, tokenizer: PreTrainedTokenizerBase, words: Sequence[str], batch_size: int = 256
 ) -> torch.Tensor:
     """
-    The sense vectors of words, written as in running text. They do not depend on context.
+    Computes the sense vectors of words, encoded as in running text. They do not depend on context.
 
-    A word of several tokens has for its k-th sense the mean of the k-th senses of its tokens: every token counts
-    alike, and a word of one token has exactly that token's senses.
+    Sense k of a word of several tokens is the mean of sense k over its tokens. A word of one token has exactly the
+    senses of that token.
 
     Args:
         model ([`BackpackForCausalLM`]): the model; evaluated without dropout.
@@ -271,7 +272,7 @@ def word_senses(
         `torch.Tensor` of `float32` [N, K, D], on the CPU.
 
     Raises:
-        ValueError: if there is no word, or the tokenizer makes nothing of one.
+        ValueError: if there is no word, or the tokenizer gives no token for one.
     """
     if isinstance(words, str) or not words:
         raise ValueError(f"`words` must be a list of at least one word, got {words!r}.")

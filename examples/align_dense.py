@@ -15,8 +15,10 @@ import sys
 from accelerate.state import PartialState
 from sensia.model_cards.files import write_whole
 from sensia.trainers import SensiaConfig, SensiaTrainer, parse_arguments
-from sensia.trainers.arguments import end_with_the_message
 from sensia.trainers.checkpoints import find_checkpoint
+from sensia.trainers.command_ends import exit_on_input_error
+from sensia.trainers.disk_space import check_free_disk, naming_a_full_disk, weight_bytes
+from sensia.trainers.output_folder import claim_output_folder
 from sensia.trainers.run_arguments import AdaptArguments, load_base
 from sensia.trainers.run_record import describe_run
 from sensia.trainers.training_data import load_train_pairs
@@ -35,6 +37,11 @@ def check_settings(args: AdaptArguments, config: SensiaConfig):
 def main():
     args, config = parse_arguments(AdaptArguments, SensiaConfig, description=__doc__)
     check_settings(args, config)
+    with claim_output_folder(config):
+        align(args, config)
+
+
+def align(args: AdaptArguments, config: SensiaConfig):
     set_seed(config.seed)
     checkpoint = find_checkpoint(config, args)
     model, tokenizer = load_base(
@@ -51,8 +58,11 @@ def main():
     trainer = SensiaTrainer(
         model, config, train_dataset=train.pairs, train_texts=train.texts, processing_class=tokenizer
     )
+    if trainer.is_world_process_zero():
+        check_free_disk(config, trainer.model)
     trainer.train(resume_from_checkpoint=checkpoint)
-    trainer.save_model(str(trainer.final_folder), _internal_call=True)
+    with naming_a_full_disk("The aligned model", trainer.output_folder, weight_bytes(trainer.model)):
+        trainer.save_model(str(trainer.final_folder), _internal_call=True)
     if trainer.is_world_process_zero():
         results = describe_run(args, config, trainer, train, [], {}, {}, [], os.path.basename(sys.argv[0]))
         write_whole(trainer.final_folder / "results.json", (json.dumps(results, indent=1) + "\n").encode())
@@ -60,5 +70,5 @@ def main():
 
 
 if __name__ == "__main__":
-    with end_with_the_message("align_dense.py"):
+    with exit_on_input_error("align_dense.py"):
         main()

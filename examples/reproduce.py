@@ -27,8 +27,9 @@ from rich.console import Console
 from sensia.evaluation.tasks.registry import make_tasks
 from sensia.model_cards.files import write_whole
 from sensia.trainers import SensiaConfig
-from sensia.trainers.arguments import end_with_the_message, read_config, read_yaml
 from sensia.trainers.arguments import parse_arguments as parse_settings
+from sensia.trainers.arguments import read_config, read_yaml
+from sensia.trainers.command_ends import exit_on_input_error
 from sensia.trainers.pretraining import PretrainArguments
 from sensia.trainers.run_arguments import AdaptArguments
 from transformers import TrainingArguments
@@ -130,5 +131,5 @@ def main():
 
 
 if __name__ == "__main__":
-    with end_with_the_message("reproduce.py"):
+    with exit_on_input_error("reproduce.py"):
         main()

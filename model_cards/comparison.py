@@ -10,6 +10,7 @@ Better = Literal["higher", "lower"] | None
 LABELS = {
     "perplexity": "Perplexity",
     "bits_per_byte": "Bits per byte",
+    "source_bits_per_byte": "Bits per byte, source",
     "context_recall@1": "Context recall@1, mean",
     "context_recall@1_source_to_target": "Context recall@1, source to target",
     "context_recall@1_target_to_source": "Context recall@1, target to source",
@@ -28,6 +29,8 @@ _LOWER = ("perplexity", "bits_per_byte", "loss")
 _NOTES = {
     "perplexity": "Perplexity is per token of this model's tokenizer; of bitext, on the target side.",
     "bits_per_byte": "Bits per byte measure the same text without regard to how it is cut into tokens.",
+    "source_bits_per_byte": "Bits per byte of the source side say how much of the source language the model still "
+    "knows.",
     "recall@1": "Recall@1 is the share of sentences whose nearest neighbour in the other language, by cosine, is "
     "their translation. Context vectors are the model's output at the last token, sense vectors the pooled senses.",
     "mrr": "MRR is the mean of one over the place of the translation among all sentences of the other language.",

@@ -11,6 +11,7 @@ _HOW = {
     "when they reach a bound on their length.",
     "fade": "The weights move by half a cosine through align, and by another to the language model loss alone. "
     "Nothing was frozen.",
+    "constant": "The weights stay the same over the whole run, and are not divided by their sum. Nothing was frozen.",
     "custom": "The phases are this run's own.",
 }
 
@@ -55,7 +56,7 @@ def phase_rows(training: Mapping[str, Any]) -> list[list[str]]:
 
     Returns:
         `list[list[str]]`: one row for each phase that came, with its steps counted from 1 and its weights (context,
-        sense, language model), which sum to 1.
+        sense, language model), which sum to 1; of `constant`, as they were given.
     """
     return [
         [

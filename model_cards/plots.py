@@ -21,7 +21,15 @@ _PHASE_SHADES = ("#DCE6F1", "#F6EBD3", "#E1EFE0")
 
 _LOSS_PANELS = (
     ("InfoNCE (nats)", {"loss_ctx": "context vectors", "loss_sns": "sense vectors"}),
-    ("LM loss (nats per token)", {"loss_lm": "as trained", "loss_lm_plain": "without label smoothing"}),
+    (
+        "LM loss (nats per token)",
+        {
+            "loss_lm": "as trained",
+            "loss_lm_plain": "without label smoothing",
+            "loss_lm_target": "target side",
+            "loss_lm_source": "source side",
+        },
+    ),
 )
 _TOTAL_PANEL = ("weighted loss (nats)", {"loss": "sum of the weighted terms"})
 
@@ -118,7 +126,8 @@ def plot_losses(history: Sequence[Record], path: Path) -> bool:
 
     Args:
         history (`Sequence`): `results["training"]["history"]`: records with `step` and any of `loss_ctx`,
-            `loss_sns`, `loss_lm`, `loss_lm_plain` (nats) and `phase`. Where no term was logged, `loss` is drawn.
+            `loss_sns`, `loss_lm`, `loss_lm_plain`, `loss_lm_target`, `loss_lm_source` (nats) and
+            `phase`. Where no term was logged, `loss` is drawn.
         path (`Path`): the PNG file to write.
 
     Returns:

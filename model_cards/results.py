@@ -116,7 +116,7 @@ STEP = {"step": COUNT}
 LANGUAGE = {
     "iso1?": Field("an ISO 639-1 code such as 'id'", _matches("[a-z]{2}")),
     "iso3": Field("an ISO 639-3 code such as 'ind'", _matches("[a-z]{3}")),
-    "flores?": Field("a FLORES code such as 'ind_Latn'", _matches("[a-z]{3}_[A-Z][a-z]{3}")),
+    "tag?": Field("a code with its script such as 'ind_Latn'", _matches("[a-z]{3}_[A-Z][a-z]{3}")),
     "name": TEXT,
 }
 

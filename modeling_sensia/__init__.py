@@ -1,4 +1,4 @@
-"""Backpack language models for transformers: `import modeling_sensia` makes the Auto classes know them."""
+"""Backpack language models for transformers: `import modeling_sensia` registers the Auto classes."""
 
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
 
@@ -8,7 +8,7 @@ from .modeling_backpack import BackpackForCausalLM, BackpackModel
 AutoConfig.register(BackpackConfig.model_type, BackpackConfig, exist_ok=True)
 AutoModel.register(BackpackConfig, BackpackModel, exist_ok=True)
 AutoModelForCausalLM.register(BackpackConfig, BackpackForCausalLM, exist_ok=True)
-# Saving copies the files that define these classes, so that a model on the Hub carries its code.
+# `save_pretrained` then copies the files that define these classes, so that a model on the Hub carries its code.
 BackpackConfig.register_for_auto_class()
 BackpackModel.register_for_auto_class("AutoModel")
 BackpackForCausalLM.register_for_auto_class("AutoModelForCausalLM")

@@ -1,6 +1,6 @@
-"""What the Backpack's models return.
+"""Output classes of the Backpack models.
 
-Shapes: B rows, N sentences (rows, unless sentences share them), L positions of this call, S positions including the
+Shapes: B rows, N sentences (equal to B without sequence packing), L positions of this call, S positions including the
 cached past, K senses, D the hidden size, V tokens.
 """
 
@@ -18,15 +18,18 @@ class BackpackModelOutput(ModelOutput):
 
     Args:
         last_hidden_state (`torch.Tensor` [B, L, D]): the mixture o of sense vectors at each position.
-        past_key_values (`Cache`, *optional*): the trunk's keys and values, then the mixture's keys and what is
-            kept of the senses.
-        hidden_states (`tuple` of `torch.Tensor` [B, L, D], *optional*): the trunk's, then o.
-        attentions (`tuple` of `torch.Tensor` [B, heads, L, S], *optional*): the trunk's, then the contextualization.
+        past_key_values (`Cache`, *optional*): the trunk's keys and values, then the mixture's keys and the cached form
+            of the senses (see `sense_store.py`).
+        hidden_states (`tuple` of `torch.Tensor` [B, L, D], *optional*): the trunk's hidden states, then o.
+        attentions (`tuple` of `torch.Tensor` [B, heads, L, S], *optional*): the trunk's attention weights, then the
+            contextualization.
         senses (`torch.Tensor` [B, K, S, D], *optional*): the sense vectors of every position.
-        contextualization (`torch.Tensor` [B, K, L, S], *optional*): how much each earlier sense counts.
-        context_vectors (`torch.Tensor` [N, D], *optional*): unit context vectors, with `pooling_temperature`.
-        sense_vectors (`torch.Tensor` [N, D], *optional*): unit sense vectors, with `pooling_temperature`.
-        mixture_entropy (`torch.Tensor` [N], *optional*): mean entropy of the sense mixture in nats, with
+        contextualization (`torch.Tensor` [B, K, L, S], *optional*): weight of each sense of each earlier position.
+        context_vectors (`torch.Tensor` [N, D], *optional*): context vectors of length 1; given with
+            `pooling_temperature`.
+        sense_vectors (`torch.Tensor` [N, D], *optional*): sense vectors of sentences, of length 1; given with
+            `pooling_temperature`.
+        mixture_entropy (`torch.Tensor` [N], *optional*): mean entropy of the sense mixture in nats; given with
             `pooling_temperature`.
     """
 
@@ -44,11 +47,11 @@ class BackpackModelOutput(ModelOutput):
 @dataclass
 class BackpackCausalLMOutput(ModelOutput):
     """
-    Output of [`BackpackForCausalLM`]: the fields of [`BackpackModelOutput`] but the last hidden state, and
+    Output of [`BackpackForCausalLM`]: the fields of [`BackpackModelOutput`] except `last_hidden_state`, and
 
     Args:
-        loss (`torch.Tensor` [], *optional*): language modelling loss in nats, smoothed by `label_smoothing`.
-        plain_loss (`torch.Tensor` [], *optional*): the same without smoothing.
+        loss (`torch.Tensor` [], *optional*): language modelling loss in nats, with `label_smoothing`.
+        plain_loss (`torch.Tensor` [], *optional*): the loss without label smoothing.
         logits (`torch.Tensor` [B, L, V], *optional*): scores of the next token; absent with `return_logits=False`.
         token_losses (`torch.Tensor` [B, L], *optional*): with labels, the loss in nats of predicting the next token at
             each position, without smoothing, weights or gradient; 0 where nothing is predicted.

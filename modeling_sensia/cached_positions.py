@@ -1,4 +1,4 @@
-"""Positions: which a call may look at, which it stands on, and what a cache holds of those before it.
+"""Attention masks and position ids of a call, and the cache of earlier positions.
 
 Shapes: B rows, L positions of this call, S positions including the cached past, K senses, D the hidden size.
 """
@@ -16,8 +16,8 @@ def check_positions(cache: Cache | None, length: int, limit: int, layer: int):
     Args:
         cache (`Cache`, *optional*): the cache of the call.
         length (`int`): positions L of the call.
-        limit (`int`): positions of the model.
-        layer (`int`): the mixture's layer in the cache, its last.
+        limit (`int`): maximum number of positions of the model.
+        layer (`int`): the mixture's layer in the cache, which is the last.
     """
     past: int | Tensor = 0
     if cache is not None:
@@ -27,7 +27,7 @@ def check_positions(cache: Cache | None, length: int, limit: int, layer: int):
                 "Backpack's configuration, not from its trunk's."
             )
         past = cache.get_seq_length()
-    # A static cache counts in a tensor: comparing it breaks a compiled graph, and waits for an accelerator.
+    # A static cache holds its length in a tensor. Comparing it breaks a compiled graph and synchronises the device.
     if isinstance(past, Tensor):
         if torch.compiler.is_compiling() or (past.device.type != "cpu" and length == 1):
             return
@@ -39,7 +39,7 @@ def check_positions(cache: Cache | None, length: int, limit: int, layer: int):
 
 
 def width_in_cache(cache: Cache | None, layer: int) -> int | None:
-    """Width of what a cache keeps of each past position's senses, if it keeps any."""
+    """Numbers that the cache holds for the senses of each past position; `None` if it holds no position."""
     if cache is None or len(cache.layers) <= layer:
         return None
     values = getattr(cache.layers[layer], "values", None)
@@ -48,16 +48,16 @@ def width_in_cache(cache: Cache | None, layer: int) -> int | None:
 
 def extend_cache(cache: Cache | None, keys: Tensor, kept: Tensor, layer: int) -> tuple[Tensor, Tensor]:
     """
-    Adds positions to the mixture's layer, which is one head wide to the cache.
+    Appends positions to the mixture's cache layer, which stores them as one attention head.
 
     Args:
         cache (`Cache`, *optional*): the cache of the call.
         keys (`torch.Tensor` [B, L, K (D // K)]): keys of all senses.
-        kept (`torch.Tensor` [B, L, width]): what is kept of the senses.
+        kept (`torch.Tensor` [B, L, width]): cached form of the senses (see `sense_store.py`).
         layer (`int`): the mixture's layer in the cache.
 
     Returns:
-        `tuple` of `torch.Tensor`: the same with the past before them, [B, S, ...].
+        `tuple` of `torch.Tensor`: `keys` and `kept` with the cached past before them, [B, S, ...].
     """
     kept = kept.to(keys)  # a cache has one dtype, and under autocast the two may differ
     if cache is None:
@@ -68,14 +68,15 @@ def extend_cache(cache: Cache | None, keys: Tensor, kept: Tensor, layer: int) ->
 
 def mixing_mask(attention_mask: Tensor | None, length: int, cache: Cache | None, layer: int, device) -> Tensor:
     """
-    Causal mask of the mixture without its pads. Measured before the call advances the cache.
+    Causal mask of the mixture, with padding masked out. Compute it before the call advances the cache.
 
     Args:
-        attention_mask (`torch.Tensor` [B, S] or [B, 1, L, S], *optional*): as given to the model.
+        attention_mask (`torch.Tensor` [B, S] or [B, 1, L, S], *optional*): the padding mask or 4-D mask given to the
+            model.
         length (`int`): positions L of the call.
         cache (`Cache`, *optional*): the cache of the call.
         layer (`int`): the mixture's layer in the cache.
-        device (`torch.device`): where the mask is wanted.
+        device (`torch.device`): device of the result.
 
     Returns:
         `torch.Tensor` of `bool` [B or 1, 1, L, S]
@@ -95,7 +96,7 @@ def mixing_mask(attention_mask: Tensor | None, length: int, cache: Cache | None,
 
 
 def additive_mask(attention_mask: Tensor | None, dtype: torch.dtype) -> Tensor | None:
-    """A boolean mask [B, 1, L, S] as scores to add, which eager attention wants; other masks as they are."""
+    """Turns a boolean mask [B, 1, L, S] into an additive one for eager attention; other masks stay as they are."""
     if attention_mask is None or attention_mask.ndim != 4 or attention_mask.dtype != torch.bool:
         return attention_mask
     scores = torch.zeros(attention_mask.shape, dtype=dtype, device=attention_mask.device)
@@ -103,7 +104,7 @@ def additive_mask(attention_mask: Tensor | None, dtype: torch.dtype) -> Tensor |
 
 
 def positions_of_real_tokens(attention_mask: Tensor | None, length: int) -> Tensor | None:
-    """Position ids that do not count pads [B, L], so that a padded row reads as it does alone."""
+    """Position ids [B, L] that do not count padding, so that padding does not change the outputs of a row."""
     if attention_mask is None or attention_mask.ndim != 2:
         return None
     return (attention_mask.to(torch.long).cumsum(-1) - 1).clamp(min=0)[:, -length:]

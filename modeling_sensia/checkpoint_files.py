@@ -1,4 +1,4 @@
-"""Files of published checkpoints: where the weights are, and reading them without running anything."""
+"""Files of published checkpoints: finds the weight files and reads them without running any code."""
 
 import json
 import pickle
@@ -15,7 +15,7 @@ from torch import Tensor
 USUAL_FILES = ("model.safetensors", "pytorch_model.bin")  # transformers looks for them in this order
 PICKLED = (".bin", ".ckpt", ".pt", ".pth")
 TOKENIZER_FILES = ("tokenizer*", "vocab.json", "merges.txt", "added_tokens.json", "special_tokens_map.json", "*.jinja")
-#: What the readers of both kinds of file raise for damaged ones.
+#: Errors that the readers of safetensors and pickled files raise for damaged files.
 UNREADABLE = (SafetensorError, pickle.UnpicklingError, OSError, RuntimeError, EOFError, TypeError, LookupError)
 
 
@@ -42,7 +42,7 @@ def locate(source: str) -> tuple[Path, list[Path]]:
 
 
 def fetch(source: str, patterns: tuple[str, ...]) -> Path:
-    """A file or folder that is here, or a snapshot of a Hub id with the files of these patterns."""
+    """Path of a local file or folder, or of a snapshot of a Hub id with the files that match these patterns."""
     if Path(source).exists():
         return Path(source)
     try:
@@ -53,7 +53,7 @@ def fetch(source: str, patterns: tuple[str, ...]) -> Path:
 
 
 class Placeholder:
-    """Stands where a pickled object would be: takes what the object would be given, and forgets it."""
+    """Placeholder for a pickled object: accepts all arguments and state of the object, and ignores them."""
 
     def __init__(self, *_: Any) -> None:
         pass
@@ -62,7 +62,7 @@ class Placeholder:
 
 
 def read(files: list[Path], skip_objects: bool) -> dict[str, Tensor]:
-    """The tensors of weight files by name. Pickled objects are refused, or skipped, but never built."""
+    """Tensors of weight files by name. Pickled objects are refused or skipped, but never unpickled."""
     tensors: dict[str, Any] = {}
     for path in files:
         if not path.is_file():
@@ -70,7 +70,7 @@ def read(files: list[Path], skip_objects: bool) -> dict[str, Tensor]:
         try:
             tensors |= load_file(path) if path.suffix == ".safetensors" else _unpickle(path, skip_objects)
         except UNREADABLE as error:
-            cause = error.__context__ or error  # torch wraps the cause in advice to trust the file
+            cause = error.__context__ or error  # torch's own message advises to trust the file
             raise ValueError(f"{path.name} is damaged, or cannot be read as weights only: {cause}") from error
     if strangers := [str(name) for name, value in tensors.items() if not isinstance(value, Tensor)]:
         raise ValueError(f"{files[0].name} is no state dict: these are no tensors: {', '.join(strangers[:10])}.")
@@ -85,7 +85,7 @@ def _unpickle(path: Path, skip_objects: bool) -> dict[str, Any]:
             f"{path.name} also pickles objects: {', '.join(objects)}. They are never built here. Give "
             "--skip-pickled-objects to read its tensors alone, with an empty placeholder for each object."
         )
-    # These names are only matched: nothing that they name is imported or called.
+    # The reader only compares these names: nothing that they name is imported or called.
     stand_ins = [(dict if name.endswith(".AttributeDict") else Placeholder, name) for name in objects]
     with torch.serialization.safe_globals(stand_ins):  # type: ignore[arg-type]
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)

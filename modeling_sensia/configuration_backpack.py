@@ -11,17 +11,17 @@ from transformers import (
     PreTrainedConfig,
 )
 
-#: Fields of the public flat configuration that belong to the Backpack itself; every other field is its GPT-2 trunk's.
+#: Fields of the public flat configuration that belong to the Backpack. All other fields belong to its GPT-2 trunk.
 _PUBLIC_BACKPACK_FIELDS = ("num_senses", "sense_intermediate_scale")
-#: Defaults of the public configuration class where they differ from GPT-2's.
+#: Defaults of the public configuration class that differ from GPT-2's.
 _PUBLIC_TRUNK_DEFAULTS: dict[str, Any] = {
     "vocab_size": 50264,
     "n_positions": 512,
     "scale_attn_by_inverse_layer_idx": True,
 }
-#: Fields every configuration file has, which are not GPT-2's own.
+#: Fields that every configuration file has and that do not belong to GPT-2.
 _COMMON_FIELDS = ("architectures", "dtype", "torch_dtype", "transformers_version", "tie_word_embeddings", "use_cache")
-#: Trunks that set one of these do not attend to everything before a token; `window_size` is GPT-Neo's.
+#: Trunks that set one of these do not have full causal attention; `window_size` is GPT-Neo's.
 _REFUSED_TRUNK_FIELDS = (
     "sliding_window",
     "window_size",
@@ -31,10 +31,10 @@ _REFUSED_TRUNK_FIELDS = (
     "use_bidirectional_attention",
     "alibi",
 )
-#: Models that transformers lists as causal and are no trunk: a Backpack, an encoder, and one that reads images.
+#: Models that transformers lists as causal but that cannot be a trunk: a Backpack, an encoder, an image model.
 _REFUSED_TRUNKS = ("backpack", "bert-generation", "git")
-#: What the senses, the cache and the initialisation read from a trunk. Recurrent decoders have no heads; those without
-#: `use_cache` have no cache.
+#: Fields that senses, cache and initialisation need from a trunk. Recurrent decoders have no number of heads, and
+#: decoders without `use_cache` have no cache.
 _REQUIRED_TRUNK_FIELDS = (
     "vocab_size",
     "hidden_size",
@@ -48,12 +48,12 @@ _REQUIRED_TRUNK_FIELDS = (
 
 class BackpackConfig(PreTrainedConfig):
     r"""
-    Configuration of a Backpack: a causal Transformer (the trunk) that weighs K context-free sense vectors per token.
+    Configuration of a Backpack: a causal Transformer (the trunk) weighs K context-free sense vectors per token.
 
     `vocab_size`, `hidden_size`, `max_position_embeddings`, `num_attention_heads`, `num_key_value_heads`,
     `initializer_range`, `bos_token_id`, `eos_token_id`, `pad_token_id` and, for GPT-2 trunks,
-    `scale_attn_by_inverse_layer_idx` are the trunk's: they are read from and written to `trunk_config`.
-    `num_hidden_layers` is the trunk's plus one, because the sense mixture takes a layer of the key/value cache.
+    `scale_attn_by_inverse_layer_idx` are attributes of the trunk: they are read from and written to `trunk_config`.
+    `num_hidden_layers` is the trunk's plus one, because the sense mixture uses one layer of the key/value cache.
 
     Args:
         trunk_config (`dict` or [`PreTrainedConfig`], *optional*):
@@ -86,7 +86,7 @@ class BackpackConfig(PreTrainedConfig):
     ]
     sub_configs = {"trunk_config": AutoConfig}  # noqa: RUF012
 
-    trunk_config: Any = None  # given as a dict, a configuration or nothing; always a configuration afterwards
+    trunk_config: Any = None  # a dict, a configuration or `None` is accepted; a configuration after `__init__`
     num_senses: int = 16
     sense_intermediate_scale: int = 4
     sense_activation: str = "gelu_new"
@@ -98,7 +98,7 @@ class BackpackConfig(PreTrainedConfig):
     def __post_init__(self, **kwargs):
         self.trunk_config = _build_trunk_config(self.trunk_config)
         super().__post_init__(**kwargs)
-        # Unconditional: a model tuned from another repository must not keep that repository's code references.
+        # Always set: a model fine-tuned from another repository must not keep that repository's code references.
         self.auto_map = {
             "AutoConfig": "configuration_backpack.BackpackConfig",
             "AutoModel": "modeling_backpack.BackpackModel",
@@ -107,7 +107,7 @@ class BackpackConfig(PreTrainedConfig):
         self._check()
 
     def to_dict(self) -> dict[str, Any]:
-        """The configuration as a dict, with the trunk's special tokens where generation looks for them."""
+        """The configuration as a dict, with the trunk's special tokens at the top level, which generation reads."""
         special = {name: getattr(self, name, None) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
         return {**super().to_dict(), **special}
 
@@ -133,7 +133,7 @@ class BackpackConfig(PreTrainedConfig):
 
     @classmethod
     def get_config_dict(cls, pretrained_model_name_or_path, **kwargs) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Reads a configuration; a public flat one (GPT-2 fields plus `num_senses`) is turned into ours."""
+        """Reads a configuration, and converts a public flat one (GPT-2 fields plus `num_senses`) to this class."""
         config_dict, kwargs = super().get_config_dict(pretrained_model_name_or_path, **kwargs)
         if divides_mixture(config_dict):
             raise ValueError(
@@ -143,7 +143,7 @@ class BackpackConfig(PreTrainedConfig):
         if is_public_config(config_dict):
             return _nest_public_config(config_dict), kwargs
         if config_dict.get("model_type", cls.model_type) != cls.model_type:
-            # Going on would end in a Backpack with random weights.
+            # Without this error the result would be a Backpack with random weights.
             raise ValueError(
                 f"{pretrained_model_name_or_path} holds a `{config_dict['model_type']}` model, not a Backpack: its "
                 "configuration has no `trunk_config` and no `num_senses`."
@@ -177,21 +177,21 @@ for _name in (
 
 
 def is_public_config(config_dict: dict[str, Any]) -> bool:
-    """Whether a configuration is a public Backpack's flat one, whatever model type it claims."""
+    """Tells if a configuration is a public Backpack's flat one, whatever its `model_type` says."""
     architectures = config_dict.get("architectures") or []
     named = any("backpack" in str(name).lower() for name in architectures)
     return "trunk_config" not in config_dict and ("num_senses" in config_dict or named)
 
 
 def divides_mixture(config_dict: dict[str, Any]) -> bool:
-    """Whether a configuration is a JAX (Levanter) export's, whose code divides the mixture by the number of senses."""
+    """Tells if a configuration is of a JAX (Levanter) export, whose code divides the mixture by K."""
     references = [str(reference).rpartition("--")[2] for reference in (config_dict.get("auto_map") or {}).values()]
     modules = {reference.partition(".")[0] for reference in references}
     return config_dict.get("model_type") == "backpack-gpt2" or bool({"backpack_config", "backpack_model"} & modules)
 
 
 def refuse_backpack(pretrained_model_name_or_path: str | Path, **kwargs):
-    """Raises a `ValueError` if a folder or Hub id is a Backpack, ours or a public one, where a decoder is wanted."""
+    """Raises a `ValueError` if a folder or Hub id is a Backpack (ours or a public one), not a plain decoder."""
     config_dict, _ = PreTrainedConfig.get_config_dict(pretrained_model_name_or_path, **kwargs)
     if is_public_config(config_dict) or config_dict.get("model_type") == BackpackConfig.model_type:
         raise ValueError(f"{pretrained_model_name_or_path} is a Backpack already: load it with `from_pretrained`.")
@@ -222,7 +222,7 @@ def _build_trunk_config(trunk_config: dict | PreTrainedConfig | None) -> PreTrai
 
 
 def _check_trunk_config(trunk_config: PreTrainedConfig):
-    """Refuses by name the decoders whose masks or caches the sense mixture cannot share."""
+    """Raises a `ValueError` for decoders whose attention mask or cache the sense mixture cannot share."""
     name = trunk_config.model_type
     if name in _REFUSED_TRUNKS:
         raise ValueError(f"A `{name}` trunk cannot carry senses: it is not a plain causal decoder.")

@@ -8,8 +8,8 @@ SRC is a folder, a file or a Hub id, in one of two layouts, told apart by the na
   ACL 2023 training       [model.]transformer.gpt2_model.*, .content_model.*, .contextualization_attn.*
 in *.safetensors (whole or in shards), pytorch_model.bin or *.ckpt. Pickled files are read weights-only: no code in
 them is run. A config.json beside the weights is used; without one, sizes are inferred and --num-heads is needed.
-DST is a new or empty folder and appears whole or not at all: the model, SRC's tokenizer files, and conversion.json,
-which says where each tensor came from. A name without a place, a missing tensor or another shape is an error.
+DST is a new or empty folder. It gets the model, SRC's tokenizer files, and conversion.json, which states the source of
+each tensor. An unknown name, a missing tensor or a wrong shape is an error, and then nothing is written.
 
     python -m modeling_sensia.conversion_backpack stanfordnlp/backpack-gpt2 backpack-gpt2
     python -m modeling_sensia.conversion_backpack last.ckpt backpack-small --num-heads 12 --skip-pickled-objects
@@ -35,8 +35,8 @@ from .modeling_backpack import BackpackForCausalLM
 from .public_checkpoints import PUBLIC_RENAMINGS
 
 STANFORD, ACL_2023 = "Stanford's on the Hub", "ACL 2023 training"
-#: Their names and ours, applied in this order. Blocks of the ACL 2023 code end in a norm instead of beginning with
-#: one, so that a block's `norm2` is the next block's first norm; after the last block it is the trunk's.
+#: Published names and ours, applied in this order. The ACL 2023 code applies norms at the end of a block: `norm2` of a
+#: block is the first norm of the next block or, after the last block, the trunk's final norm.
 RENAMINGS: dict[str, dict[str, Any]] = {
     STANFORD: {**PUBLIC_RENAMINGS, r"^(?!backpack\.)": "backpack."},
     ACL_2023: {
@@ -59,7 +59,7 @@ RENAMINGS: dict[str, dict[str, Any]] = {
         r"mlp\.fc2\.": "mlp.c_proj.",
     },
 }
-#: Tensors that are no weights: causal masks of GPT-2's older code, and counters of the training code.
+#: Tensors that are not weights: causal masks of GPT-2's older code, and counters of the training code.
 IGNORED = {STANFORD: r"gpt2_model\.h\.\d+\.attn\.(masked_)?bias$", ACL_2023: r"^(train|val|test)_metrics\."}
 SENSES = "backpack.sense_network"
 DIVISION = "fold 1/K into the senses, as JAX (Levanter) exports need, whose code divides the mixture by K"
@@ -79,7 +79,7 @@ def convert_checkpoint(
     skip_pickled_objects: bool = False,
 ) -> dict[str, Any]:
     """
-    Convert a published checkpoint into a folder that `from_pretrained` reads.
+    Converts a published checkpoint into a folder that `from_pretrained` reads.
 
     Args:
         source (`str`), destination (`str` or `Path`) and the options: as `--help` of this module explains them.
@@ -88,7 +88,7 @@ def convert_checkpoint(
         `dict`: the report, which is also written as conversion.json.
 
     Raises:
-        ValueError: if anything has no place, is missing, does not fit or would have to be guessed.
+        ValueError: if a tensor is unknown, missing or of a wrong shape, or a size or option is not known.
     """
     destination = Path(destination)
     if destination.exists() and (not destination.is_dir() or any(destination.iterdir())):
@@ -128,7 +128,7 @@ def _find_tokenizer(tokenizer: str | None, folder: Path) -> list[Path]:
 
 
 def recognise_layout(names: list[str]) -> str:
-    """Tell a checkpoint's layout by the names of its tensors, whatever its configuration says."""
+    """Recognises a checkpoint's layout by the names of its tensors; the configuration is ignored."""
     if any(re.search(r"(content_model|contextualization_attn)\.", name) for name in names):
         return ACL_2023
     if any("sense_weight_net." in name for name in names):
@@ -140,7 +140,7 @@ def recognise_layout(names: list[str]) -> str:
 
 
 def _rename(tensors: dict[str, Tensor], layout: str) -> tuple[dict[str, Tensor], dict[str, list[str]]]:
-    """The tensors under our names and in our orientation, and the names that each of them had."""
+    """Renames and transposes the tensors to our layout; returns them with the original names of each."""
     table = {name: name for name in tensors if not re.search(IGNORED[layout], name)}
     for pattern, replacement in RENAMINGS[layout].items():
         table = {name: re.sub(pattern, replacement, ours) for name, ours in table.items()}
@@ -162,8 +162,8 @@ def _rename(tensors: dict[str, Tensor], layout: str) -> tuple[dict[str, Tensor],
 
 def _widen_sense_mlp(weights: dict[str, Tensor]) -> int | None:
     """
-    Pad the first sense MLP to the inner width 4 D with zeros, which change nothing that it computes. The paper's
-    ablations of the number of senses (`shrink_final_inner`) have D.
+    Pads the first sense MLP to the inner width 4 D with zeros, which do not change its output. The paper's ablations
+    of the number of senses (`shrink_final_inner`) have width D.
     """
     first, bias, second = (f"{SENSES}.block.mlp.{name}" for name in ("c_fc.weight", "c_fc.bias", "c_proj.weight"))
     if not {first, bias, second} <= weights.keys():
@@ -181,7 +181,7 @@ def _decide_division(given: dict[str, Any], divide: bool | None) -> bool:
     if divides_mixture(given) and divide is None:
         raise ValueError(
             "The config.json is a JAX (Levanter) export's, whose code divides the mixture by K. Ours does not."
-            " Give --divide-by-num-senses to fold 1/K into the weights, or --no-divide-by-num-senses if it was not so."
+            " Give --divide-by-num-senses to fold 1/K into the weights, or --no-divide-by-num-senses to keep them."
         )
     return bool(divide)
 
@@ -249,13 +249,13 @@ def _build_model(
         raise ValueError("The checkpoint does not fit a Backpack." + "".join(lines))
     kept = {tensor.dtype for tensor in weights.values()}
     if dtype is None and (len(kept) > 1 or not next(iter(kept)).is_floating_point):
-        raise ValueError(f"The tensors are of {', '.join(sorted(map(str, kept)))}: say with --dtype what to write.")
+        raise ValueError(f"The tensors have the dtypes {', '.join(sorted(map(str, kept)))}: choose one with --dtype.")
     config.dtype = getattr(torch, dtype) if dtype else kept.pop()
     if divide:
         for name in (f"{SENSES}.final_mlp.c_proj.weight", f"{SENSES}.final_mlp.c_proj.bias"):
-            weights[name] = weights[name].double() / config.num_senses  # rounded once, below
+            weights[name] = weights[name].double() / config.num_senses  # in float64, so that it is rounded once, below
     weights = {name: tensor.to(config.dtype) for name, tensor in weights.items()}
-    model.load_state_dict(weights, strict=False, assign=True)  # all but the head, which is tied
+    model.load_state_dict(weights, strict=False, assign=True)  # the head is missing because it is tied
     model.tie_weights()
     return model
 
@@ -277,7 +277,7 @@ def _write(model: BackpackForCausalLM, report: dict[str, Any], tokenizer_files: 
 
 
 def main() -> None:
-    """The command line."""
+    """Runs the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     option, either = parser.add_argument, argparse.BooleanOptionalAction
     option("source", metavar="SRC", help="folder, file or Hub id of the checkpoint")

@@ -1,4 +1,4 @@
-"""The language modelling loss: cross-entropy of the next token.
+"""Language modelling loss: cross-entropy of the next token.
 
 Shapes: N predicted tokens, V tokens of the vocabulary, D the hidden size.
 """
@@ -20,7 +20,7 @@ def language_model_losses(
     Cross-entropy of tokens with and without label smoothing, from one pass over the logits.
 
     Args:
-        logits (`torch.Tensor` [N, V]): scores of the token that `labels` names.
+        logits (`torch.Tensor` [N, V]): logits for the tokens in `labels`.
         labels (`torch.Tensor` [N]): token ids; -100 is left out.
         label_smoothing (`float`, *optional*, defaults to 0): share of the target spread evenly over the vocabulary.
         num_items (`int`, *optional*): divisor of the sum, 1 if it is 0; defaults to the sum of the weights here.
@@ -50,14 +50,14 @@ def language_model_losses_of_states(
     label_weights: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """
-    [`language_model_losses`] of the logits `states @ weight.T`, of which only a part exists at a time.
+    [`language_model_losses`] of the logits `states @ weight.T`, computed in chunks to save memory.
 
-    Gradients are made together with the losses, chunk by chunk: each logit is computed once and kept for nobody.
-    They can be taken once, and not be differentiated again.
+    Gradients are computed in the forward pass, chunk by chunk, so logits are computed once and not stored. Backward
+    can run once, and second derivatives are not supported.
 
     Args:
-        states (`torch.Tensor` [N, D]): the Backpack's output at the predicted positions.
-        weight (`torch.Tensor` [V, D]): of the language model head.
+        states (`torch.Tensor` [N, D]): hidden states of the Backpack at the predicted positions.
+        weight (`torch.Tensor` [V, D]): weight of the language model head.
         labels (`torch.Tensor` [N]): token ids; -100 is left out.
         label_smoothing (`float`, *optional*, defaults to 0): share of the target spread evenly over the vocabulary.
         num_items, label_weights: see [`language_model_losses`].
@@ -78,7 +78,7 @@ def language_model_losses_of_states(
     return smoothed / divisor, plain / divisor, of_tokens
 
 
-#: Logits that exist at a time: 128 MB in float32.
+#: Number of logits in memory at a time: 128 MB in float32.
 _LOGITS_AT_A_TIME = 2**25
 
 
@@ -119,7 +119,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
                 increment = gradient.T @ inputs[chunk]  # [V, D]
                 for_weight = increment.to(precise) if for_weight is None else for_weight.add_(increment)
                 del increment
-            del gradient  # its place is that of the next chunk's logits
+            del gradient  # frees its memory for the logits of the next chunk
         ctx.save_for_backward(for_states, for_weight)
         ctx.dtypes = states.dtype, weight.dtype
         ctx.taken = False

@@ -39,7 +39,7 @@ from .sequence_packing import Sentences
 
 logger = logging.get_logger(__name__)
 
-#: Arguments of `from_pretrained` that say where a configuration is.
+#: Arguments of `from_pretrained` that locate a configuration.
 _HUB_ARGUMENTS = ("revision", "token", "cache_dir", "local_files_only", "force_download", "subfolder")
 
 _NO_CONTINUOUS_BATCHING = (
@@ -55,7 +55,7 @@ def _pool(
     temperature: float,
     sentences: Sentences | None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """The mixture [B, L, D] with the sentence vectors and the entropy, from one pass over the contributions."""
+    """The mixture [B, L, D], the sentence vectors and the entropy, computed in one pass over the contributions."""
     mixture, squared_norms = mix_and_measure(contextualization, senses)
     real = mixture.new_ones(mixture.shape[:2]) if attention_mask is None else attention_mask
     sense_vectors, entropy = pool_senses(contextualization, senses, real, temperature, squared_norms, sentences)
@@ -64,7 +64,7 @@ def _pool(
 
 
 class BackpackPreTrainedModel(PreTrainedModel):
-    """Weight initialisation, loading and the features that the Backpack supports."""
+    """Base class: weight initialisation, loading and the supported features."""
 
     config: BackpackConfig
     base_model_prefix = "backpack"
@@ -72,7 +72,7 @@ class BackpackPreTrainedModel(PreTrainedModel):
     _supports_sdpa = True
     _no_split_modules = ["BackpackSenseNetwork", "BackpackWeightNetwork"]  # noqa: RUF012
     _skip_keys_device_placement = ["past_key_values"]  # noqa: RUF012
-    # Causal-mask buffers that GPT-2 checkpoints of older transformers carry.
+    # Causal-mask buffers in GPT-2 checkpoints of older transformers.
     _keys_to_ignore_on_load_unexpected = [r"\.attn\.(masked_)?bias$"]  # noqa: RUF012
 
     @torch.no_grad()
@@ -94,12 +94,14 @@ class BackpackPreTrainedModel(PreTrainedModel):
 
     @staticmethod
     def _finalize_model_loading(model, load_config, loading_info):
-        # Saving would reverse the renamings that this load used; a Backpack is always saved under its own names.
+        # Saving would reverse the renaming of this load; a Backpack is always saved under its own names.
         used, model._weight_conversions = model._weight_conversions, None
         info = PreTrainedModel._finalize_model_loading(model, load_config, loading_info)
         misfits = {"missing": sorted(info.missing_keys), "left over": sorted(info.unexpected_keys)}
         if any(misfits.values()) and any(entry.source_patterns[0] in PUBLIC_RENAMINGS for entry in used):
-            raise ValueError(f"The public checkpoint does not fit the model, under whose names it has {misfits}.")
+            raise ValueError(
+                f"The public checkpoint does not fit the model; under the model's names it has {misfits}."
+            )
         return info
 
 
@@ -131,7 +133,7 @@ class BackpackModel(BackpackPreTrainedModel):
 
     def __init__(self, config: BackpackConfig):
         super().__init__(config)
-        # In the dtype of the other modules, whatever the trunk's own configuration was saved with.
+        # The trunk gets the dtype of the other modules, not that of its own saved configuration.
         self.trunk = fuse_activations(AutoModel.from_config(config.trunk_config, dtype=torch.get_default_dtype()))
         self.sense_network = BackpackSenseNetwork(config)
         self.weight_network = BackpackWeightNetwork(config)
@@ -148,7 +150,7 @@ class BackpackModel(BackpackPreTrainedModel):
 
     def get_senses(self, input_ids: Tensor) -> Tensor:
         """
-        The sense vectors of tokens; they do not depend on context.
+        Computes the sense vectors of tokens, which do not depend on context.
 
         Args:
             input_ids (`torch.Tensor` of `int` [B, L]): token ids.
@@ -162,25 +164,26 @@ class BackpackModel(BackpackPreTrainedModel):
         self, token_ids: Iterable[int] | None = None, path: str | Path | None = None, chunk_size: int = 1024
     ) -> Tensor:
         """
-        Computes the sense vectors of the vocabulary once; from then on, inference looks them up.
+        Computes a table of the sense vectors of the vocabulary, which inference then reads.
 
-        Results stay the same. The table is used while gradients are off, is dropped by `train()` and by any change of
-        the embeddings or the sense network, and is never saved with the model. It takes V K D numbers (1.24 GB for
+        Results do not change. The table is used while gradients are off. It is dropped by `train()` and by changes of
+        the embeddings or the sense network, and is not saved with the model. It takes V K D numbers (1.24 GB for
         50,264 tokens of 16 senses of 768 two-byte numbers).
 
         Args:
-            token_ids (iterable of `int`, *optional*): the tokens of a language, where a table of all is too large.
-                Ids stay as they are; other tokens still work, and join the table when they are met.
-            path (`str` or `Path`, *optional*): safetensors file to keep the table in. It is mapped into memory, and
-                used again by the next process whose weights and tokens are the same.
+            token_ids (iterable of `int`, *optional*): tokens to compute, for example those of one language, where a
+                table of all is too large. Token ids do not change. Senses of other tokens are computed when they first
+                occur and are added to the table.
+            path (`str` or `Path`, *optional*): safetensors file for the table. It is memory-mapped, and reused by
+                later processes with the same weights and tokens.
             chunk_size (`int`, *optional*, defaults to 1024): tokens computed at a time.
 
         Returns:
             `torch.Tensor` [V, K, D], or as many rows as there are distinct `token_ids`, in ascending order.
 
         Raises:
-            ValueError: in training mode, with adapters, without weights in memory, if a token is not in the
-                vocabulary, or if `path` is something else than a table.
+            ValueError: in training mode, with unmerged adapters of the senses, without weights in memory, if a token
+                is not in the vocabulary, or if `path` is not a sense table.
         """
         weights = self._sense_weights()
         if not self.can_precompute_senses:
@@ -197,7 +200,7 @@ class BackpackModel(BackpackPreTrainedModel):
 
     @property
     def can_precompute_senses(self) -> bool:
-        """`bool`: whether senses depend on weights in memory alone: in evaluation mode, without adapters of them."""
+        """`bool`: true in evaluation mode, with weights in memory and without adapters of the senses."""
         meta = any(weight.is_meta for weight in self._sense_weights().values())
         return not (self.training or meta or self._has_adapters())
 
@@ -211,7 +214,7 @@ class BackpackModel(BackpackPreTrainedModel):
         return {f"{name}.{n}": weight for name, module in modules.items() for n, weight in module.named_parameters()}
 
     def _has_adapters(self) -> bool:
-        # An adapter wraps a layer in a module of its own, under which the layer's weights get longer names.
+        # An adapter wraps a layer in another module, so the names of the layer's weights become longer.
         plain = BackpackSenseNetwork.weight_names() | {"weight"}
         modules = (self.sense_network, self.get_input_embeddings())
         return any(name not in plain for module in modules for name, _ in module.named_parameters())
@@ -224,18 +227,18 @@ class BackpackModel(BackpackPreTrainedModel):
         if torch.is_grad_enabled() and any(weight.requires_grad for weight in weights.values()):
             return None
         if torch.compiler.is_compiling():
-            # A compiled graph can neither look at weights nor grow a table: those of a prompt are looked at before.
+            # A compiled graph cannot compare weights or add rows to a table; this is done before, at the prompt.
             return None if look_at_values or table.row_of is not None else table
         if table.watch.changed(weights, look_at_values):
             self.sense_table = None
         return self.sense_table
 
     def _sense_store(self, kept_width: int | None, is_prompt: bool) -> SenseStore:
-        """How positions are kept in this call: as the cache keeps the past already, else in the smallest way."""
+        """The form in which this call stores positions: that of the given cache, else the smallest."""
         ids = KeptIds(self._compute_senses, self._usable_table(look_at_values=is_prompt or kept_width is None))
         senses, hidden = KeptSenses(self._compute_senses, self.config), KeptHidden(self.sense_network)
-        # Dropout and edits fall on the senses themselves; a projection that has an adapter, or whose weight is
-        # sharded until the sense network's own forward, cannot mix hidden layers.
+        # Dropout and edits apply to the senses themselves. Hidden layers cannot be mixed if the projection has an
+        # adapter, or if its weight is sharded until the sense network's forward.
         projection = self.sense_network.final_mlp.c_proj
         projects = isinstance(projection, SenseProjection) and type(projection.weight) is nn.Parameter
         can_be_hidden = projects and not self.training and self.sense_edit is None and hidden.width < senses.width
@@ -258,7 +261,7 @@ class BackpackModel(BackpackPreTrainedModel):
         return super().train(mode)
 
     def __getstate__(self) -> dict:
-        # Copies and pickles would carry the table along, for weights that are not theirs.
+        # Copies and pickles must not contain the table, because it belongs to the weights of this model.
         return {**self.__dict__, "sense_table": None}
 
     @can_return_tuple
@@ -282,34 +285,38 @@ class BackpackModel(BackpackPreTrainedModel):
     ) -> BackpackModelOutput:
         r"""
         Args:
-            input_ids (`torch.Tensor` of `int` [B, L]): token ids. With a cache, only those it does not hold.
-            attention_mask (`torch.Tensor` [B, S], *optional*): 1 for real tokens, 0 for pads on either side; it
-                masks the trunk and the sense mixture. Pads are known by this mask alone, never by their id.
-            position_ids (`torch.Tensor` of `int` [B, L], *optional*): defaults to the count of real tokens before.
+            input_ids (`torch.Tensor` of `int` [B, L]): token ids. With a cache, only the new ones.
+            attention_mask (`torch.Tensor` [B, S], *optional*): padding mask, 1 for real tokens and 0 for padding on
+                either side, for the trunk and the sense mixture. Without it, padding is not recognised by its token
+                id.
+            position_ids (`torch.Tensor` of `int` [B, L], *optional*): defaults to the number of real tokens before
+                each position.
             past_key_values (`Cache`, *optional*): a cache of `config.num_hidden_layers` layers.
-            inputs_embeds: refused, because the senses of a token need its id.
-            use_cache (`bool`, *optional*): defaults to the configuration's; off in training mode, and always under
+            inputs_embeds: not supported, because senses are looked up by token id.
+            use_cache (`bool`, *optional*): defaults to the configuration's; off in training mode, and always with
                 gradient checkpointing.
             output_attentions (`bool`, *optional*): return the trunk's attentions, then the contextualization.
             output_hidden_states (`bool`, *optional*): return the trunk's hidden states, then the mixture.
             output_senses (`bool`, *optional*, defaults to `False`): return the senses.
             output_contextualization (`bool`, *optional*, defaults to `False`): return the contextualization.
-            pooling_temperature (`float`, *optional*): return both sentence vectors and the mixture's entropy, with
-                senses weighed at this temperature. Needs whole sentences, so no past.
-            positions_to_keep (`int` or `torch.Tensor`, *optional*, defaults to 0): last hidden state of the last so
-                many positions only, or of the positions given; 0 for all. Other outputs have all positions.
-            sentence_ids (`torch.Tensor` of `int` [B, L], *optional*): number of the sentence that each token belongs
-                to, -1 for pads, where sentences share rows; they do not see each other. Stands in for
-                `attention_mask` and `position_ids`, and switches the cache off.
-            sentence_ends (`torch.Tensor` of `int` [N], *optional*): with `sentence_ids`, the place of each of N
-                sentences' last token in the flattened [B L].
+            pooling_temperature (`float`, *optional*): if given, also return context vectors, sense vectors and mixture
+                entropy, with this temperature of the softmax over senses. Cannot be combined with a cache, because
+                whole sentences are needed.
+            positions_to_keep (`int` or `torch.Tensor`, *optional*, defaults to 0): number of last positions, or
+                indices of the positions, for which to return the last hidden state; 0 for all. Other outputs have all
+                positions.
+            sentence_ids (`torch.Tensor` of `int` [B, L], *optional*): index of the sentence of each token, -1 for
+                padding, for sequence packing. Sentences do not attend to each other. Replaces `attention_mask` and
+                `position_ids`, and switches the cache off.
+            sentence_ends (`torch.Tensor` of `int` [N], *optional*): with `sentence_ids`, index of the last token of
+                each sentence in the flattened [B L].
 
         Returns:
             [`BackpackModelOutput`]
 
         Raises:
-            ValueError: without `input_ids`, past the trunk's positions, with a cache that does not fit, or pooling or
-                sharing rows on top of a cache.
+            ValueError: without `input_ids`, with more positions than the trunk has, with a cache that does not fit, or
+                with a filled cache and either pooling or sequence packing.
         """
         if input_ids is None or inputs_embeds is not None:
             raise ValueError("A Backpack needs `input_ids`: senses are looked up by token id, not by embedding.")
@@ -318,9 +325,7 @@ class BackpackModel(BackpackPreTrainedModel):
         sentences: Sentences | None = None
         if sentence_ids is not None and sentence_ends is not None:
             if past_key_values is not None:
-                raise ValueError(
-                    "Sentences that share rows cannot go on from a cache: call without `past_key_values`."
-                )
+                raise ValueError("Packed sentences cannot continue from a cache: call without `past_key_values`.")
             sentences, use_cache = Sentences(sentence_ids, sentence_ends), False
             attention_mask, position_ids = sentences.attention_mask(), sentences.position_ids()
         use_cache, past_key_values = self._resolve_cache(use_cache, past_key_values)
@@ -330,19 +335,19 @@ class BackpackModel(BackpackPreTrainedModel):
         check_positions(past_key_values, length, self.config.max_position_embeddings, layer)
         if position_ids is None:
             position_ids = positions_of_real_tokens(attention_mask, length)
-        # Before the trunk runs, because its forward advances the cache that the mask is measured against.
+        # Computed before the trunk runs, because the trunk's forward advances the cache length that the mask uses.
         mask = mixing_mask(attention_mask, length, past_key_values, layer, input_ids.device)
 
         everywhere = any(flags.values()) or output_contextualization or pooling_temperature is not None
         wanted = slice(None) if everywhere else _kept(positions_to_keep)
-        # Below, senses are computed for each distinct token, or else projected at each wanted position.
+        # Senses are computed once for each distinct token, or else projected at each position that is wanted.
         are_many = isinstance(wanted, slice) and (not wanted.start or -4 * wanted.start >= length)
         senses: Tensor | SensesByToken | None = None
         if past_key_values is None and are_many and self._tokens_can_be_told_apart(input_ids):
             embeddings, senses = self._embed_once(input_ids)  # [B, L, D]
         else:
             embeddings = self.get_input_embeddings()(input_ids)  # [B, L, D]
-        # Fused attention has no weights to return, so a call that wants them computes them.
+        # Fused attention does not return weights, so a call that wants them runs eager attention.
         attention = "eager" if flags["output_attentions"] else self.trunk.config._attn_implementation
         trunk_mask = additive_mask(attention_mask, embeddings.dtype) if attention == "eager" else attention_mask
         with _attention_of(self.trunk, attention):
@@ -384,11 +389,11 @@ class BackpackModel(BackpackPreTrainedModel):
         )
 
     def _tokens_can_be_told_apart(self, input_ids: Tensor) -> bool:
-        # A compiled graph has no room for a number of tokens that depends on the ids; a table has the senses already.
+        # In a compiled graph a shape must not depend on the ids; with a table the senses are computed already.
         return self.sense_table is None and not (torch.compiler.is_compiling() or input_ids.is_meta)
 
     def _embed_once(self, input_ids: Tensor) -> tuple[Tensor, SensesByToken]:
-        """Embeddings [B, L, D] and senses, both computed once for each distinct token."""
+        """Embeddings [B, L, D] and senses, each computed once for each distinct token."""
         token_ids, index = input_ids.unique(return_inverse=True)  # [U], [B, L]
         embeddings = self.get_input_embeddings()(token_ids)  # [U, D]
         return F.embedding(index, embeddings), SensesByToken(self._compute_senses(token_ids, embeddings), index)
@@ -400,7 +405,7 @@ class BackpackModel(BackpackPreTrainedModel):
         use_cache = self.config.use_cache and not self.training if use_cache is None else use_cache
         if self.gradient_checkpointing and self.training:
             if use_cache or past_key_values is not None:
-                logger.warning_once("A cache does not work with gradient checkpointing; it is off.")
+                logger.warning_once("The cache is switched off: it does not work with gradient checkpointing.")
             return False, None
         if use_cache and past_key_values is None:
             past_key_values = DynamicCache(config=self.config)
@@ -409,7 +414,7 @@ class BackpackModel(BackpackPreTrainedModel):
 
 class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
     """
-    The Backpack with its language model head, which is tied to the word embeddings.
+    The Backpack with a language model head that is tied to the word embeddings.
 
     Args:
         config ([`BackpackConfig`]): the configuration. Weights are random; use `from_pretrained` for trained ones.
@@ -437,9 +442,10 @@ class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
         **kwargs,
     ) -> "BackpackForCausalLM":
         """
-        Wraps a pretrained decoder with fresh, random senses, to be trained by `examples/pretrain.py`.
+        Makes a Backpack from a pretrained decoder. Its sense networks are random; train them with
+        `examples/pretrain.py`.
 
-        The decoder's weights become the trunk's, and its word embeddings the head; a head of its own is dropped.
+        The decoder's weights become the trunk's. The head is tied to its word embeddings; a separate head is dropped.
 
         Args:
             pretrained_model_name_or_path (`str` or `Path`): folder or Hub id of a full-attention causal decoder.
@@ -449,7 +455,7 @@ class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
             kwargs: passed to the decoder's `from_pretrained`, such as `dtype`, `revision` or `token`.
 
         Raises:
-            ValueError: if the decoder cannot carry senses, or its weights are not all there.
+            ValueError: if the decoder cannot be a trunk, or weights are missing.
         """
         refused = {"device_map", "output_loading_info"} & kwargs.keys()
         if refused:
@@ -463,7 +469,7 @@ class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
             sense_dropout=sense_dropout,
         )
         if not config.trunk_config.tie_word_embeddings:
-            logger.warning("The trunk's own language model head is dropped: a Backpack's is its word embeddings.")
+            logger.warning("The trunk's own language model head is dropped: a Backpack's head is its word embeddings.")
         trunk, info = AutoModel.from_pretrained(pretrained_model_name_or_path, output_loading_info=True, **kwargs)
         if info["missing_keys"]:
             raise ValueError(
@@ -471,13 +477,13 @@ class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
             )
         config.trunk_config = trunk.config
         config._attn_implementation = trunk.config._attn_implementation
-        with torch.device("meta"):  # a second, random trunk of this size may not fit
+        with torch.device("meta"):  # avoids memory for a second, random trunk
             model = cls(config)
         model.backpack.trunk = fuse_activations(trunk)
         for network in (model.backpack.sense_network, model.backpack.weight_network):
             network.to_empty(device=trunk.device).to(trunk.dtype).apply(model._init_weights)
         model.tie_weights()
-        with suppress(OSError):  # a decoder without one is fine
+        with suppress(OSError):  # a decoder may have no generation configuration
             model.generation_config = GenerationConfig.from_pretrained(pretrained_model_name_or_path, **where)
         return model.eval()
 
@@ -500,19 +506,19 @@ class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
     def precompute_senses(
         self, token_ids: Iterable[int] | None = None, path: str | Path | None = None, chunk_size: int = 1024
     ) -> Tensor:
-        """See [`BackpackModel.precompute_senses`]."""
+        """Calls [`BackpackModel.precompute_senses`]."""
         return self.backpack.precompute_senses(token_ids, path, chunk_size)
 
     def get_senses(self, input_ids: Tensor) -> Tensor:
-        """See [`BackpackModel.get_senses`]."""
+        """Calls [`BackpackModel.get_senses`]."""
         return self.backpack.get_senses(input_ids)
 
     def _prepare_cache_for_generation(self, generation_config, *args, **kwargs):
         kind = generation_config.cache_implementation or ""
         if kind == "quantized":
             raise ValueError(
-                '`cache_implementation="quantized"` does not work with a Backpack: its last cache layer holds what '
-                "senses are made of, ids included, and other ids are other words."
+                '`cache_implementation="quantized"` does not work with a Backpack: its last cache layer may '
+                "hold token ids, which quantization would change."
             )
         if kind.startswith("offloaded") and self.device.type == "cpu":
             raise ValueError(
@@ -533,7 +539,7 @@ class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
         raise ValueError(_NO_CONTINUOUS_BATCHING)
 
     def _get_static_cache_init_shape(self) -> None:
-        # The mixture's layer is shaped unlike the trunk's, so a cache cannot be allocated before it is first used.
+        # The mixture's layer has another shape than the trunk's, so the cache is allocated at its first use.
         return None
 
     @can_return_tuple
@@ -554,12 +560,13 @@ class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
         **kwargs,
     ) -> BackpackCausalLMOutput:
         r"""
-        Everything of [`BackpackModel.forward`], and
+        The arguments of [`BackpackModel.forward`], and
 
         Args:
-            labels (`torch.Tensor` of `int` [B, L], *optional*): token ids to predict, shifted here; -100 is left out.
-            logits_to_keep (`int` or `torch.Tensor`, *optional*, defaults to 0): logits of the last so many positions
-                only, or of the positions given; 0 for all.
+            labels (`torch.Tensor` of `int` [B, L], *optional*): token ids to predict; they are shifted inside, and
+                -100 is ignored.
+            logits_to_keep (`int` or `torch.Tensor`, *optional*, defaults to 0): number of last positions, or indices
+                of the positions, for which to return logits; 0 for all.
             label_smoothing (`float`, *optional*, defaults to 0): share of each target spread over the vocabulary.
             num_items_in_batch (`int`, *optional*): divisor of the loss; defaults to the sum of the weights of the
                 predicted tokens, which is their number without `label_weights`.
@@ -573,7 +580,7 @@ class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
         targets = None if labels is None else F.pad(labels[:, 1:], (0, 1), value=-100)  # [B, L]
         predicted = None
         if targets is not None and not return_logits:
-            # Before the network runs: the number of places is read out, which would wait for all that is under way.
+            # Done before the network runs: reading the number of positions synchronises the device.
             predicted = (targets != -100).flatten().nonzero().squeeze(-1)  # [N]
         outputs = self.backpack(
             input_ids=input_ids,
@@ -610,7 +617,7 @@ class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
 
     def _losses(self, states, logits, targets, *settings):
         head = self.lm_head
-        # An adapted head, or one whose weight is sharded until its own forward, has to be called.
+        # A head that has an adapter, or whose weight is sharded until its own forward, must be called as a module.
         if logits is None and type(head) is nn.Linear and type(head.weight) is nn.Parameter:
             return language_model_losses_of_states(states, head.weight, targets, *settings)
         return language_model_losses(head(states) if logits is None else logits, targets, *settings)

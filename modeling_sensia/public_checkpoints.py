@@ -1,4 +1,4 @@
-"""Public Backpack checkpoints: how their tensors are named, and what must agree in them before they are read."""
+"""Public Backpack checkpoints: names of their tensors, and a check that aliases of a tensor are equal."""
 
 import re
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from safetensors import safe_open
 from torch import Tensor
 from transformers.modeling_utils import load_state_dict
 
-#: Names of the public `stanfordnlp/backpack-gpt2` layout and ours, tied aliases included.
+#: Names of the public `stanfordnlp/backpack-gpt2` layout and ours, including aliases of tied tensors.
 PUBLIC_RENAMINGS = {
     r"gpt2_model\.": "trunk.",
     r"sense_weight_net\.": "weight_network.",
@@ -16,12 +16,12 @@ PUBLIC_RENAMINGS = {
     r"(^|\.)position_embeddings\.weight$": r"\1trunk.wpe.weight",
     r"^lm_head\.weight$": "backpack.trunk.wte.weight",
 }
-#: Names under which checkpoints carry one tensor: the word embeddings, and the position embeddings.
+#: Names that checkpoints use for one tensor: the word embeddings, and the position embeddings.
 _ALIASES = (r"(^|\.)(lm_head|word_embeddings|wte|embed_tokens)\.weight$", r"(^|\.)(wpe|position_embeddings)\.weight$")
 
 
 def check_aliases_agree(state_dict: dict[str, Tensor] | None, checkpoint_files: list[str]):
-    """Raises a `ValueError` if a checkpoint carries one tensor under several names with different values."""
+    """Raises a `ValueError` if a checkpoint has one tensor under several names with different values."""
     for pattern in _ALIASES:
         aliases = _matching_tensors(state_dict, checkpoint_files, pattern)
         first, expected = next(aliases, ("", torch.empty(0)))

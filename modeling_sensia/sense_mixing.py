@@ -1,4 +1,4 @@
-"""What a Backpack does with senses: weigh them by context, mix them, pool a sentence's. Functions of tensors alone.
+"""Computes contextualization weights, the mixture of senses, and sentence vectors. All functions take tensors only.
 
 Shapes: B rows, L positions of this call, S positions including the cached past, K senses, D the hidden size.
 """
@@ -14,18 +14,18 @@ from .sequence_packing import Sentences, rows_as_sentences
 
 def contextualize(queries: Tensor, keys: Tensor, mask: Tensor) -> Tensor:
     """
-    Contextualization weights: softmax over allowed positions of q·k / sqrt(width), in float32 at least.
+    Computes the contextualization weights: softmax over allowed positions of q·k / sqrt(width), in at least float32.
 
     Args:
         queries (`torch.Tensor` [B, K, L, D // K]), keys (`torch.Tensor` [B, K, S, D // K]): from the weight network.
-        mask (`torch.Tensor` of `bool` [B or 1, 1, L, S]): which positions each one may look at.
+        mask (`torch.Tensor` of `bool` [B or 1, 1, L, S]): true where a position may attend to another.
 
     Returns:
         `torch.Tensor` [B, K, L, S] in the dtype of `queries`; each [L] row sums to 1.
     """
     scores = (queries * queries.shape[-1] ** -0.5) @ keys.transpose(-1, -2)  # [B, K, L, S]
     scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
-    # A finite fill keeps a row that may look at nothing uniform instead of NaN.
+    # With a finite fill value, a row without allowed positions becomes uniform instead of NaN.
     scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
     return scores.softmax(-1).to(queries.dtype)
 
@@ -33,8 +33,7 @@ def contextualize(queries: Tensor, keys: Tensor, mask: Tensor) -> Tensor:
 @dataclass(frozen=True)
 class SensesByToken:
     """
-    Sense vectors of the distinct tokens of a batch: what a token means does not depend on where it stands, so each is
-    computed once.
+    Sense vectors of the distinct tokens of a batch. They do not depend on position, so each is computed once.
 
     Args:
         rows (`torch.Tensor` [U, K, D]): senses of U distinct tokens.
@@ -50,16 +49,16 @@ class SensesByToken:
 
 
 def _sense(senses: Tensor, index: Tensor | None, k: int) -> Tensor:
-    """Sense k at every position, [B, S, D], of senses that are kept by position or by distinct token."""
+    """Sense k at every position, [B, S, D], from senses stored by position or by distinct token."""
     vectors = senses[:, k]
     return vectors if index is None else vectors[index]
 
 
 def _gradient_of_sense(gradient: Tensor, senses: Tensor, index: Tensor | None) -> Tensor:
-    """A gradient [B, S, D] of [`_sense`] as one of what is kept, with repeated tokens added up."""
+    """Turns a gradient [B, S, D] of [`_sense`] into one of the stored senses: sums over repeated tokens."""
     if index is None:
         return gradient
-    # A comma stands in every sentence: in two bytes its gradient would stop growing.
+    # Sum in float32: a frequent token, such as a comma, has so many terms that a sum in 16 bits would stop growing.
     precise = torch.promote_types(gradient.dtype, torch.float32)
     total = torch.zeros(senses.shape[0], senses.shape[2], dtype=precise, device=gradient.device)
     return total.index_add(0, index.flatten(), gradient.flatten(0, 1).to(precise))  # [U, D]
@@ -67,10 +66,10 @@ def _gradient_of_sense(gradient: Tensor, senses: Tensor, index: Tensor | None) -
 
 class _Contributions(torch.autograd.Function):
     """
-    What is wanted of the contributions P[k, t] = sum_j C[k, t, j] S[k, j]: their sum over k, and their squared norms.
+    Sum over k, and squared norms, of the contributions P[k, t] = sum_j C[k, t, j] S[k, j].
 
-    They are formed for one sense at a time, and again in backward, so that nothing of size [B, K, L, D] is kept but
-    the senses, and not even those where they are kept by distinct token.
+    To save memory, they are computed for one sense at a time, and recomputed in backward. So the only stored tensor of
+    size [B, K, L, D] is the senses, and with senses by distinct token there is none.
     """
 
     @staticmethod
@@ -102,7 +101,7 @@ class _Contributions(torch.autograd.Function):
 
 
 class _WeighedSenses(torch.autograd.Function):
-    """sum_k w[k, j] S[k, j] at each position, in float32 at least, one sense at a time: no copy of all is kept."""
+    """sum_k w[k, j] S[k, j] at each position, in at least float32, one sense at a time to save memory."""
 
     @staticmethod
     def forward(ctx, weights: Tensor, senses: Tensor, index: Tensor | None) -> Tensor:
@@ -124,7 +123,7 @@ class _WeighedSenses(torch.autograd.Function):
 
 def mix_senses(contextualization: Tensor, senses: Tensor | SensesByToken) -> Tensor:
     """
-    The Backpack's output o[t] = sum_k sum_j C[k, t, j] S[k, j] (arXiv 2305.16765, section 3).
+    Computes the Backpack's output o[t] = sum_k sum_j C[k, t, j] S[k, j] (arXiv 2305.16765, section 3).
 
     Args:
         contextualization (`torch.Tensor` [B, K, L, S]): weights C.
@@ -139,7 +138,7 @@ def mix_senses(contextualization: Tensor, senses: Tensor | SensesByToken) -> Ten
 
 def mix_and_measure(contextualization: Tensor, senses: Tensor | SensesByToken) -> tuple[Tensor, Tensor]:
     """
-    [`mix_senses`], and the squared norm of every contribution in float32 at least, for [`pool_senses`].
+    Computes [`mix_senses`], and the squared norm of every contribution in at least float32 for [`pool_senses`].
 
     Returns:
         `tuple` of `torch.Tensor`: [B, L, D] and [B, K, L].
@@ -161,23 +160,24 @@ def pool_senses(
     sentences: Sentences | None = None,
 ) -> tuple[Tensor, Tensor]:
     """
-    SENSIA's sense vector of each sentence and the entropy of its mixture (arXiv 2601.10310).
+    Computes SENSIA's sense vector of each sentence and the entropy of its mixture (arXiv 2601.10310).
 
     With contributions P[k, t] = sum_j C[k, t, j] S[k, j] and p[k, t] = softmax over k of ||P[k, t]|| / temperature,
     the sense vector is the mean over real t of sum_k p[k, t] P[k, t], scaled to unit length, and the entropy is the
-    mean over real t of -sum_k p log p, in nats. The mean needs one weight per sense and position, not the
-    contributions. Computed in float32 at least, whatever autocast says, but for the norms that are given.
+    mean over real t of -sum_k p log p, in nats. The mean is computed from one weight per sense and position, without
+    forming the contributions. All is computed in at least float32, also under autocast; given norms are used as they
+    are.
 
     Args:
         contextualization (`torch.Tensor` [B, K, L, L]): weights C.
         senses (`torch.Tensor` [B, K, L, D] or [`SensesByToken`]): sense vectors S.
-        attention_mask (`torch.Tensor` [B, L]): 1 for real tokens, 0 for pads.
+        attention_mask (`torch.Tensor` [B, L]): padding mask, 1 for real tokens.
         temperature (`float`): temperature of the softmax over senses, positive.
-        squared_norms (`torch.Tensor` [B, K, L], *optional*): of the contributions, if known already.
+        squared_norms (`torch.Tensor` [B, K, L], *optional*): squared norms of the contributions, if computed already.
         sentences ([`Sentences`], *optional*): N sentences that share rows; each row is one by default.
 
     Returns:
-        `tuple` of `torch.Tensor`: unit sense vectors [N, D] and entropies [N].
+        `tuple` of `torch.Tensor`: sense vectors of length 1 [N, D], and entropies [N].
     """
     if temperature <= 0:
         raise ValueError(f"The pooling temperature must be positive, got {temperature}.")
@@ -189,35 +189,35 @@ def pool_senses(
         if squared_norms is None:
             _, squared_norms = _Contributions.apply(contextualization, vectors.to(precise), index, True)  # [B, K, L]
         real = (attention_mask if sentences is None else ids >= 0).to(precise)  # [B, L]
-        ids = ids.clamp(min=0).flatten()  # pads count for nothing, in whichever sentence
+        ids = ids.clamp(min=0).flatten()  # padding has weight 0, so its sentence does not matter
         lengths = _sum_by_sentence(real[..., None], ids, count)  # [N, 1]
         share = real / lengths.clamp(min=1)[ids].view_as(real)  # [B, L], each sentence sums to 1
         log_mixture = F.log_softmax(squared_norms.clamp(min=1e-12).sqrt() / temperature, dim=1)  # [B, K, L]
         mixture = log_mixture.exp()
         entropy = -(mixture * log_mixture).sum(1) * share  # [B, L]
-        # Positions of other sentences have no weight in C, so the sum over t stays within the sentence of j.
+        # C is 0 between different sentences, so the sum over t stays within the sentence of j.
         weights = ((mixture * share[:, None]).unsqueeze(2) @ contextualization).squeeze(2)  # [B, K, L]
         pooled = _sum_by_sentence(_WeighedSenses.apply(weights, vectors, index), ids, count)  # [N, D]
         return F.normalize(pooled, dim=-1), _sum_by_sentence(entropy[..., None], ids, count).squeeze(-1)
 
 
 def _sum_by_sentence(values: Tensor, ids: Tensor, count: int) -> Tensor:
-    """Sums [N, ...] of the values [B, L, ...] at the positions of each sentence."""
+    """Sums [N, ...] of values [B, L, ...] over the positions of each sentence."""
     values = values.flatten(0, 1)  # [B L, ...]
     return values.new_zeros(count, *values.shape[1:]).index_add(0, ids, values)
 
 
 def pool_context(mixture: Tensor, attention_mask: Tensor, sentences: Sentences | None = None) -> Tensor:
     """
-    SENSIA's context vector of each sentence: the Backpack's output at its last real token, scaled to unit length.
+    Computes SENSIA's context vector of each sentence: the output at its last real token, scaled to length 1.
 
     Args:
         mixture (`torch.Tensor` [B, L, D]): the Backpack's output o.
-        attention_mask (`torch.Tensor` [B, L]): 1 for real tokens, 0 for pads, on either side.
+        attention_mask (`torch.Tensor` [B, L]): padding mask, 1 for real tokens; padding may be on either side.
         sentences ([`Sentences`], *optional*): N sentences that share rows; each row is one by default.
 
     Returns:
-        `torch.Tensor` [N, D], float32 at least.
+        `torch.Tensor` [N, D], at least float32.
     """
     if sentences is None:
         rows, length = mixture.shape[:2]

@@ -1,4 +1,4 @@
-"""The networks that a Backpack adds to its trunk: embeddings to senses, and trunk states to their weights.
+"""The two networks that a Backpack adds to its trunk: embeddings to senses, and hidden states to their weights.
 
 Shapes: B rows, L positions of this call, S positions including the cached past, K senses, D the hidden size.
 """
@@ -16,7 +16,7 @@ from .configuration_backpack import BackpackConfig
 
 
 def fuse_activations(network: PreTrainedModel) -> PreTrainedModel:
-    """Replaces GPT-2's `gelu_new`, eight kernels, by the same function in one; they differ by 2.4e-7."""
+    """Replaces GPT-2's `gelu_new` (eight kernels) by one kernel of the same function; they differ by 2.4e-7."""
     for module in network.modules():
         for name, child in module.named_children():
             if isinstance(child, NewGELUActivation):
@@ -31,7 +31,7 @@ def _activation(name: str) -> Callable[[Tensor], Tensor]:
 
 class SenseProjection(Conv1D):
     """
-    The sense network's last layer, h -> S = W h + b for all senses at once; with GPT-2's orientation [in, out].
+    Last layer of the sense network, S = W h + b for all senses at once, with GPT-2's weight orientation [in, out].
 
     Args:
         num_senses (`int`): number K of senses.
@@ -45,8 +45,8 @@ class SenseProjection(Conv1D):
     def forward(self, hidden: Tensor, contextualization: Tensor | None = None) -> Tensor:
         """
         Args:
-            hidden (`torch.Tensor` [B, S, inner]): the last hidden layer.
-            contextualization (`torch.Tensor` [B, K, L, S], *optional*): weights C to mix the senses with.
+            hidden (`torch.Tensor` [B, S, inner]): hidden layer h of the sense network.
+            contextualization (`torch.Tensor` [B, K, L, S], *optional*): weights C; if given, return the mixture.
 
         Returns:
             `torch.Tensor`: the senses [B, S, K D], or their mixture [B, L, D].
@@ -57,13 +57,13 @@ class SenseProjection(Conv1D):
         mixed = contextualization.flatten(1, 2) @ hidden  # [B, K L, inner]
         mixed = mixed.unflatten(1, (num_senses, length)).transpose(0, 1).flatten(1, 2)  # [K, B L, inner]
         weight = self.weight.unflatten(1, (num_senses, -1)).transpose(0, 1)  # [K, inner, D]
-        totals = contextualization.sum(-1).permute(0, 2, 1)  # [B, L, K], all ones unless somebody reweighs senses
+        totals = contextualization.sum(-1).permute(0, 2, 1)  # [B, L, K], ones if each row of C sums to 1
         bias = totals @ self.bias.unflatten(0, (num_senses, -1))  # [B, L, D]
         return torch.bmm(mixed, weight).sum(0).unflatten(0, (rows, length)) + bias  # [B, L, D]
 
 
 class BackpackSenseMLP(nn.Module):
-    """Two layers with GPT-2's orientation of weights ([in, out]), which public checkpoints have."""
+    """Two layers with GPT-2's weight orientation [in, out], as in public checkpoints."""
 
     def __init__(self, config: BackpackConfig, inner_size: int, projection: Conv1D):
         super().__init__()
@@ -80,7 +80,7 @@ class BackpackSenseMLP(nn.Module):
 
 
 class BackpackSenseBlock(nn.Module):
-    """The sense network's first part. Its residual adds the raw embedding to its own layer norm; see `forward`."""
+    """First block of the sense network. Its residual adds the embedding to the embedding's layer norm."""
 
     def __init__(self, config: BackpackConfig):
         super().__init__()
@@ -91,13 +91,13 @@ class BackpackSenseBlock(nn.Module):
         self.dropout = nn.Dropout(config.sense_dropout)
 
     def forward(self, normed: Tensor, residual: Tensor) -> Tensor:
-        # Public checkpoints were trained with this order, the second dropout after the MLP's own included.
+        # Public checkpoints were trained with this order, including a second dropout after that of the MLP.
         residual = self.dropout(normed) + residual
         return self.ln_2(self.dropout(self.mlp(self.ln_1(residual))) + residual)
 
 
 class BackpackSenseNetwork(GradientCheckpointingLayer):
-    """Word embeddings to sense vectors, token by token and without context (arXiv 2305.16765, section 3)."""
+    """Network from word embeddings to sense vectors, for each token without context (arXiv 2305.16765, section 3)."""
 
     def __init__(self, config: BackpackConfig):
         super().__init__()
@@ -117,11 +117,11 @@ class BackpackSenseNetwork(GradientCheckpointingLayer):
         return {f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")}
 
     def last_hidden(self, embeddings: Tensor) -> Tensor:
-        """Embeddings [..., D] to the last hidden layer [..., inner], of which the senses are a linear function."""
+        """Computes the last hidden layer [..., inner] from embeddings [..., D]; the senses are linear in it."""
         return self.final_mlp.hidden(self._block_output(embeddings))
 
     def forward(self, embeddings: Tensor) -> Tensor:
-        """Embeddings [..., D] to sense vectors [..., K D]."""
+        """Computes sense vectors [..., K D] from embeddings [..., D]."""
         return self.final_mlp(self._block_output(embeddings))
 
     def _block_output(self, embeddings: Tensor) -> Tensor:
@@ -130,7 +130,7 @@ class BackpackSenseNetwork(GradientCheckpointingLayer):
 
 
 class BackpackWeightNetwork(nn.Module):
-    """Trunk states to one query and one key per sense, each D // K wide, side by side."""
+    """Network from the trunk's hidden states to one query and one key per sense, each of width D // K."""
 
     def __init__(self, config: BackpackConfig):
         super().__init__()

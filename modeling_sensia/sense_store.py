@@ -1,9 +1,9 @@
-"""What a Backpack keeps of each position to mix senses later: its id, the sense network's hidden layer, or the senses.
+"""Forms in which a Backpack caches the senses of a position: token id, hidden layer of the sense network, or senses.
 
-The senses of a position are K D numbers, so they are kept only where nothing smaller will do. Their last layer is
-linear, and so is the mixture: with S[j, k] = W_k h[j] + b_k, the sum over j of C[k, t, j] S[j, k] is W_k applied to
-the sum of C[k, t, j] h[j], plus b_k. Keeping h (4 D numbers by default) and mixing it first gives the same output.
-With a sense table, the id is enough.
+The senses of a position are K D numbers, so they are cached only where no smaller form is possible. The last layer of
+the sense network and the mixture are both linear: with S[j, k] = W_k h[j] + b_k, the sum over j of C[k, t, j] S[j, k]
+is W_k applied to the sum of C[k, t, j] h[j], plus b_k. So caching h (4 D numbers by default) and mixing it first gives
+the same output. With a sense table, the id is enough.
 
 Shapes: B rows, L positions of this call, S positions including the cached past, K senses, D the hidden size.
 """
@@ -19,31 +19,32 @@ from .sense_mixing import mix_senses
 from .sense_network import BackpackSenseNetwork
 from .sense_table import SenseFunction, SenseTable
 
-#: A cache has one dtype. Digits of this base are exact in all of them, bfloat16 included; ids are not.
+#: A cache has one dtype, in which large ids would be rounded. Digits of this base are exact in all dtypes, also in
+#: bfloat16.
 _BASE = 256
 _NUM_DIGITS = 3
 
 
 class SenseStore(Protocol):
-    """One way to keep positions, as rows [B, S, width] that a cache layer can hold, and to mix their senses."""
+    """Base class of the cached forms: encodes positions as [B, S, width] for a cache layer, and mixes their senses."""
 
     width: int
 
     def encode(self, input_ids: Tensor, embeddings: Tensor) -> Tensor:
-        """Ids [B, L] and embeddings [B, L, D] to what is kept of them [B, L, width]."""
+        """Computes the cached form [B, L, width] of ids [B, L] and embeddings [B, L, D]."""
         ...
 
     def senses(self, kept: Tensor) -> Tensor:
-        """Sense vectors [B, K, S, D] of what was kept [B, S, width]."""
+        """Computes sense vectors [B, K, S, D] from the cached form [B, S, width]."""
         ...
 
     def mix(self, contextualization: Tensor, kept: Tensor) -> Tensor:
-        """Mixture [B, L, D] under weights C [B, K, L, S] of what was kept [B, S, width]."""
+        """Computes the mixture [B, L, D] from weights C [B, K, L, S] and the cached form [B, S, width]."""
         ...
 
 
 class KeptSenses:
-    """Keeps the sense vectors themselves: for training, for adapters, and where K D is small."""
+    """Caches the sense vectors themselves: for training, for adapters and edits, and where K D is small."""
 
     def __init__(self, compute: Callable[[Tensor, Tensor], Tensor], config: BackpackConfig):
         self.compute, self.num_senses = compute, config.num_senses
@@ -60,7 +61,7 @@ class KeptSenses:
 
 
 class KeptHidden:
-    """Keeps the sense network's last hidden layer."""
+    """Caches the last hidden layer of the sense network."""
 
     def __init__(self, sense_network: BackpackSenseNetwork):
         self.sense_network = sense_network
@@ -82,7 +83,7 @@ class KeptHidden:
 
 
 class KeptIds:
-    """Keeps token ids, as digits; their senses are looked up, or computed again where the table is gone."""
+    """Caches token ids as digits. Senses are read from the table, or computed again if the table was dropped."""
 
     width = _NUM_DIGITS
 

@@ -1,4 +1,4 @@
-"""The sense vectors of a vocabulary, computed once: senses depend on the token alone (arXiv 2305.16765, section 3).
+"""Table of the sense vectors of a vocabulary, which depend on the token alone (arXiv 2305.16765, section 3).
 
 Shapes: R rows of the table, V tokens of the vocabulary, K senses, D the hidden size.
 """
@@ -20,20 +20,21 @@ from .configuration_backpack import BackpackConfig
 
 logger = logging.get_logger(__name__)
 
-#: Computes the senses of tokens: ids [N] to sense vectors [N, K, D].
+#: Function that computes the senses of tokens: ids [N] to sense vectors [N, K, D].
 SenseFunction = Callable[[Tensor], Tensor]
-#: Changes senses, token by token: ids [...] and their sense vectors [..., K, D] to other sense vectors.
+#: Function that edits senses token by token: ids [...] and sense vectors [..., K, D] to edited sense vectors.
 SenseEdit = Callable[[Tensor, Tensor], Tensor]
-#: What the safetensors format calls the dtypes that a model may have.
+#: Names in the safetensors format of the dtypes that a model may have.
 _STORED_DTYPES = {torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
 
 
 class WeightsWatch:
     """
-    Notices that weights changed since it was made.
+    Detects that weights changed since it was made.
 
-    In-place changes are counted by torch, and new storage shows in the address. Writes through `.data` are not
-    counted: they are found by samples of the values, one or two in every row of a matrix.
+    torch counts in-place changes, and new storage has another address. Writes through `.data` are not counted by
+    torch; they are found by comparing sampled values, one or two in every row of a matrix. A write that changes none
+    of these values is not detected.
 
     Args:
         weights (`dict` of `torch.Tensor`): the weights by name.
@@ -45,11 +46,11 @@ class WeightsWatch:
 
     def changed(self, weights: dict[str, Tensor], look_at_values: bool) -> bool:
         """
-        Whether the weights are other ones, or have other values.
+        Tells if the weights were replaced or have other values.
 
         Args:
-            weights (`dict` of `torch.Tensor`): the weights by name, now.
-            look_at_values (`bool`): also compare the sampled values, which waits for the device.
+            weights (`dict` of `torch.Tensor`): the present weights by name.
+            look_at_values (`bool`): also compare the sampled values, which synchronises the device.
         """
         if self._mark(weights) != self._marks:
             return True
@@ -64,25 +65,25 @@ class WeightsWatch:
 
     @staticmethod
     def _sample(weights: dict[str, Tensor]) -> Tensor:
-        # A step one short of the row's width meets every row.
+        # With a step of one less than the row's width, every row has a sample.
         steps = {name: max(tensor.shape[-1] - 1, 1) if tensor.ndim > 1 else 1 for name, tensor in weights.items()}
         return torch.cat([tensor.detach().reshape(-1)[:: steps[name]].float() for name, tensor in weights.items()])
 
 
 class SenseTable:
     """
-    Sense vectors by token id, of the whole vocabulary or of some of its tokens. Ids stay those of the tokenizer.
+    Table of sense vectors by token id, for the whole vocabulary or some of its tokens.
 
     Args:
         rows (`torch.Tensor` [R, K, D]): sense vectors.
-        watch ([`WeightsWatch`]): of the weights that the rows were computed with.
-        row_of (`torch.Tensor` of `int` [V], *optional*): each token's row, -1 where there is none yet. Without it, a
-            token's row is its id.
-        edit (function, *optional*): what the senses were changed by before they became rows.
+        watch ([`WeightsWatch`]): watches the weights that the rows were computed with.
+        row_of (`torch.Tensor` of `int` [V], *optional*): row of each token, -1 if it has none yet. By default the row
+            of a token is its id.
+        edit (function, *optional*): the edit that the senses in the rows have.
     """
 
     def __init__(self, rows: Tensor, watch: WeightsWatch, row_of: Tensor | None = None, edit: SenseEdit | None = None):
-        self._held, self._used = rows, len(rows)  # with room for more rows, once some were added
+        self._held, self._used = rows, len(rows)  # may have spare rows at the end, once rows were added
         self.watch = watch
         self.row_of = row_of
         self.edit = edit
@@ -93,14 +94,14 @@ class SenseTable:
         return self._held[: self._used]
 
     def add_missing(self, token_ids: Tensor, compute: SenseFunction):
-        """Computes and appends the rows of tokens that have none, so that a table of some tokens stays exact."""
+        """Computes and appends the rows of tokens that have none."""
         if self.row_of is None or bool((self.row_of[token_ids] >= 0).all()):
             return
         missing = token_ids[self.row_of[token_ids] < 0].unique()
         new, end = compute(missing), self._used + len(missing)
         if end > len(self._held):
             spare = self._held.new_empty(max(len(missing), self._used // 8), *self._held.shape[1:])
-            self._held = torch.cat([self.rows, spare])  # an eighth at a time, not a copy for each token
+            self._held = torch.cat([self.rows, spare])  # grows by an eighth, to avoid a copy for each new token
         self._held[self._used : end] = new
         self.row_of[missing] = torch.arange(self._used, end, device=missing.device)
         self._used = end
@@ -119,7 +120,7 @@ class SenseTable:
 
     def mix(self, contextualization: Tensor, token_ids: Tensor) -> Tensor:
         """
-        The mixture at one position of each row, straight from the table: one read of it per past token.
+        Computes the mixture at one position of each row, reading each past token from the table once.
 
         Args:
             contextualization (`torch.Tensor` [B, K, 1, S]): weights C.
@@ -148,22 +149,23 @@ def build_table(
     edit: SenseEdit | None = None,
 ) -> SenseTable:
     """
-    Computes a table, or maps the stored one of these weights.
+    Computes a table, or memory-maps a stored one that belongs to these weights.
 
     Args:
-        compute (function of ids [N] to senses [N, K, D]): the sense network, its edit included.
+        compute (function of ids [N] to senses [N, K, D]): the sense network, including the edit.
         weights (`dict` of `torch.Tensor`): the weights that `compute` reads, by name.
         config ([`BackpackConfig`]): the model's.
-        token_ids (iterable of `int`, *optional*): the tokens to have; all by default.
-        path (`str` or `Path`, *optional*): safetensors file to keep the table in.
+        token_ids (iterable of `int`, *optional*): the tokens of the table; all by default.
+        path (`str` or `Path`, *optional*): safetensors file for the table.
         chunk_size (`int`, *optional*, defaults to 1024): tokens computed at a time.
-        edit (function, *optional*): what `compute` changes senses by; an edited table is not kept in a file.
+        edit (function, *optional*): the edit that `compute` applies; a table of edited senses cannot be written to a
+            file.
 
     Returns:
         [`SenseTable`]
 
     Raises:
-        ValueError: if a token is not in the vocabulary, or `path` holds something else.
+        ValueError: if a token is not in the vocabulary, or `path` is not a sense table.
     """
     if chunk_size < 1:
         raise ValueError(f"`chunk_size` must be positive, got {chunk_size}.")
@@ -189,7 +191,7 @@ def build_table(
 
 
 def _checked_tokens(token_ids: Iterable[int] | Tensor | None, vocab_size: int) -> Tensor:
-    """The tokens in ascending order, each once."""
+    """The distinct tokens in ascending order."""
     if token_ids is None:
         return torch.arange(vocab_size)
     wanted = f"`token_ids` must be ids from 0 to {vocab_size - 1}, got "
@@ -215,14 +217,14 @@ def _stored_rows(path: Path, rows: Iterator[Tensor], shape: tuple, dtype: torch.
 
 def write_rows(path: Path, rows: Iterator[Tensor], shape: tuple[int, int, int], dtype: torch.dtype, digest: str):
     """
-    Writes a table as safetensors while it is computed; the file appears whole or not at all.
+    Writes a table as safetensors while it is computed. If this fails, no file is left at `path`.
 
     Args:
         path (`Path`): the file.
         rows (iterator of `torch.Tensor` [chunk, K, D]): the table from its first row to its last.
         shape (`tuple` of `int`): R, K and D.
-        dtype (`torch.dtype`): the rows'.
-        digest (`str`): of the weights and tokens that the rows belong to, see [`weights_digest`].
+        dtype (`torch.dtype`): dtype of the rows.
+        digest (`str`): hash of the weights and tokens that the rows belong to, see [`weights_digest`].
     """
     size = shape[0] * shape[1] * shape[2] * dtype.itemsize
     entry = {"dtype": _STORED_DTYPES[dtype], "shape": list(shape), "data_offsets": [0, size]}
@@ -242,11 +244,11 @@ def write_rows(path: Path, rows: Iterator[Tensor], shape: tuple[int, int, int], 
 
 def map_rows(path: Path, digest: str) -> Tensor | None:
     """
-    A stored table, mapped into memory rather than read; nothing if there is none for these weights.
+    Memory-maps a stored table; returns `None` if there is none for these weights.
 
     Args:
         path (`Path`): the file.
-        digest (`str`): of the weights and tokens that the rows must belong to.
+        digest (`str`): hash of the weights and tokens that the rows must belong to.
 
     Returns:
         `torch.Tensor` [R, K, D] on the CPU, or `None`.
@@ -275,12 +277,12 @@ def map_rows(path: Path, digest: str) -> Tensor | None:
 
 def weights_digest(weights: dict[str, Tensor], token_ids: Tensor, described: str) -> str:
     """
-    What a stored table belongs to.
+    Hash of the weights and tokens that a stored table belongs to.
 
     Args:
         weights (`dict` of `torch.Tensor`): the embeddings and the sense network's weights.
         token_ids (`torch.Tensor` of `int` [R]): the rows' tokens.
-        described (`str`): what else the senses depend on.
+        described (`str`): other settings on which the senses depend.
 
     Returns:
         `str`: SHA-256 over names, dtypes and values.

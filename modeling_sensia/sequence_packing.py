@@ -1,4 +1,4 @@
-"""Several sentences in one row, so that little of a batch is padding: who may see whom, and where each one stands.
+"""Sequence packing: several sentences in one row, to reduce padding. Computes attention masks and position ids.
 
 Shapes: R rows, L positions, N sentences.
 """
@@ -11,12 +11,12 @@ from torch import Tensor
 
 class Sentences(NamedTuple):
     """
-    Where the sentences of a batch are.
+    Places of the sentences in a packed batch.
 
     Args:
-        ids (`torch.Tensor` of `int` [R, L]): number of the sentence that each token belongs to, -1 for pads. A
-            sentence's tokens stand side by side.
-        ends (`torch.Tensor` of `int` [N]): place of each sentence's last token in the flattened [R L].
+        ids (`torch.Tensor` of `int` [R, L]): index of the sentence of each token, -1 for padding. The tokens of a
+            sentence are contiguous.
+        ends (`torch.Tensor` of `int` [N]): index of the last token of each sentence in the flattened [R L].
     """
 
     ids: Tensor
@@ -24,8 +24,8 @@ class Sentences(NamedTuple):
 
     def attention_mask(self) -> Tensor:
         """
-        What each position may look at: the earlier ones of its own sentence. Pads look at pads, so that no position
-        looks at nothing.
+        Block-diagonal causal mask: a position attends to itself and earlier positions of its sentence. Padding attends
+        to padding, so that no row of the mask is empty.
 
         Returns:
             `torch.Tensor` of `bool` [R, 1, L, L]
@@ -36,7 +36,7 @@ class Sentences(NamedTuple):
 
     def position_ids(self) -> Tensor:
         """
-        Positions within each sentence.
+        Position ids that start at 0 in each sentence.
 
         Returns:
             `torch.Tensor` of `int` [R, L]
@@ -48,7 +48,7 @@ class Sentences(NamedTuple):
 
 
 def rows_as_sentences(attention_mask: Tensor) -> tuple[Tensor, int]:
-    """Sentence numbers [R, L] where each row is one sentence, pads included, and how many there are."""
+    """Sentence indices [R, L] of a batch without packing, padding included, and the number of sentences."""
     rows = torch.arange(len(attention_mask), device=attention_mask.device)
     return rows[:, None].expand(attention_mask.shape), len(attention_mask)
 

@@ -1,8 +1,8 @@
-"""Steering a Backpack: changing what tokens say, by edits of their sense vectors (arXiv 2305.16765).
+"""Steering of a Backpack by edits of sense vectors (arXiv 2305.16765).
 
-Sense vectors do not depend on context and the output is linear in them, so an edit of vectors acts alike in every
-sentence, and scaling a vector is scaling its weight in the mixture. Edits here are descriptions: they hold numbers and
-token ids, no tensors. [`Steering.applied`] prepares them for a model; weights never change.
+Sense vectors do not depend on context, and the output is linear in them. So an edit has the same effect in every
+sentence, and scaling a vector scales its weight in the mixture. Edits are descriptions: they hold numbers and token
+ids, no tensors. [`Steering.applied`] prepares them for a model; weights never change.
 
 Shapes: V tokens of the vocabulary, K senses, D the hidden size.
 """
@@ -31,13 +31,13 @@ _FORMAT, _VERSION = "sensia-steering", 1
 @dataclass(frozen=True)
 class Steering:
     """
-    Edits to apply one after the other, each to the senses that those before it left. `a | b` is a, then b.
+    A sequence of edits, each applied to the senses that the previous ones produced. `a | b` applies a, then b.
 
         with steering.applied(model):
             model.generate(...)
 
     Args:
-        edits (`Iterable[Edit]`): the edits; none for a steering that changes nothing.
+        edits (`Iterable[Edit]`): the edits; may be empty.
     """
 
     edits: Iterable[Edit]
@@ -54,11 +54,12 @@ class Steering:
     @contextmanager
     def applied(self, model: Backpack) -> Iterator[None]:
         """
-        Edits the senses of a model inside a `with` block; on leaving, the model is as it was before.
+        Applies the edits to a model inside a `with` block. After the block the model is as it was before.
 
-        Blocks may be nested: the inner edits work on what the outer ones left. Edits are prepared from the weights as
-        they are on entry. A cache belongs to the edits it was filled under. `model.precompute_senses()` inside the
-        block makes a table of the edited senses, which is faster and keeps the cache small.
+        Blocks may be nested: inner edits apply to the result of the outer ones. Edits are computed from the weights at
+        the start of the block. A cache is valid only with the edits that were active when it was filled.
+        `model.precompute_senses()` inside the block makes a table of the edited senses, which makes generation faster
+        and the cache smaller.
 
         Args:
             model ([`BackpackForCausalLM`] or [`BackpackModel`]): the model, in evaluation mode.
@@ -97,14 +98,15 @@ class Steering:
 
     def save(self, path: str | Path, tokenizer: PreTrainedTokenizerBase):
         """
-        Writes the edits as JSON, with the texts of the tokens they name; the file appears whole or not at all.
+        Writes the edits as JSON, with the texts of the tokens that they name. If this fails, no file is left at
+        `path`.
 
         Args:
             path (`str` or `Path`): the file.
             tokenizer (`PreTrainedTokenizerBase`): the model's.
 
         Raises:
-            ValueError: if the tokenizer does not have a token that an edit names.
+            ValueError: if the tokenizer lacks a token that an edit names.
         """
         ids = sorted({token for edit in self.edits for token in edit.named_tokens})
         tokens = {str(token): _text(tokenizer, token) for token in ids}
@@ -124,14 +126,15 @@ class Steering:
     @classmethod
     def load(cls, path: str | Path, tokenizer: PreTrainedTokenizerBase) -> "Steering":
         """
-        Reads what [`Steering.save`] wrote.
+        Reads a file written by [`Steering.save`].
 
         Args:
             path (`str` or `Path`): the file.
             tokenizer (`PreTrainedTokenizerBase`): that of the model to steer.
 
         Raises:
-            ValueError: naming the file and the field, if it is no steering, or its tokens are not the tokenizer's.
+            ValueError: if the file is not a steering file, or its tokens differ from the tokenizer's; names the file
+                and the field.
         """
         try:
             content = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -149,9 +152,9 @@ def _text(tokenizer: PreTrainedTokenizerBase, token_id: int) -> str | None:
 
 
 def _parsed(content: Any, path: str, tokenizer: PreTrainedTokenizerBase) -> list[Edit]:
-    """The edits of a file's content, every field of which is checked."""
+    """Edits from the content of a file; checks every field."""
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
-        raise ValueError(f'{path}: `format` must be "{_FORMAT}"; this is no steering.')
+        raise ValueError(f'{path}: `format` must be "{_FORMAT}"; this is not a steering file.')
     if content.get("version") != _VERSION:
         raise ValueError(f"{path}: `version` must be {_VERSION}, got {content.get('version')!r}.")
     tokens, entries = content.get("tokens"), content.get("edits")

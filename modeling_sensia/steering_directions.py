@@ -1,4 +1,4 @@
-"""What to steer by: the senses of words, how much they say a topic, and the directions in which they differ.
+"""Inputs of steering: token ids of words, topic scores of senses, and directions in which senses differ.
 
 Shapes: V tokens of the vocabulary, K senses, D the hidden size, P pairs of tokens.
 """
@@ -20,18 +20,18 @@ _SCORED_AT_ONCE = 64  # tokens
 
 def find_words(tokenizer: PreTrainedTokenizerBase, words: Iterable[str]) -> tuple[int, ...]:
     """
-    The token ids of words as they stand in running text, after a space.
+    Token ids of words as they occur in running text, after a space.
 
     Args:
         tokenizer (`PreTrainedTokenizerBase`): the model's.
-        words (`Iterable[str]`): words that are one token each, since senses belong to tokens.
+        words (`Iterable[str]`): words of one token each, because senses belong to tokens.
 
     Raises:
-        ValueError: naming the first word that is several tokens.
+        ValueError: if a word is several tokens; names the first one.
     """
     ids = []
     for word in words:
-        # Some tokenizers put a space before the first word of a text by themselves.
+        # Some tokenizers add a space before the first word of a text.
         before = tokenizer("a", add_special_tokens=False)["input_ids"]
         tokens = tokenizer(f"a {word}", add_special_tokens=False)["input_ids"][len(before) :]
         if len(tokens) != 1:
@@ -44,17 +44,17 @@ def find_words(tokenizer: PreTrainedTokenizerBase, words: Iterable[str]) -> tupl
 @torch.no_grad()
 def topic_scores(model: Backpack, token_ids: Iterable[int]) -> Tensor:
     """
-    How much every sense of every token says a topic: the scores of [`TowardsTopic`].
+    Topic scores of every sense of every token, as [`TowardsTopic`] defines them.
 
     Args:
-        model ([`BackpackForCausalLM`] or [`BackpackModel`]): the model, as steered at present.
+        model ([`BackpackForCausalLM`] or [`BackpackModel`]): the model; active edits are included.
         token_ids (`Iterable[int]`): the bag of words.
 
     Returns:
         `torch.Tensor` [V, K], float32.
 
     Raises:
-        ValueError: if the model does not have a token.
+        ValueError: if a token is not in the model's vocabulary.
     """
     token_ids = numbers_of("token_ids", token_ids) or ()
     chosen_senses(model, None, token_ids)
@@ -72,7 +72,7 @@ def topic_scores(model: Backpack, token_ids: Iterable[int]) -> Tensor:
 @torch.no_grad()
 def find_direction(model: Backpack, pairs: Iterable[Iterable[int]], sense: int) -> Tensor:
     """
-    The direction in which one sense of paired tokens differs: the first principal component of S[a] - S[b].
+    Direction in which one sense differs between paired tokens: the first principal component of S[a] - S[b].
 
     Args:
         model ([`BackpackForCausalLM`] or [`BackpackModel`]): the model.
@@ -80,10 +80,10 @@ def find_direction(model: Backpack, pairs: Iterable[Iterable[int]], sense: int) 
         sense (`int`): the sense k.
 
     Returns:
-        `torch.Tensor` [D]: of length 1, from b to a on average.
+        `torch.Tensor` [D]: direction of length 1, pointing from b to a on average.
 
     Raises:
-        ValueError: without pairs, where no pair differs, or if the model does not have the sense or a token.
+        ValueError: if there are no pairs, no pair differs, or the model lacks the sense or a token.
     """
     chosen_senses(model, [sense], None)
     return _principal(_differences(model, pairs)[:, sense])[0]
@@ -92,7 +92,7 @@ def find_direction(model: Backpack, pairs: Iterable[Iterable[int]], sense: int) 
 @torch.no_grad()
 def localise(model: Backpack, pairs: Iterable[Iterable[int]]) -> list[dict[str, float]]:
     """
-    Which sense carries the difference of paired tokens.
+    Measures for each sense how consistently it encodes the difference between paired tokens.
 
     Args:
         model ([`BackpackForCausalLM`] or [`BackpackModel`]): the model.
@@ -126,7 +126,7 @@ def _differences(model: Backpack, pairs: Iterable[Iterable[int]]) -> Tensor:
 
 
 def _principal(differences: Tensor) -> tuple[Tensor, float]:
-    """The first right singular vector of [P, D], pointing as their mean does, and the share of squares along it."""
+    """First right singular vector of [P, D], with the sign of the mean row, and the share of the squares along it."""
     _, sizes, vectors = torch.linalg.svd(differences, full_matrices=False)
     if sizes[0] == 0:
         raise ValueError("No pair differs in this sense, so it has no direction.")
@@ -135,12 +135,12 @@ def _principal(differences: Tensor) -> tuple[Tensor, float]:
 
 
 def senses_of(model: Backpack, token_ids: Tensor) -> Tensor:
-    """Sense vectors [N, K, D] of ids [N]."""
+    """Sense vectors [N, K, D] of token ids [N]."""
     return model.get_senses(token_ids[None])[0].transpose(0, 1)
 
 
 def chosen_senses(model: Backpack, senses: Iterable[int] | None, token_ids: Iterable[int] | None) -> Tensor:
-    """Which senses of which tokens an edit is about, `bool` [V, K]."""
+    """Mask `bool` [V, K] of the senses and tokens that an edit changes."""
     lengths = {"token_ids": model.config.vocab_size, "senses": model.config.num_senses}
     axes = []
     for (name, length), given in zip(lengths.items(), (token_ids, senses), strict=True):
@@ -154,14 +154,14 @@ def chosen_senses(model: Backpack, senses: Iterable[int] | None, token_ids: Iter
 
 
 def listed(name: str, given: Any) -> list:
-    """What was given for a field, as a list; a string is none."""
+    """The value of a field as a list; raises a `ValueError` for a string and for anything that is not iterable."""
     if isinstance(given, str) or not isinstance(given, Iterable):
         raise ValueError(f"`{name}` must be a list, got {given!r}.")
     return list(given)
 
 
 def numbers_of(name: str, given: Any) -> tuple[int, ...] | None:
-    """Senses or token ids as a tuple; `None` stands for all."""
+    """Senses or token ids as a tuple; `None` means all."""
     if given is None:
         return None
     values = listed(name, given)

@@ -17,38 +17,38 @@ from .modeling_backpack import BackpackModel
 from .sense_table import SenseEdit
 from .steering_directions import chosen_senses, listed, numbers_of, senses_of, topic_scores
 
-#: Of the senses of all tokens, those whose topic scores are above a quantile, and their factor at strength 1.
+#: Quantiles of the topic scores, and the factor at strength 1 of senses whose score is above the quantile.
 _TOPIC_FACTORS = ((0.6, 1.3), (0.8, 1.5))
 
 
 class Edit(ABC):
-    """A change of the sense vectors of tokens. The subclasses are frozen dataclasses: equal where their fields are."""
+    """Base class of edits of sense vectors. Subclasses are frozen dataclasses, which are equal if their fields are."""
 
     @property
     def named_tokens(self) -> tuple[int, ...]:
-        """The token ids that the edit names, which mean something only together with their tokenizer."""
+        """Token ids in the edit; they are valid only for their tokenizer."""
         return ()
 
     @abstractmethod
     def prepare(self, backpack: BackpackModel) -> SenseEdit:
         """
-        The change as a function of ids and senses.
+        Makes a function that edits senses.
 
         Args:
-            backpack ([`BackpackModel`]): the model, whose senses are as the edits before this one left them.
+            backpack ([`BackpackModel`]): the model, with the previous edits applied.
 
         Returns:
             function of ids [...] and senses [..., K, D] to senses [..., K, D].
 
         Raises:
-            ValueError: if the model does not have the senses, tokens or width that the edit names.
+            ValueError: if the model lacks the senses, tokens or width that the edit names.
         """
 
 
 @dataclass(frozen=True)
 class ScaleSenses(Edit):
     """
-    Multiplies senses: S'[x, k] = factor S[x, k]. 0 suppresses them, 1 changes nothing, 2 doubles their weights.
+    Multiplies senses: S'[x, k] = factor S[x, k]. 0 removes them, 1 changes nothing, 2 doubles their weights.
 
     Args:
         senses (`Iterable[int]`): which senses; `None` for all.
@@ -78,11 +78,11 @@ class ScaleSenses(Edit):
 @dataclass(frozen=True)
 class SwapSenses(Edit):
     """
-    Lets a token say what another one says: S'[token, k] = S[other, k]. The trunk still reads the token itself.
+    Replaces senses by those of another token: S'[token, k] = S[other, k]. The trunk still reads the original token.
 
     Args:
         token_id (`int`): the token that changes.
-        other_id (`int`): the token whose senses it gets, as the edits before this one left them.
+        other_id (`int`): the token whose senses it gets, after previous edits.
         senses (`Iterable[int]`, *optional*): which senses; all by default.
     """
 
@@ -110,7 +110,7 @@ class SwapSenses(Edit):
 @dataclass(frozen=True)
 class TowardsTopic(Edit):
     """
-    Pulls towards a topic, given as a bag of words b, by weighing the senses of all tokens (arXiv 2305.16765, the
+    Steers towards a topic, given as a bag of words b, by scaling the senses of all tokens (arXiv 2305.16765, the
     section on topic control).
 
     A sense scores s[x, k] = sum over w in b of l[w] / max over v of l[v], with its projection l = W S[x, k] on the
@@ -119,15 +119,16 @@ class TowardsTopic(Edit):
         log factor[x, k] = strength * (c[x, k] - mean of c),
         c[x, k] = log 1.5 if s[x, k] > Q(0.8), log 1.3 if Q(0.8) >= s[x, k] > Q(0.6), else 0.
 
-    The scores, the quantiles and c are those of the authors' published script at its strength 1; its 2.2 and 3.3 at
-    strengths 2 and 3 for the upper group are powers of 1.5, and so it is here for any strength (its 1.5 and 3 for the
-    lower group follow no rule). The mean is taken off here alone: factors of which none is below 1 make all logits
-    larger, which acts as a lower temperature more than as a topic. The script also weakens factors where earlier
-    words of the sentence have said the topic already; that depends on context, so it is no edit of senses.
+    The scores, the quantiles and c are those of the authors' published script at its strength 1. Its factors of the
+    upper group at strengths 2 and 3, 2.2 and 3.3, are powers of 1.5, and here the powers are used for any strength.
+    (Its factors of the lower group, 1.5 and 3, follow no rule.) There are two differences. First, the mean of c is
+    subtracted here. Without this no factor is below 1, so all logits grow, which acts as a lower temperature more than
+    as a topic. Second, the script weakens factors if earlier words of the sentence have expressed the topic already.
+    This depends on context, so it cannot be an edit of senses.
 
     Args:
         token_ids (`Iterable[int]`): the bag of words.
-        strength (`float`): 0 changes nothing; below 0 leads away from the topic.
+        strength (`float`): 0 changes nothing; a negative value steers away from the topic.
     """
 
     token_ids: Iterable[int]
@@ -153,7 +154,7 @@ class TowardsTopic(Edit):
 @dataclass(frozen=True)
 class ProjectOut(Edit):
     """
-    Takes a direction out of senses: S'[x, k] = S[x, k] - (S[x, k] . u) u, with u = direction / |direction|.
+    Removes a direction from senses: S'[x, k] = S[x, k] - (S[x, k] . u) u, with u = direction / |direction|.
 
     Args:
         senses (`Iterable[int]`): which senses; `None` for all.
@@ -200,7 +201,7 @@ def _replace(ids: Tensor, senses: Tensor, chosen: Tensor, others: Tensor) -> Ten
 
 
 def _project_out(ids: Tensor, senses: Tensor, chosen: Tensor, unit: Tensor) -> Tensor:
-    # In low precision, what is left along the direction would be as large as the rounding of the whole vector.
+    # In low precision, the rounding error of the vector would leave a part along the direction.
     precise = senses.to(torch.promote_types(senses.dtype, torch.float32))
     unit = unit.to(precise)
     without = precise - (precise @ unit)[..., None] * unit

@@ -1,10 +1,9 @@
-"""The settings of every command: from a YAML file and the command line into dataclasses; and clear ends."""
+"""The settings of every command: from a YAML file and the command line into dataclasses."""
 
 import difflib
 import sys
 from argparse import Action, Namespace
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, Field, fields
 from functools import cache
 from pathlib import Path
@@ -12,11 +11,11 @@ from typing import Any, NoReturn, get_type_hints
 
 from sensia.trainers.setting_ranges import check_training_arguments
 from sensia.trainers.setting_types import describe_type, read_value, show_value
+from sensia.trainers.settings_template import settings_template
 from sensia.trainers.yaml_settings import read_yaml
 from transformers import HfArgumentParser, TrainingArguments
-from transformers.utils import logging
 
-logger = logging.get_logger(__name__)
+from sensia.bundled import find_asset, find_config
 
 
 def parse_arguments(*dataclass_types: type, description: str, arguments: Sequence[str] | None = None) -> tuple:
@@ -32,11 +31,16 @@ def parse_arguments(*dataclass_types: type, description: str, arguments: Sequenc
         `tuple`: one instance of each dataclass, in order.
 
     Raises:
+        SystemExit: with code 0 after `--print_config`, which prints a settings file to start from.
         ValueError: in one line that names the setting which is unknown, missing, of another type or out of range, or
             the file that cannot be read.
     """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if "--print_config" in words:
+        print(settings_template(dataclass_types, Path(sys.argv[0]).name))
+        raise SystemExit(0)
     parser = _parser(dataclass_types, description)
-    typed = _typed(parser, list(sys.argv[1:] if arguments is None else arguments))
+    typed = _typed(parser, words)
     paths = typed.pop("config", [])
     if len(paths) > 1:
         raise ValueError(
@@ -44,7 +48,7 @@ def parse_arguments(*dataclass_types: type, description: str, arguments: Sequenc
         )
     if "" in paths:
         raise ValueError("`--config` needs the path of a YAML file, got an empty one.")
-    settings = read_config(paths[0], dataclass_types) if paths else {}
+    settings = read_config(find_config(paths[0]), dataclass_types) if paths else {}
     known = _known(dataclass_types)
     settings |= {name: _read(known[name], value) for name, value in typed.items()}
     missing = [name for name, (each, _) in known.items() if _is_required(each) and name not in settings]
@@ -71,6 +75,8 @@ def _parser(dataclass_types: Iterable[type], description: str) -> _Parser:
             action.type, action.choices = str, None
     settings_file = "Settings by name; the command line overrides them."
     parser.add_argument("--config", metavar="FILE.yaml", action="append", help=settings_file)
+    template = "Print a settings file to start from, with every setting explained, and end."
+    parser.add_argument("--print_config", action="store_true", help=template)
     return parser
 
 
@@ -118,10 +124,17 @@ def read_config(path: str | Path, dataclass_types: Sequence[type]) -> dict[str, 
         if name not in known:
             raise ValueError(f"{path}: unknown setting `{show_key(name)}`.{did_you_mean(str(name), known)}")
         try:
-            settings[name] = _read(known[name], value)
+            settings[name] = _with_assets(_read(known[name], value))
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
     return settings
+
+
+def _with_assets(value: Any) -> Any:
+    """The value, with paths of what is bundled turned into where it lies."""
+    if isinstance(value, list):
+        return [_with_assets(each) for each in value]
+    return find_asset(value) if isinstance(value, str) else value
 
 
 def show_key(key: Any) -> str:
@@ -179,19 +192,3 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """
     nearest = difflib.get_close_matches(name, known, n=1)
     return f" Did you mean `{nearest[0]}`?" if nearest else ""
-
-
-@contextmanager
-def end_with_the_message(program: str) -> Iterator[None]:
-    """
-    Ends a script on wrong input, a `ValueError` or `OSError`, with the message alone, in one line. The traceback is
-    shown where `TRANSFORMERS_VERBOSITY` is `debug`.
-
-    Args:
-        program (`str`): name of the script, put before the message.
-    """
-    try:
-        yield
-    except (ValueError, OSError) as error:
-        logger.debug("Where it was noticed:", exc_info=error)
-        raise SystemExit(f"{program}: {' '.join(str(error).splitlines())}") from None

@@ -7,10 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from sensia.trainers.checkpoints import WRITING_FOLDER, finish, newest_checkpoint, rotate, settle
+from sensia.trainers.disk_space import checkpoint_bytes, naming_a_full_disk
 from torch.optim import Optimizer
-from transformers import Trainer
+from transformers import Trainer, TrainerCallback
 from transformers.trainer import TRAINER_STATE_NAME
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, SchedulerType
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, SchedulerType, TrainOutput
+
+
+class StepsAsSetNow(TrainerCallback):
+    """Lets a resumed run log and save as often as it is told now; the Trainer goes by what the checkpoint was told."""
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        state.compute_steps(args, state.max_steps)
 
 
 class CheckpointingTrainer(Trainer):
@@ -22,6 +30,10 @@ class CheckpointingTrainer(Trainer):
     _writing = False
     #: Last share of the steps in which `warmup_stable_decay` decays.
     decay_share = 0.2
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.add_callback(StepsAsSetNow())
 
     def create_scheduler(self, num_training_steps: int, optimizer: Optimizer | None = None):
         """The learning rate's schedule; the decay of `warmup_stable_decay` is a share of the steps, if not given."""
@@ -41,9 +53,23 @@ class CheckpointingTrainer(Trainer):
         self.accelerator.wait_for_everyone()
         return newest_checkpoint(str(self.args.output_dir))
 
+    def train(self, *args, **kwargs) -> TrainOutput:
+        """Trains as `transformers.Trainer` does. A `KeyboardInterrupt` (Ctrl-C) says how the run is resumed."""
+        try:
+            return super().train(*args, **kwargs)
+        except KeyboardInterrupt:
+            whole = newest_checkpoint(str(self.args.output_dir))
+            resumed = f"goes on from {whole}" if whole else "begins anew: no checkpoint was saved yet (`save_steps`)"
+            raise KeyboardInterrupt(f"The same command {resumed}.") from None
+
     def _save_checkpoint(self, model, trial):
-        run = Path(self._get_output_dir(trial))
-        writing, name = run / WRITING_FOLDER, f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
+        run, name = Path(self._get_output_dir(trial)), f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
+        size = checkpoint_bytes(self.args, self.accelerator.unwrap_model(self.model))
+        with naming_a_full_disk(name, run, size), _removed_after_an_error(run / WRITING_FOLDER):
+            self._save_whole(model, trial, run, name)
+
+    def _save_whole(self, model, trial, run: Path, name: str):
+        writing = run / WRITING_FOLDER
         if self.args.should_save:
             shutil.rmtree(writing / name, ignore_errors=True)  # a killed process may have left it
         self.accelerator.wait_for_everyone()
@@ -78,3 +104,13 @@ class CheckpointingTrainer(Trainer):
             best = run / f"{PREFIX_CHECKPOINT_DIR}-{self.state.best_global_step}"
             if best.exists() or self.state.best_global_step == self.state.global_step:
                 self.state.best_model_checkpoint = str(best)
+
+
+@contextmanager
+def _removed_after_an_error(folder: Path) -> Iterator[None]:
+    """What is half-written would take the room that is missing."""
+    try:
+        yield
+    except Exception:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise

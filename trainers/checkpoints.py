@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from accelerate.state import PartialState
 from accelerate.utils import gather_object
+from sensia.model_cards.files import write_whole
 from sensia.trainers.sensia_config import SensiaConfig
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
@@ -26,15 +27,21 @@ WRITING_FOLDER = ".writing"
 #: File of a checkpoint, written last: its step, and the size of each of its other files in bytes.
 MANIFEST_NAME = "manifest.json"
 
-#: Settings that may differ between a run and its resumption: they say where and how often, not what is computed.
+#: Settings that may differ between a run and its resumption: they say where, how often and under which name, not what
+#: is computed. A name that ends in `_` stands for all that begin so.
 _FREE_SETTINGS = (
+    "alignment_floor",
+    "collapse_entropy",
     "data",
     "data_license",
     "dataloader_",
+    "ddp_timeout",
     "disable_tqdm",
+    "do_",
     "eval_on_start",
     "eval_overlap",
     "hub_",
+    "include_num_input_tokens_seen",
     "local_rank",
     "log_",
     "logging_",
@@ -43,6 +50,7 @@ _FREE_SETTINGS = (
     "model_license_name",
     "model_name",
     "output_dir",
+    "per_device_eval_batch_size",
     "project",
     "prompts",
     "push_to_hub",
@@ -50,6 +58,7 @@ _FREE_SETTINGS = (
     "resume_from_checkpoint",
     "run_name",
     "save_",
+    "skip_memory_metrics",
     "trackio_",
 )
 
@@ -74,9 +83,8 @@ def find_checkpoint(config: SensiaConfig, args: "AdaptArguments") -> str | None:
         if checkpoint:
             _refuse_other_settings(output, _settings(config, args))
         elif config.should_save:
-            output.mkdir(parents=True, exist_ok=True)
             text = json.dumps(_settings(config, args), indent=2) + "\n"
-            (output / "settings.json").write_text(text, encoding="utf-8")
+            write_whole(output / "settings.json", text.encode())
     # Also before the first checkpoint: a folder of a machine's own has no settings in it.
     PartialState().wait_for_everyone()
     seen = (checkpoint, (output / "settings.json").is_file())
@@ -95,8 +103,18 @@ def newest_checkpoint(folder: str | Path) -> str | None:
     Args:
         folder (`str` or `Path`): where a run keeps its checkpoints.
     """
-    steps = {step: path for step, path in _checkpoints(Path(folder)).items() if is_whole(path)}
-    return str(steps[max(steps)]) if steps else None
+    whole = whole_checkpoints(folder)
+    return str(whole[-1]) if whole else None
+
+
+def whole_checkpoints(folder: str | Path) -> list[Path]:
+    """
+    The whole checkpoints in a folder, that of the most steps last.
+
+    Args:
+        folder (`str` or `Path`): where a run keeps its checkpoints.
+    """
+    return [path for _, path in sorted(_checkpoints(Path(folder)).items()) if is_whole(path)]
 
 
 def is_whole(checkpoint: Path) -> bool:

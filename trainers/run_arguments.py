@@ -10,8 +10,17 @@ from peft import PeftModel
 from sensia.corpora import find_language, read_pairs
 from sensia.corpora.held_out import within
 from sensia.corpora.licences import find_licence
+from sensia.corpora.tables import QUOTINGS
+from sensia.model_cards.results import is_absolute
 from sensia.trainers.lora import AdapterArguments, with_adapter
-from sensia.trainers.setting_ranges import check_counts, check_languages, check_names, check_positive, check_shares
+from sensia.trainers.setting_ranges import (
+    check_counts,
+    check_languages,
+    check_line_names,
+    check_names,
+    check_positive,
+    check_shares,
+)
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
@@ -54,8 +63,22 @@ class AdaptArguments(AdapterArguments):
     )
     eval_pairs: int = field(default=300, metadata={"help": "Pairs of each set that evaluation while training uses."})
     data: str = field(default=".", metadata={"help": "Folder that the files are relative to."})
-    source_column: str | None = field(default=None, metadata={"help": "Column of the source side, if not its code."})
-    target_column: str | None = field(default=None, metadata={"help": "Column of the target side, if not its code."})
+    source_column: str | None = field(
+        default=None,
+        metadata={"help": "Column of the source side, or its number in a table without names; found by its language."},
+    )
+    target_column: str | None = field(default=None, metadata={"help": "The same of the target side."})
+    tsv_quoting: str = field(
+        default="auto",
+        metadata={
+            "help": "How .tsv files quote: quoted as spreadsheets do, plain where quotation marks are text, auto to "
+            "tell by the file.",
+            "choices": QUOTINGS,
+        },
+    )
+    keep_copies: bool = field(
+        default=False, metadata={"help": "Train on pairs whose sides are the same text, which are dropped otherwise."}
+    )
     data_config: str | None = field(default=None, metadata={"help": "Configuration of the Hub data set."})
     data_split: str | None = field(default=None, metadata={"help": "Split of the Hub data set; train[:1000] works."})
     data_license: str | None = field(
@@ -135,7 +158,7 @@ class AdaptArguments(AdapterArguments):
         names = [entry.partition("=")[0] for entry in self.eval_data]
         if len(set(names)) < len(names):
             raise ValueError(f"The names of `eval_data` must differ, got {', '.join(names)}.")
-        check_names(self, "train_data", "text_data")
+        check_names(self, "train_data", "text_data", "prompts")
         check_counts(self, "eval_pairs", "shuffle_buffer")
         check_counts(self, "max_length", least=2)
         check_shares(self, "dropout")
@@ -144,7 +167,10 @@ class AdaptArguments(AdapterArguments):
         self.check_adapter()
         self._check_licence()
         if self.model_name is None:
-            self.model_name = f"{Path(self.model).name}-{self.target.iso1 or self.target.iso3}"
+            self.model_name = f"{Path(self.model).resolve().name}-{self.target.iso1 or self.target.iso3}"
+        check_line_names(self, "model_name", "model_license_name")
+        if is_absolute(self.model_name):
+            raise ValueError(f"`model_name` must be a name, got the path {self.model_name}.")
 
     def _check_licence(self):
         if self.model_license is not None:
@@ -202,6 +228,7 @@ class AdaptArguments(AdapterArguments):
             source_language=self.source_language,
             target_language=self.target_language,
             source_column=self.source_column,
+            tsv_quoting=self.tsv_quoting,
             target_column=self.target_column,
             **options,
         )

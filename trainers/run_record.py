@@ -7,7 +7,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from accelerate.state import PartialState
 from datasets import Dataset
 from sensia.corpora import Language, describe_file
 from sensia.trainers.health import limits_of_run
@@ -17,7 +16,7 @@ from sensia.trainers.run_arguments import AdaptArguments
 from sensia.trainers.sensia_config import SensiaConfig
 from sensia.trainers.sensia_trainer import SensiaTrainer
 from sensia.trainers.training_data import PairSet, TrainingData
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
+from transformers import PreTrainedModel, TrainingArguments
 
 _LIBRARIES = ("torch", "transformers", "accelerate", "datasets", "tokenizers", "safetensors", "huggingface-hub")
 #: Of the Trainer's own settings, those that shape what is learned; all of SENSIA's are listed.
@@ -62,7 +61,7 @@ def describe_run(
         trainer ([`SensiaTrainer`]): after training.
         train ([`TrainingData`]), evals (`list` of [`PairSet`]): the data.
         before, after (`dict`): metrics of [`sensia.evaluation.evaluate_bitext`] by the name of each evaluation set.
-        samples (`list` of `dict`): of [`continue_prompts`].
+        samples (`list` of `dict`): of [`prompts.continue_prompts`].
         command (`str`): what was typed.
 
     Returns:
@@ -98,32 +97,6 @@ def describe_run(
     }
 
 
-def continue_prompts(
-    model: Any, tokenizer: PreTrainedTokenizerBase, prompts: list[str], new_tokens: int = 40
-) -> list[dict[str, str]]:
-    """
-    Lets the model continue beginnings, by beam search that repeats no three tokens. Every process has to call this.
-
-    Args:
-        model (`PreTrainedModel`): a causal language model.
-        tokenizer (`PreTrainedTokenizerBase`): its tokenizer.
-        prompts (`list[str]`): the beginnings.
-        new_tokens (`int`, *optional*, defaults to 40): longest continuation.
-
-    Returns:
-        `list` of `dict`: `prompt` and `continuation`.
-    """
-    samples = []
-    for prompt in prompts:
-        inputs = tokenizer(prompt, return_tensors="pt", add_special_tokens=False).to(model.device)
-        settings = {"max_new_tokens": new_tokens, "min_new_tokens": 10, "num_beams": 5, "no_repeat_ngram_size": 3}
-        settings["synced_gpus"] = PartialState().num_processes > 1
-        tokens = model.generate(**inputs, **settings, pad_token_id=tokenizer.pad_token_id)[0]
-        written = str(tokenizer.decode(tokens[inputs["input_ids"].shape[1] :], skip_special_tokens=True))
-        samples.append({"prompt": prompt, "continuation": written})
-    return samples
-
-
 def _limits(args: AdaptArguments, evals: list[PairSet], trainer: SensiaTrainer) -> list[str]:
     config = trainer.accelerator.unwrap_model(trainer.model).config
     went_wrong = list(limits_of_run(trainer.state.log_history, trainer.args, getattr(config, "num_senses", 0)))
@@ -150,7 +123,7 @@ def _base_model(name: str) -> dict[str, Any]:
 
 
 def _describe_language(language: Language) -> dict[str, Any]:
-    return {name: getattr(language, name) for name in ("iso1", "iso3", "flores", "name")}
+    return {name: getattr(language, name) for name in ("iso1", "iso3", "tag", "name")}
 
 
 def _describe_data(pairs: PairSet, role: str, args: AdaptArguments) -> dict[str, Any]:

@@ -102,7 +102,7 @@ class PhasePoint:
     What holds at one step.
 
     Args:
-        w_ctx, w_sns, w_lm (`float`): loss weights, which sum to 1.
+        w_ctx, w_sns, w_lm (`float`): loss weights, which sum to 1; of `constant`, as they were given.
         tau_ctx, tau_sns (`float`): InfoNCE temperatures.
         phase (`str`): the name of the phase, one of [`PhaseSchedule.phase_names`].
         freeze (`bool`): whether what `polish_freeze` names is frozen.
@@ -127,9 +127,10 @@ class PhaseSchedule:
     `align_weights` to `polish_weights` over the whole run, without phases, and freezes nothing. `adaptive` holds each
     vector as `stepwise` does, but is told where align and joint ended. `fade` aligns for a tenth of the run and then
     moves to the language model loss alone; `constant` keeps `joint_weights` for the whole run and freezes
-    nothing. Both are no part of the paper (docs/reproduction.md has their evidence).
-    `custom` takes `phases`. Weights are normalised at every step. The step on which the first phase ends is that
-    phase's; later phases begin where the one before them ends.
+    nothing. Both are no part of the paper (docs/reproduction.md has the evidence of `fade`). `custom` takes `phases`.
+    Weights are divided by their sum at every step, except by `constant`, whose InfoNCE terms are added to the language
+    model loss: (0.05, 0.05, 1). The step on which the first phase ends is that phase's; later phases begin where the
+    one before them ends.
 
     Args:
         name (`str`, *optional*, defaults to `"phased"`): `"phased"`, `"stepwise"`, `"cosine"`, `"adaptive"`,
@@ -219,7 +220,9 @@ class PhaseSchedule:
         index, within = self._locate(step, max_steps, ended)
         phase = self._curriculum()[index]
         end_weights = phase.weights if phase.end_weights is None else phase.end_weights
-        weights = Weights(*(_ease(a, b, within) for a, b in zip(phase.weights, end_weights, strict=True))).normalized()
+        weights = Weights(*(_ease(a, b, within) for a, b in zip(phase.weights, end_weights, strict=True)))
+        if self.name != "constant":
+            weights = weights.normalized()
         opened = within if index == 0 else 1.0
         return PhasePoint(
             w_ctx=weights.ctx,

@@ -7,10 +7,11 @@ from typing import Any
 import torch
 from accelerate.utils import parse_flag_from_env
 from sensia.trainers.representations import REPRESENTATIONS
+from sensia.trainers.run_log import LOG_FORMATS
 from sensia.trainers.schedule import SCHEDULES, Phase, PhaseSchedule
 from sensia.trainers.setting_ranges import check_counts, check_not_negative, check_positive, check_shares
 from transformers import TrainingArguments
-from transformers.trainer_utils import HubStrategy, IntervalStrategy
+from transformers.trainer_utils import HubStrategy, IntervalStrategy, SchedulerType
 from transformers.utils import logging
 
 logger = logging.get_logger(__name__)
@@ -19,6 +20,8 @@ _ADAPTIVE = ("adaptive_patience", "adaptive_min_delta", "adaptive_bounds")
 _TAU_END = (
     "Where {} moves to during align or the first of phases (cosine: over the whole run; adaptive: when align ends)."
 )
+
+_DECAY_SHARE = 0.2
 
 POLISH_FREEZES = ("none", "sense_network", "sense_vectors")
 ON_NONFINITE = ("stop", "skip")
@@ -55,7 +58,8 @@ class SensiaConfig(TrainingArguments):
             "help": "Curriculum: phased (cosine ramps), stepwise (each phase holds its weights), cosine (one ramp "
             "from align_weights to polish_weights, without phases or freezing), adaptive (stepwise, but align and "
             "joint end when held-out recall stops rising), fade (a tenth to align, then towards the language model "
-            "loss alone; more fluent than phased at about its recall) or custom (see phases)."
+            "loss alone; more fluent than phased at about its recall), constant (joint_weights for the whole run, not "
+            "divided by their sum; nothing freezes) or custom (see phases)."
         },
     )
     phases: list[dict[str, Any]] | str | None = field(
@@ -82,7 +86,8 @@ class SensiaConfig(TrainingArguments):
         metadata={"help": "Weights of context InfoNCE, sense InfoNCE and LM loss when align starts."},
     )
     joint_weights: list[float] = field(
-        default_factory=lambda: [0.40, 0.40, 0.20], metadata={"help": "The same when joint starts."}
+        default_factory=lambda: [0.40, 0.40, 0.20],
+        metadata={"help": "The same when joint starts; schedule constant: for the whole run."},
     )
     polish_weights: list[float] = field(
         default_factory=lambda: [0.15, 0.15, 0.70], metadata={"help": "The same in polish."}
@@ -128,8 +133,15 @@ class SensiaConfig(TrainingArguments):
         },
     )
     decay_share: float = field(
-        default=0.2,
+        default=_DECAY_SHARE,
         metadata={"help": "Last share of the steps in which `lr_scheduler_type: warmup_stable_decay` decays."},
+    )
+    log_format: str = field(
+        default="text",
+        metadata={
+            "help": "What is printed while training: text for people, json for one object a line.",
+            "choices": LOG_FORMATS,
+        },
     )
     one_way: bool = field(default=False, metadata={"help": "InfoNCE from source to target only, not both ways."})
     polish_freeze: str = field(
@@ -288,8 +300,15 @@ class SensiaConfig(TrainingArguments):
         check_shares(self, "label_smoothing_factor", "collapse_entropy", "alignment_floor")
         if not 0 < self.decay_share <= 1:
             raise ValueError(f"`decay_share` must lie in (0, 1], got {self.decay_share}.")
+        if self.decay_share != _DECAY_SHARE and self.lr_scheduler_type != SchedulerType.WARMUP_STABLE_DECAY:
+            raise ValueError(
+                f"`decay_share` means nothing to `lr_scheduler_type` {SchedulerType(self.lr_scheduler_type).value}: "
+                f"leave it out or set that to warmup_stable_decay, got {self.decay_share}."
+            )
         if self.on_nonfinite not in ON_NONFINITE:
             raise ValueError(f"`on_nonfinite` must be one of {', '.join(ON_NONFINITE)}, got {self.on_nonfinite!r}.")
+        if self.log_format not in LOG_FORMATS:
+            raise ValueError(f"`log_format` must be one of {', '.join(LOG_FORMATS)}, got {self.log_format!r}.")
         if not self.dataloader_drop_last:
             raise ValueError("`dataloader_drop_last` must stay true: InfoNCE needs equally many pairs everywhere.")
         if self.hub_strategy in (HubStrategy.CHECKPOINT, HubStrategy.ALL_CHECKPOINTS):

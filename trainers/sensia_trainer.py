@@ -26,11 +26,12 @@ from sensia.trainers.lora import check_something_learns
 from sensia.trainers.losses import info_nce
 from sensia.trainers.parameter_groups import decaying_parameter_names, set_learning_rates
 from sensia.trainers.representations import check_dense_model, encode_dense
+from sensia.trainers.run_log import RunLog
 from sensia.trainers.schedule import PhasePoint
 from sensia.trainers.sensia_config import SensiaConfig
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
-from transformers.trainer_callback import TrainerState
+from transformers.trainer_callback import PrinterCallback, ProgressCallback, TrainerState
 from transformers.trainer_utils import TrainOutput, speed_metrics
 
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
@@ -114,11 +115,15 @@ class SensiaTrainer(BatchingTrainer):
         backpack = self.accelerator.unwrap_model(self.model)
         if self.phase_schedule.freezes:
             check_something_learns(backpack, _frozen_parameters(backpack, args.polish_freeze), args.polish_freeze)
+        self.remove_callback(PrinterCallback)
+        self.remove_callback(ProgressCallback)
+        self.add_callback(RunLog(args.log_format, self.phase_schedule.phase_names, self.batch_shape.pairs_per_step))
         self._step_watch = StepWatch(args, self.accelerator)
         self.add_callback(self._step_watch.skips)
         self._alignment_watch = AlignmentWatch(args, self._phase_at)
         self._to_contrast: list[dict[str, Any]] = []
         self._contrast_cache: ContrastiveCache | None = None
+        self._side_tokens = torch.zeros(2)  # predicted tokens of the step: of sources, of targets and texts
         self._sums: dict[str, torch.Tensor] = {}
         self._summed_steps = 0
         self._session_start = self._earlier_seconds = 0.0
@@ -175,7 +180,8 @@ class SensiaTrainer(BatchingTrainer):
         terms = {"loss_lm": loss_lm, "loss_lm_plain": lm_scale * outputs["plain_loss"]}
         loss = self.phase_point.w_lm * loss_lm
         if self.args.source_lm_weight:
-            terms |= _losses_of_sides(outputs["token_losses"], inputs, contrastive_scale)
+            tokens = _tokens_of_sides(inputs) if num_items_in_batch is None else self._side_tokens
+            terms |= _losses_of_sides(outputs["token_losses"], inputs, tokens, lm_scale)
         if _has_pairs(inputs):
             contrastive, of_pairs = self._contrast_micro_batch(outputs, inputs.get("num_pairs"), contrastive_scale)
             loss = contrastive + loss
@@ -238,9 +244,13 @@ class SensiaTrainer(BatchingTrainer):
         """What the language model loss is divided by: the labels of the step, over all processes, as they count."""
         if not self.args.source_lm_weight or not batch_samples:
             return super()._get_num_items_in_batch(batch_samples, device)
-        counts = [(each["labels"][:, 1:] != -100) * each["label_weights"][:, 1:] for each in batch_samples]
-        total = torch.stack([count.sum() for count in counts]).sum().to(device)
-        return gather(total[None]).sum() if self.args.average_tokens_across_devices else total
+        weights = [((each["labels"] != -100) * each["label_weights"])[:, 1:].sum() for each in batch_samples]
+        sides = torch.stack([_tokens_of_sides(each) for each in batch_samples]).sum(0)  # [2]
+        counts = torch.cat([torch.stack(weights).sum()[None], sides]).to(device)  # [3]
+        if self.args.average_tokens_across_devices:
+            counts = gather(counts[None]).sum(0)
+        self._side_tokens = counts[1:]
+        return counts[0]
 
     def _contrast_whole_batch(self, model) -> ContrastiveCache:
         """Encodes the micro-batches of a step without graph, and contrasts all their sentences with each other."""
@@ -390,14 +400,23 @@ def _has_pairs(inputs) -> bool:
     return inputs.get("num_pairs") != 0
 
 
-def _losses_of_sides(token_losses: torch.Tensor, inputs, scale: float) -> dict[str, torch.Tensor]:
-    """The language model loss in nats per token of each side alone, as a mean over micro-batches."""
-    labelled, of_source = inputs["labels"][:, 1:] != -100, of_sources(inputs)[:, 1:]  # [R, L - 1], what is predicted
-    sides = {"source": labelled & of_source, "target": labelled & ~of_source}
-    return {
-        f"loss_lm_{side}": scale * (token_losses[:, :-1] * mask).sum() / mask.sum().clamp(min=1)
-        for side, mask in sides.items()
-    }
+def _predicted_of_sides(inputs) -> torch.Tensor:
+    """Which tokens of the source side and of the target side are predicted: `bool` [2, R, L - 1]."""
+    labelled, of_source = inputs["labels"][:, 1:] != -100, of_sources(inputs)[:, 1:]  # [R, L - 1] each
+    return torch.stack([labelled & of_source, labelled & ~of_source])
+
+
+def _tokens_of_sides(inputs) -> torch.Tensor:
+    return _predicted_of_sides(inputs).sum((1, 2))  # [2]
+
+
+def _losses_of_sides(
+    token_losses: torch.Tensor, inputs, tokens: torch.Tensor, scale: float
+) -> dict[str, torch.Tensor]:
+    """The micro-batch's part of the language model loss in nats per token of each side alone."""
+    sums = (_predicted_of_sides(inputs) * token_losses[:, :-1]).sum((1, 2))  # [2]
+    parts = scale * sums / tokens.clamp(min=1)
+    return {f"loss_lm_{side}": part for side, part in zip(_SIDES, parts, strict=True)}
 
 
 def _frozen_parameters(model: BackpackForCausalLM, polish_freeze: str) -> list[nn.Parameter]:

@@ -1,11 +1,14 @@
 """Ranges of settings: checks by name for dataclasses, and what `transformers.TrainingArguments` leaves unchecked."""
 
 import math
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from huggingface_hub.errors import HFValidationError
+from huggingface_hub.utils import validate_repo_id
 from sensia.corpora import find_language
 from sensia.trainers.setting_types import read_value, show_value
 from transformers.debug_utils import DebugOption
@@ -65,6 +68,16 @@ def check_names(settings: Any, *names: str):
     check_range(settings, "name something, not an empty text", lambda name: bool(name.strip()), *names)
 
 
+def check_line_names(settings: Any, *names: str):
+    """Checks that settings are names as people read them, one line of text; see [`check_range`]."""
+    check_range(settings, "be a name, one line of text", _is_line, *names)
+
+
+def _is_line(text: str) -> bool:
+    """Control characters, line separators and halves of characters are in no name."""
+    return bool(text.strip()) and not any(unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp") for sign in text)
+
+
 def check_languages(settings: Any, *names: str):
     """
     Checks that settings are codes of languages that are known.
@@ -108,10 +121,21 @@ def check_training_arguments(given: Mapping[str, Any]):
     check_seeds(given, "seed", "data_seed")
     counted = ("all", "non_padding", "no", True, False)
     check_range(given, "be all, non_padding or no", counted.__contains__, "include_num_input_tokens_seen")
+    check_line_names(given, "run_name")
+    _check_repository(given)
     _check_intervals(given)
     _check_words(given)
     _check_mappings(given)
     _check_reports(given)
+
+
+def _check_repository(given: Mapping[str, Any]):
+    if (repository := given.get("hub_model_id")) is not None:
+        try:
+            validate_repo_id(repository)
+        except HFValidationError as error:
+            shown = show_value(repository)
+            raise ValueError(f"`hub_model_id` must be a name as org/name, got {shown}: {error}") from error
 
 
 def _check_intervals(given: Mapping[str, Any]):

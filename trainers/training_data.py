@@ -111,7 +111,7 @@ def _load_part(
     rows = args.read(name, streaming=args.streaming, split=args.data_split, config_name=args.data_config)
     try:
         dataset = join_documents(rows, tokenizer, max_length=max_length) if args.join_documents else rows
-        pairs, report = clean_pairs(dataset, tokenizer, max_length=max_length)
+        pairs, report = clean_pairs(dataset, tokenizer, max_length=max_length, keep_copies=args.keep_copies)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
     if isinstance(pairs, IterableDataset):
@@ -262,6 +262,11 @@ def _fertility(dataset: Dataset, tokenizer: PreTrainedTokenizerBase) -> dict[str
         texts = [text for text in dataset[side] if text]
         words, letters = sum(len(text.split()) for text in texts), sum(map(len, texts))
         if words and letters / words <= 20:
-            tokens = sum(map(len, tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]))
+            tokens = sum(
+                map(
+                    len,
+                    tokenizer(texts, add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"],
+                )
+            )
             fertility[side] = tokens / words
     return fertility

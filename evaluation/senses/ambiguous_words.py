@@ -15,7 +15,7 @@ from sensia.corpora.letter_case import lowered
 from sensia.evaluation.word_pairs import WordPair
 
 _SHORTEST_STEM = 4
-_CANDIDATES = 8  # target words looked at as second translations, beside the lexicon's
+_CANDIDATES = 8  # target words considered as second translations, besides the lexicon's
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class AmbiguousWord:
 
     Args:
         word, first, second (`str`): the word and its translations.
-        rows (`tuple`): the bitext rows where the target side has the first and not the second, and the reverse.
+        rows (`tuple`): bitext rows whose target side has the first translation but not the second, and rows with the
+            reverse.
     """
 
     word: str
@@ -34,7 +35,7 @@ class AmbiguousWord:
     rows: tuple[tuple[int, ...], tuple[int, ...]]
 
     def sentence_id(self, row: int) -> str:
-        """Names the word in one sentence, in annotation files and results."""
+        """Id of the word in one sentence, for annotation files and results."""
         return f"{self.word}:{row}"
 
 
@@ -50,7 +51,7 @@ class _Side:
         self.rows.default_factory = None
 
     def nearest(self, rows: set[int], most: int, least: int = 1) -> list[str]:
-        """The words that stand in some rows most exclusively, by Dice's coefficient, and in `least` of them."""
+        """Words most specific to some rows by Dice's coefficient; they occur in at least `least` of them."""
         counts = Counter(word for row in rows for word in self.words[row])
         shared = (word for word, both in counts.items() if both >= least)
         dice = {word: 2 * counts[word] / (len(rows) + len(self.rows[word])) for word in shared}
@@ -58,7 +59,7 @@ class _Side:
 
 
 class _Bitext:
-    """Both sides, and how many rows a word may stand in to say anything."""
+    """Both sides of a bitext, and the largest number of rows in which a word is still informative."""
 
     def __init__(self, sources: Sequence[str], targets: Sequence[str], suffixes: Sequence[str], max_share: float):
         self.texts, self.most_rows = sources, max_share * len(sources)
@@ -67,7 +68,7 @@ class _Bitext:
         self._partners: dict[str, str] = {}
 
     def partner(self, target: str) -> str:
-        """The English word that stands with a target word most exclusively."""
+        """The English word with the highest Dice's coefficient for a target word."""
         if target not in self._partners:
             (self._partners[target],) = self.source.nearest(self.target.rows[target], 1)
         return self._partners[target]
@@ -79,7 +80,7 @@ def words_in(text: str) -> frozenset[str]:
 
 
 def _without_suffixes(rows: Sequence[frozenset[str]], suffixes: Sequence[str]) -> list[frozenset[str]]:
-    """Takes a suffix off a word where the rest is long enough and a word of some row too."""
+    """Removes a suffix from a word if the rest is long enough and occurs as a word in some row."""
     known = {word for words in rows for word in words}
     stems = {}
     for word in known:
@@ -89,7 +90,7 @@ def _without_suffixes(rows: Sequence[frozenset[str]], suffixes: Sequence[str]) -
 
 
 class _Translation:
-    """A target word as a translation of an English word, and what it does where that word does not stand."""
+    """A target word as a translation of an English word, and its rows without that English word."""
 
     def __init__(self, bitext: _Bitext, word: str, name: str):
         self.bitext, self.word, self.name = bitext, word, name
@@ -98,7 +99,7 @@ class _Translation:
 
     @cached_property
     def company(self) -> dict[str, float]:
-        """Unit log-likelihood weights of the English words outside, but for forms of the word."""
+        """Log-likelihood weights (length 1) of other English words in the rows without the word."""
         source, share = self.bitext.source, len(self.outside) / len(self.bitext.texts)
         counts = Counter(other for row in self.outside for other in source.words[row])
         expected = {other: share * len(source.rows[other]) for other in counts}
@@ -113,7 +114,7 @@ class _Translation:
         return {other: weight / length for other, weight in weights.items()}
 
     def sentences_without(self, other: "_Translation") -> tuple[int, ...]:
-        """Rows with the word once, in lower case, and without the other translation; near-duplicates count once."""
+        """Rows with the word once, in lower case, without the other translation, and without near-duplicates."""
         texts = self.bitext.texts
         rows = [row for row in sorted(self.inside - other.inside) if forms_in(texts[row], self.word) == [self.word]]
         groups = group_near_duplicates([[texts[row]] for row in rows])
@@ -121,7 +122,7 @@ class _Translation:
 
 
 def forms_in(text: str, word: str) -> list[str]:
-    """The word as it is written each time it stands in a text."""
+    """Spellings of each occurrence of the word in a text."""
     return [each for each in re.findall(r"\w+", text) if lowered(each) == word]
 
 
@@ -154,29 +155,29 @@ def find_ambiguous_words(
 
     1. no other English headword of the lexicon has both,
     2. their longest common run of letters is under 4 and at most half of the shorter one,
-    3. they stand together with the word at most half as often as chance has it, as alternatives do,
-    4. outside the word's sentences they keep different English company: the cosine of the log-likelihood weights of
-       the English words beside each is at most `max_overlap`, from at least `evidence` sentences each,
-    5. each has `min_sentences` sentences with the word once, in lower case, and without the other translation; of
-       near-duplicates one counts.
+    3. both occur in one row with the word at most half as often as expected by chance, as alternatives do,
+    4. in sentences without the word they occur with different English words: the cosine of the log-likelihood weights
+       of these words is at most `max_overlap`, from at least `evidence` sentences each,
+    5. each has at least `min_sentences` sentences with the word once, in lower case, and without the other
+       translation. Of near-duplicates one counts.
 
-    Of several pairs the one with the most sentences of its rarer meaning is taken. The rules can be checked, but
-    near-synonyms of different style pass them, as `acuan` and `referensi` for `reference`: read the list, or have
-    people annotate. [`word_lists`] has the way from a list that was read.
+    If several pairs pass, the one with the most sentences of its rarer meaning is taken. Near-synonyms of different
+    style pass the rules, such as `acuan` and `referensi` for `reference`, so check the list or have people annotate
+    it. [`word_lists`] finds the sentences of a checked list.
 
     Args:
         lexicon (`Iterable[WordPair]`): words and their translations, of [`word_pairs.read_lexicon`].
         sources, targets (`Sequence[str]`): English sentences and their translations.
-        suffixes (`Sequence[str]`, *optional*): endings that target words may carry, as `nya` in Indonesian. They come
-            off words whose rest has four letters and is a word too.
-        min_sentences, max_sentences (`int`, *optional*, defaults to 8 and 60): sentences of each meaning; of more,
-            evenly spaced ones are kept.
+        suffixes (`Sequence[str]`, *optional*): endings of target words, such as `nya` in Indonesian. They are removed
+            if the rest has at least four letters and is a word.
+        min_sentences, max_sentences (`int`, *optional*, defaults to 8 and 60): smallest and largest number of
+            sentences of each meaning; if there are more, evenly spaced ones are kept.
         evidence (`int`, *optional*, defaults to 20), max_overlap (`float`, *optional*, defaults to 0.1): rule 4.
-        max_share (`float`, *optional*, defaults to 0.03): English words in a larger share of sentences are left out,
-            and do not count as company.
+        max_share (`float`, *optional*, defaults to 0.03): English words in a larger share of the sentences are left
+            out, also in rule 4.
 
     Returns:
-        `list[AmbiguousWord]`: in the order of the alphabet.
+        `list[AmbiguousWord]`: in alphabetical order.
 
     Raises:
         ValueError: if the two sides differ in length.
@@ -203,7 +204,7 @@ class _Finder:
             self.headwords[translation].add(word)
 
     def best_pair(self, word: str) -> AmbiguousWord | None:
-        """The two meanings of a word with the most sentences of the rarer one."""
+        """The pair of meanings of a word with the most sentences of the rarer meaning."""
         if not 2 * self.min_sentences <= len(self.bitext.source.rows.get(word, ())) <= self.bitext.most_rows:
             return None
         best, most = None, self.min_sentences - 1
@@ -218,7 +219,7 @@ class _Finder:
         return best
 
     def alternatives(self, word: str) -> Iterator[tuple[_Translation, _Translation]]:
-        """Pairs of a lexicon's translation and another one."""
+        """Pairs of a translation of the lexicon and another translation."""
         present = (name for name in self.known[word] if name in self.bitext.target.rows)
         known = [_Translation(self.bitext, word, name) for name in present]
         known = [each for each in known if len(each.inside) >= self.min_sentences]
@@ -228,14 +229,14 @@ class _Finder:
             yield from product(known, [_Translation(self.bitext, word, name) for name in names])
 
     def further_names(self, word: str) -> list[str]:
-        """Target words that stand with the word much, and with no other English word more exclusively."""
+        """Target words that occur often with the word, and whose closest English word is the word or a form of it."""
         source, target = self.bitext.source, self.bitext.target
         near = target.nearest(source.rows[word], _CANDIDATES, self.min_sentences)
         foreign = [name for name in near if name not in source.rows]
         return [name for name in foreign if _is_form(self.bitext.partner(name), word)]
 
     def differ(self, first: _Translation, second: _Translation) -> bool:
-        """Rules 1 to 4, the cheapest first."""
+        """Tests rules 1 to 4, the cheapest first."""
         if _are_alike(first.name, second.name) or self.share_another(first, second):
             return False
         together = len(first.inside & second.inside) * len(self.bitext.source.rows[first.word])
@@ -245,7 +246,7 @@ class _Finder:
         return enough and _overlap(first, second) <= self.max_overlap
 
     def share_another(self, first: _Translation, second: _Translation) -> bool:
-        """Whether the lexicon has another English headword with both."""
+        """Tells if the lexicon has another English headword with both translations."""
         both = self.headwords.get(first.name, set()) & self.headwords.get(second.name, set())
         return bool(both - {first.word})
 
@@ -255,6 +256,6 @@ def _overlap(first: _Translation, second: _Translation) -> float:
 
 
 def spaced(rows: Sequence[int], most: int) -> tuple[int, ...]:
-    """At most so many of the rows, evenly spaced."""
+    """At most the given number of the rows, evenly spaced."""
     number = min(len(rows), most)
     return tuple(rows[place * len(rows) // number] for place in range(number))

@@ -1,4 +1,4 @@
-"""People judge which meaning a word has: the file that they fill in, and how far two judges agree."""
+"""Human annotation of meanings: the file that annotators fill in, and the agreement between annotators."""
 
 import os
 from collections import Counter
@@ -18,23 +18,23 @@ def write_annotations(
     path: str | Path, words: Sequence[AmbiguousWord], sources: Sequence[str], *, per_word: int = 10, seed: int = 0
 ) -> int:
     """
-    Writes sentences for a person to judge, blind to the translation that was used.
+    Writes sentences for an annotator, without the translation that was used.
 
     The file is tab-separated UTF-8 with a header. `id`, `word`, `sentence` and the translations `first` and `second`
     are given. To fill in: `meaning`, `1` or `2` for the translation that fits or `?` for neither or both; and, if
     wanted, `sense`, any label for the sense that the word has there. Sentences of both meanings come in random order.
 
     Args:
-        path (`str` or `Path`): file to write, whole or not at all.
+        path (`str` or `Path`): file to write. If this fails, no partial file is left.
         words (`Sequence[AmbiguousWord]`), sources (`Sequence[str]`): as for [`meanings.measure_meanings`].
-        per_word (`int`, *optional*, defaults to 10): most sentences of a word, half of each meaning.
-        seed (`int`, *optional*, defaults to 0): of the order.
+        per_word (`int`, *optional*, defaults to 10): largest number of sentences of a word, half of each meaning.
+        seed (`int`, *optional*, defaults to 0): seed of the order.
 
     Returns:
         `int`: number of sentences written.
 
     Raises:
-        ValueError: if somebody has filled in something in that file.
+        ValueError: if the file exists and has annotations.
     """
     if Path(path).exists() and any(read_annotations(path, field) for field in COLUMNS[-2:]):
         raise ValueError(f"{path} has been filled in: write to another file, or move it away.")
@@ -59,7 +59,7 @@ def _write_whole(path: Path, text: str) -> None:
 
 def read_annotations(path: str | Path, field: str = "meaning") -> dict[str, str]:
     """
-    Reads what a person filled in, in the form of [`write_annotations`]; what was left empty is left out.
+    Reads a file of [`write_annotations`] that was filled in; empty cells are left out.
 
     Args:
         path (`str` or `Path`): the file.
@@ -69,7 +69,7 @@ def read_annotations(path: str | Path, field: str = "meaning") -> dict[str, str]
         `dict[str, str]`: label by id.
 
     Raises:
-        ValueError: naming file and line: for a wrong header, number of columns or meaning, and an id given twice.
+        ValueError: for a wrong header, number of columns or meaning, or a repeated id; names file and line.
     """
     if field not in COLUMNS[-2:]:
         raise ValueError(f"`field` must be `meaning` or `sense`, got {field!r}.")
@@ -92,22 +92,22 @@ def _read_entry(cells: Sequence[str], place: str) -> dict[str, str]:
 
 
 def translated_meanings(words: Sequence[AmbiguousWord]) -> dict[str, str]:
-    """The meaning that the bitext's translation shows, `1` or `2` by annotation id."""
+    """Meanings that the translations of the bitext show, `1` or `2` by annotation id."""
     sides = ((word, meaning, rows) for word in words for meaning, rows in zip("12", word.rows, strict=True))
     return {word.sentence_id(row): meaning for word, meaning, rows in sides for row in rows}
 
 
 def score_agreement(first: Mapping[str, str], second: Mapping[str, str]) -> dict[str, Any]:
     """
-    Agreement between two annotators, or an annotator and a model, on the ids that both labelled.
+    Agreement of two annotators, or of an annotator and a model, on the ids that both labelled.
 
     Args:
         first, second (`Mapping[str, str]`): label by id, of [`read_annotations`], [`translated_meanings`] or the
             `choices` of [`meanings.measure_meanings`].
 
     Returns:
-        `dict`: `items`, `observed` agreement, agreement `expected` from how often each uses each label, and Cohen's
-        `kappa` = (observed - expected) / (1 - expected), None where both use one and the same label only.
+        `dict`: `items`, `observed` agreement, agreement `expected` from the label frequencies of each, and Cohen's
+        `kappa` = (observed - expected) / (1 - expected), None if both use only the same single label.
 
     Raises:
         ValueError: if no id has both labels.
@@ -126,13 +126,13 @@ def compare_judges(
     people: Mapping[str, Mapping[str, str]], others: Mapping[str, Mapping[str, str]]
 ) -> dict[str, dict[str, Any]]:
     """
-    The agreement of each person with each other person, and with all else that labels the same sentences.
+    Agreement of each annotator with each other annotator, and with other sources of labels.
 
     Args:
-        people, others (`Mapping`): by name, labels as for [`score_agreement`].
+        people, others (`Mapping`): labels by name, in the form of [`score_agreement`].
 
     Returns:
-        `dict`: by `"NAME and NAME"`, the result of [`score_agreement`], where both have labelled a sentence.
+        `dict`: by `"NAME and NAME"`, the result of [`score_agreement`], for pairs with a sentence that both labelled.
     """
     pairs = [*combinations(people.items(), 2), *product(people.items(), others.items())]
     return {

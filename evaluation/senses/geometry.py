@@ -1,10 +1,10 @@
 """
-Cross-lingual geometry of senses: is a word's arrangement of senses that of its translation?
+Cross-lingual geometry of senses: similarity between the senses of a word and those of its translation.
 
-Every statistic takes the senses [N, K, D] of N aligned word pairs and says, beside its estimate, what chance gives:
-the same statistic after shuffling which word goes with which. Senses have a shape that all words share, so an
-estimate means little without it; the `gap` between the two is what a word and its translation have in common.
-Intervals are percentile bootstraps over pairs at 95 %, with everything that was fitted held fixed.
+Every statistic takes the senses [N, K, D] of N aligned word pairs. Beside its estimate it gives a chance level: the
+same statistic after shuffling the pairs. All words share a common arrangement of senses, so an estimate has no meaning
+without this level. The `gap` between the two shows what a word and its translation have in common. Intervals are
+percentile bootstraps over pairs at 95 %, with fitted parameters held fixed.
 """
 
 import math
@@ -32,10 +32,10 @@ WEIGHT_DECAY = 0.1  # of the critic; suits some thousand pairs
 
 def sense_topology(source: Senses, target: Senses, *, shuffles: int = 200, seed: int = 0) -> dict[str, Any]:
     """
-    Do the senses of a word lie to one another as those of its translation?
+    Compares the cosines between the senses of a word with those of its translation.
 
-    For every pair, Spearman's rho (ties get average ranks) between the upper triangles of the two [K, K] matrices of
-    cosines between senses; the estimate is its mean over pairs.
+    For every pair, computes Spearman's rho (ties get average ranks) between the upper triangles of the two [K, K]
+    matrices of cosines between senses. The estimate is the mean rho over pairs.
 
     Args:
         source (array or `torch.Tensor` [N, K, D]): senses of the source words, K at least 3.
@@ -66,7 +66,7 @@ def sense_topology(source: Senses, target: Senses, *, shuffles: int = 200, seed:
 
 def _histogram(rhos: np.ndarray, shuffled: np.ndarray) -> dict[str, Any]:
     edges = np.arange(-BINS // 2, BINS // 2 + 1) / (BINS // 2)
-    # With few senses many a rho lies on an edge; the last digits must not decide on which side.
+    # With few senses, many values of rho lie on a bin edge; rounding makes their bin deterministic.
     pairs, chance = (np.histogram(values.round(9), edges)[0] for values in (rhos, shuffled))
     return {"edges": edges.tolist(), "pairs": pairs.tolist(), "shuffled": (chance / len(shuffled)).tolist()}
 
@@ -87,18 +87,19 @@ def procrustes_alignment(
     source: Senses, target: Senses, *, center: bool = True, folds: int = 5, shuffles: int = 200, seed: int = 0
 ) -> dict[str, Any]:
     """
-    Does one rotation carry the senses of words onto those of their translations, for words it was not fitted to?
+    Orthogonal Procrustes: fits a rotation from the senses of words to those of their translations, and tests it on
+    held-out pairs.
 
     Senses are scaled to unit length. In each of `folds` rounds the orthogonal R that minimises ||S R - T|| is fitted
-    to all pairs but one part, and the cosine of s R and t taken on that part: once with one R for all senses (the
-    estimate, averaged over senses), and once with an R for each sense. With fewer fitted pairs than D, an R of its own
-    is partly arbitrary. Shuffles re-pair the held-out part, on which R does not depend.
+    to all parts but one, and the cosine of s R and t is measured on the held-out part: once with one R for all senses
+    (the estimate, averaged over senses), and once with one R for each sense. With fewer fitted pairs than D, an R for
+    one sense is partly arbitrary. Shuffles permute the pairs of the held-out part, on which R does not depend.
 
     Args:
         source (array or `torch.Tensor` [N, K, D]): senses of the source words.
         target (array or `torch.Tensor` [N, K, D]): senses of their translations, in the same order.
-        center (`bool`, *optional*, defaults to `True`): take from every sense its mean over the fitted words first.
-            Without, the mean alone makes all cosines high, those of shuffled pairs too.
+        center (`bool`, *optional*, defaults to `True`): subtract from every sense its mean over the fitted words.
+            Without centring, the mean makes all cosines high, also those of shuffled pairs.
         folds (`int`, *optional*, defaults to 5): parts; every pair is held out once.
         shuffles (`int`, *optional*, defaults to 200): random pairings that make the baseline.
         seed (`int`, *optional*, defaults to 0): seed of parts, shuffles and bootstrap.
@@ -106,7 +107,7 @@ def procrustes_alignment(
     Returns:
         `dict`: `estimate`, `ci_low`, `ci_high`, `baseline`, `gap`, `p_value`, `pairs` as in [`sense_topology`];
         `fitted`, the mean cosine on the pairs that R was fitted to; `per_sense`, K values each of `estimate`,
-        `baseline` and `fitted` with a rotation of its own for each sense; `folds`, `center`.
+        `baseline` and `fitted`, with one rotation for each sense; `folds`, `center`.
 
     Raises:
         ValueError: if the shapes do not match, values are not finite, or a fold would have fewer than 2 pairs.
@@ -132,7 +133,7 @@ def procrustes_alignment(
 
 
 def _rotations(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """The rotation of all senses together, K times, and that of each sense: [2, K, D, D]."""
+    """Rotation fitted to all senses together, repeated K times, and rotation of each sense: [2, K, D, D]."""
     cross = source.transpose(0, 2, 1) @ target  # [K, D, D]
     shared = np.broadcast_to(_nearest_rotation(cross.sum(0)), cross.shape)
     return np.stack([shared, _nearest_rotation(cross)])
@@ -144,7 +145,7 @@ def _nearest_rotation(cross: np.ndarray) -> np.ndarray:
 
 
 def _shuffled_cosines(rotated: np.ndarray, target: np.ndarray, shuffles: int, rng: np.random.Generator) -> np.ndarray:
-    """Sums over pairs of the cosines of re-paired words: [shuffles, 2, K]."""
+    """Sums over pairs of the cosines after shuffling the pairs: [shuffles, 2, K]."""
     orders = [rng.permutation(target.shape[1]) for _ in range(shuffles)]
     return np.array([np.einsum("rknd,knd->rk", rotated, target[:, order]) for order in orders])
 
@@ -153,18 +154,19 @@ def mutual_information(
     source: Senses, target: Senses, *, components: int = 16, folds: int = 5, shuffles: int = 200, seed: int = 0
 ) -> dict[str, Any]:
     r"""
-    How much do the senses of a word say about those of its translation?
+    Estimates a lower bound of the dependence between the senses of a word and those of its translation.
 
-    With p(s, t) the law of pairs and p(s) p(t) that of unrelated words, a critic f that tells the two apart bounds
-    their Jensen-Shannon divergence from below, in nats:
+    Let p(s, t) be the distribution of pairs, and p(s) p(t) that of unrelated words. A critic f, a classifier of the
+    two, gives a lower bound of their Jensen-Shannon divergence, in nats:
 
         JSD >= ln 2 + 1/2 E_p(s,t) [ln sigmoid(f(s, t))] + 1/2 E_p(s)p(t) [ln sigmoid(-f(s, t))]
 
-    It is 0 for independence and at most ln 2; on held-out pairs a critic that learned nothing general is below 0. The
-    critic is f = a^T W b + c: a and b are the first principal components of the two words' senses (of unit length,
-    side by side), fitted on the training pairs; W and c minimise minus the bound plus 0.05 ||W||^2, with 4 words at
-    random for p(s) p(t). It is scored on the part of the pairs that it was not trained on. Shuffles re-pair
-    the words inside each part, then train and score anew: what training on nothing gives.
+    The divergence is 0 for independence and at most ln 2. On held-out pairs the bound is below 0 if the critic does
+    not generalise. The critic is f = a^T W b + c: a and b are the first principal components of the two words' senses
+    (of unit length, side by side), fitted on the training pairs; W and c minimise minus the bound plus 0.05 ||W||^2,
+    with 4 random words for p(s) p(t). The critic is scored on the part of the pairs on which it was not trained.
+    Shuffles permute the pairs inside each part, then train and score a new critic, which gives the bound without
+    dependence.
 
     Args:
         source (array or `torch.Tensor` [N, K, D]): senses of the source words.
@@ -172,7 +174,7 @@ def mutual_information(
         components (`int`, *optional*, defaults to 16): principal components of each side.
         folds (`int`, *optional*, defaults to 5): parts; every pair is held out once.
         shuffles (`int`, *optional*, defaults to 200): random pairings that make the baseline.
-        seed (`int`, *optional*, defaults to 0): seed of all that is drawn.
+        seed (`int`, *optional*, defaults to 0): seed of all random choices.
 
     Returns:
         `dict`: `estimate`, `ci_low`, `ci_high`, `baseline`, `gap` (all in nats), `p_value` and `pairs` as in
@@ -206,19 +208,19 @@ def _principal_components(values: np.ndarray, train: np.ndarray, components: int
             f"`components` must be from 1 to {most}, the training pairs or values of a word, got {components}."
         )
     pca = PCA(components, random_state=seed).fit(values[train])
-    # One scale for all of them: the weaker ones stay smaller, so that weight decay holds them back more.
+    # One scale for all components: weak ones stay small, so that weight decay regularises them more.
     scale = math.sqrt(pca.explained_variance_.mean())
     return pca.transform(values).astype(np.float64) / max(scale, 1e-12)
 
 
 def _critic_candidates(target: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Each word's translation, then other words: [1 + negatives, n, components]."""
+    """Candidates of each word, its translation first, then random words: [1 + negatives, n, components]."""
     shifts = rng.choice(np.arange(1, len(target)), size=min(NEGATIVES, len(target) - 1), replace=False)
     return np.stack([target, *(np.roll(target, shift, axis=0) for shift in shifts)])
 
 
 def _fit_critic(source: np.ndarray, target: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, float]:
-    """W and c of the bilinear critic, by logistic regression in which both classes weigh one half."""
+    """Fits W and c of the bilinear critic by logistic regression, with weight one half for each class."""
     candidates = _critic_candidates(target, rng)
     size, width = source.shape
     signs = np.r_[1.0, -np.ones(len(candidates) - 1)][:, None]
@@ -239,7 +241,7 @@ def _fit_critic(source: np.ndarray, target: np.ndarray, rng: np.random.Generator
 def _bounds(
     critic: tuple[np.ndarray, float], source: np.ndarray, target: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Every pair's share of the Jensen-Shannon bound, in nats; their mean is the bound."""
+    """Contribution of each pair to the Jensen-Shannon bound, in nats; the mean is the bound."""
     matrix, offset = critic
     scores = np.einsum("nd,rnd->rn", source @ matrix, _critic_candidates(target, rng)) + offset
     return math.log(2) - (np.logaddexp(0, -scores[0]) + np.logaddexp(0, scores[1:]).mean(0)) / 2
@@ -259,10 +261,10 @@ def compare_geometry(
     batch_size: int = 256,
 ) -> dict[str, Any]:
     """
-    All statistics of this module for words and their translations, of one model or across two.
+    Computes all statistics of this module for words and their translations, with one model or two.
 
-    Long words tend to have long translations, and a mean over many tokens is flatter: a small part of the gaps is the
-    length in tokens, which the shuffles do not hold fixed.
+    Long words tend to have long translations, and the senses of a word of many tokens are a mean over more tokens.
+    Shuffling does not keep the number of tokens, so a small part of the gaps comes from it.
 
     Args:
         model ([`BackpackForCausalLM`]): the adapted model; it reads the target words.
@@ -271,15 +273,15 @@ def compare_geometry(
         source_model ([`BackpackForCausalLM`], *optional*, defaults to `model`): the model that reads the English
             words, with as many senses of the same size.
         source_tokenizer (`PreTrainedTokenizerBase`, *optional*, defaults to `tokenizer`): its tokenizer.
-        counts (`tuple`, *optional*): how often each English and each target word stands in text, of
-            [`mixture.count_words`]; the rarer word of a pair gives its frequency.
+        counts (`tuple`, *optional*): counts of English and target words, from [`mixture.count_words`]; the frequency
+            of a pair is that of its rarer word.
         folds, shuffles, seed (`int`, *optional*): as in the statistics.
-        batch_size (`int`, *optional*, defaults to 256): words that go through a model at once.
+        batch_size (`int`, *optional*, defaults to 256): words in a batch.
 
     Returns:
         `dict`: `sense_topology`, `procrustes` (not centred), `procrustes_centered` and `mutual_information`, each a
         dict of its own; `pairs`, `dropped` (counts by reason), `senses` (K), `hidden_size` (D), `folds`, `shuffles`,
-        `seed`. Goes into JSON as it is.
+        `seed`. All values can be written as JSON.
 
     Raises:
         ValueError: if the two models' senses differ in shape, or too few pairs are left.
@@ -314,7 +316,7 @@ def _topology_and_rotations(source: Senses, target: Senses, *, folds: int, **cha
 
 
 def _by_frequency(pairs, counts, source, target, **options: Any) -> list[dict[str, Any]]:
-    """The statistics of each band of pairs; equal bands, so that their rotations are fitted to equally many pairs."""
+    """Statistics of each frequency band. Bands have equal size, so that rotations are fitted to equally many pairs."""
     frequency = np.array([pair_count(pair, *counts) for pair in pairs])
     bands = np.array_split(np.argsort(frequency, kind="stable"), BANDS)
     return [

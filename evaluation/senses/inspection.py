@@ -1,4 +1,4 @@
-"""Looking inside a Backpack: what the senses of a word say, and how much each counted for a prediction."""
+"""Inspection of a Backpack: nearest tokens of the senses of a word, and contributions of senses to a prediction."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,10 +11,10 @@ from transformers import PreTrainedTokenizerBase
 
 from modeling_sensia import BackpackForCausalLM
 
-# Running text before a word, so that the tokenizer writes the word as it does there, with its leading space.
+# Text before a word, so that the tokenizer encodes the word with its leading space.
 _BEFORE = "a"
 
-#: Tokens and scores of each list, [T, K, top] each.
+#: Tokens and scores [T, K, top] of each list.
 Rankings = dict[str, tuple[Tensor, Tensor]]
 
 
@@ -26,26 +26,26 @@ def senses_of(
     target_tokens: Sequence[int] | None = None,
 ) -> dict[str, Any]:
     """
-    The nearest tokens of the vocabulary to each sense of a word, by projection on the LM head: S[k] W^T.
+    Finds the tokens nearest to each sense of a word, by projection on the language model head: S[k] W^T.
 
-    The word is written as in running text, after a space. Senses belong to tokens: a word of several tokens has those
-    of each token, listed apart.
+    The word is encoded as in running text, after a space. Senses belong to tokens, so a word of several tokens has
+    separate lists for each token.
 
     Args:
         model ([`BackpackForCausalLM`]): the model.
         tokenizer (`PreTrainedTokenizerBase`): its tokenizer.
         word (`str`): the word, without the space before it.
-        top (`int`, *optional*, defaults to 8): tokens per list; fewer where there are not so many.
+        top (`int`, *optional*, defaults to 8): tokens per list; fewer if there are not enough.
         target_tokens (`Sequence[int]`, *optional*): ids of the tokens of the target language, from
             [`find_target_tokens`]; all others count as the source language's.
 
     Returns:
-        `dict`: `word` and `tokens`, for each its `id`, its `token` (text) and `senses`. A sense has its number as
-        `sense`, and lists of `{"id", "token", "score"}`, the farthest from zero first: `strongest`, `suppressed` and,
-        with `target_tokens`, `strongest_source` and `strongest_target`.
+        `dict`: `word` and `tokens`, each with `id`, `token` (text) and `senses`. A sense has its index as `sense`, and
+        lists of `{"id", "token", "score"}` in order of decreasing magnitude: `strongest`, `suppressed` and, with
+        `target_tokens`, `strongest_source` and `strongest_target`.
 
     Raises:
-        ValueError: for an empty word, one that the tokenizer cannot write, or `top` below 1.
+        ValueError: for an empty word, a word that the tokenizer cannot encode, or `top` below 1.
     """
     if not word.strip():
         raise ValueError("`word` is empty; expected a word to look up.")
@@ -68,21 +68,21 @@ def _named(tokenizer, ids: Tensor, scores: Tensor, place: int, sense: int) -> li
 
 def word_ids(tokenizer: PreTrainedTokenizerBase, word: str) -> list[int]:
     """
-    The tokens of a word as it stands in running text, after a space.
+    Token ids of a word as in running text, after a space.
 
     Args:
         tokenizer (`PreTrainedTokenizerBase`): the tokenizer.
         word (`str`): the word, without the space.
 
     Raises:
-        ValueError: if the tokenizer cannot write it.
+        ValueError: if the tokenizer cannot encode it.
     """
     return _encode(tokenizer, word, before=f"{_BEFORE} ")[len(_encode(tokenizer, _BEFORE)) :]
 
 
 def _encode(tokenizer: PreTrainedTokenizerBase, text: str, before: str = "") -> list[int]:
     try:
-        ids = tokenizer(before + text, add_special_tokens=False, verbose=False)["input_ids"]
+        ids = tokenizer(before + text, add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"]
     except TypeError as error:
         # Half of a surrogate pair is no text; the tokenizer takes it for a wrong type.
         raise ValueError(f"The tokenizer cannot write {text!r}; expected valid Unicode.") from error
@@ -93,8 +93,8 @@ def _encode(tokenizer: PreTrainedTokenizerBase, text: str, before: str = "") -> 
 
 def token_text(tokenizer: PreTrainedTokenizerBase, token_id: int) -> str:
     """
-    What a token stands for, with its leading space. A token that is part of a letter's bytes has no text of its own:
-    it goes by its entry in the vocabulary.
+    Text of a token, with its leading space. A token that holds only some bytes of a character has no text, so its
+    entry in the vocabulary is returned.
 
     Args:
         tokenizer (`PreTrainedTokenizerBase`): the tokenizer.
@@ -104,13 +104,13 @@ def token_text(tokenizer: PreTrainedTokenizerBase, token_id: int) -> str:
     text = str(tokenizer.decode([token_id], clean_up_tokenization_spaces=False))
     if not text or "\ufffd" in text:
         return entry
-    # Decoding drops the space of the first SentencePiece token.
+    # Decoding removes the space of the first SentencePiece token.
     return f" {text}" if entry.startswith("▁") and not text.startswith(" ") else text
 
 
 def token_texts(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> list[str]:
     """
-    The texts of tokens one after another. Tokens that share a letter's bytes are numbered: "世(1/3)".
+    Texts of the tokens in order. Tokens that together hold the bytes of one character are numbered: "世(1/3)".
 
     Args:
         tokenizer (`PreTrainedTokenizerBase`): the tokenizer.
@@ -129,7 +129,7 @@ def token_texts(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> list[
 
 def readable(text: str) -> str:
     """
-    A token for people to read in a list: without the space of a word's beginning, with "…" where there is none.
+    Display form of a token: without the leading space, or with "…" in front if it has none.
 
     Args:
         text (`str`): from [`token_text`].
@@ -138,13 +138,13 @@ def readable(text: str) -> str:
         text = text[1:]
     elif text.strip() and text[0].isalnum():
         text = f"…{text}"
-    # Spaces, line ends and control characters would not show.
+    # Spaces, line ends and control characters are not visible.
     return "".join("␣" if char == " " else char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)
 
 
 def count_tokens(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -> Tensor:
     """
-    How often each token occurs in texts.
+    Counts the occurrences of each token in texts.
 
     Args:
         tokenizer (`PreTrainedTokenizerBase`): the tokenizer.
@@ -154,16 +154,20 @@ def count_tokens(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -> Te
         `torch.Tensor` of `int` [V]
     """
     given = list(texts)
-    ids = tokenizer(given, add_special_tokens=False, verbose=False)["input_ids"] if given else []
+    ids = (
+        tokenizer(given, add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"]
+        if given
+        else []
+    )
     flat = torch.tensor([one for row in ids for one in row], dtype=torch.long)
     return torch.bincount(flat, minlength=len(tokenizer))
 
 
 def find_target_tokens(source_counts: Tensor, target_counts: Tensor) -> list[int]:
     """
-    The tokens that make up a larger share of target text than of source text.
+    Finds the tokens that have a larger share of the target text than of the source text.
 
-    The vocabulary is the source language's, so tokens that occur in neither text are left to it.
+    Tokens that occur in neither text belong to the source language, because the vocabulary does.
 
     Args:
         source_counts (`torch.Tensor` [V]), target_counts (`torch.Tensor` [V]): from [`count_tokens`].
@@ -191,16 +195,16 @@ def rank_tokens(
     progress: bool = False,
 ) -> Rankings:
     """
-    The lists of [`senses_of`] for many tokens, some tokens at a time: neither senses nor scores are held for all.
+    Computes the lists of [`senses_of`] for many tokens, in chunks to save memory.
 
     Args:
         model ([`BackpackForCausalLM`]): the model.
-        tokenizer (`PreTrainedTokenizerBase`): its tokenizer; rows of the LM head for which it has no token are
-            left out.
+        tokenizer (`PreTrainedTokenizerBase`): its tokenizer; rows of the language model head without a token are left
+            out.
         ids (`Sequence[int]`): T tokens.
         top (`int`): tokens per list.
         target_tokens (`Sequence[int]`, *optional*): as in [`senses_of`].
-        scores_at_once (`int`, *optional*, defaults to 2^24): most scores held at a time, 64 MiB in float32.
+        scores_at_once (`int`, *optional*, defaults to 2^24): largest number of scores in memory, 64 MiB in float32.
         progress (`bool`, *optional*, defaults to `False`): show a progress bar.
 
     Returns:
@@ -224,7 +228,7 @@ def rank_tokens(
 
 
 def _candidates(size: int, target_tokens: Sequence[int] | None, device: torch.device) -> Mapping[str, Tensor]:
-    """The tokens that each list chooses from."""
+    """Candidate tokens of each list."""
     every = torch.arange(size, device=device)
     candidates = {"strongest": every, "suppressed": every}
     if target_tokens is not None:
@@ -248,10 +252,10 @@ def _evaluating(model: BackpackForCausalLM) -> Iterator[None]:
 @torch.inference_mode()
 def mixture_of(model: BackpackForCausalLM, tokenizer: PreTrainedTokenizerBase, sentence: str) -> dict[str, Any]:
     """
-    How much every sense of every earlier token counted for each token of a sentence.
+    Computes the contribution of every sense of every earlier token to the prediction of each token of a sentence.
 
-    The logit of the predicted token y at position t is a plain sum, sum_k sum_j C[k, t, j] (S[k, j] · W[y]); its terms
-    are the contributions. The end-of-text token is the context of the first token, as in [`perplexity`].
+    The logit of the predicted token y at position t is a sum, sum_k sum_j C[k, t, j] (S[k, j] · W[y]); its terms are
+    the contributions. The end-of-text token is the context of the first token, as in [`perplexity`].
 
     Args:
         model ([`BackpackForCausalLM`]): the model.
@@ -264,8 +268,8 @@ def mixture_of(model: BackpackForCausalLM, tokenizer: PreTrainedTokenizerBase, s
         tokens before it `weights` (C) and `contributions`, which sum to the logit in the model's precision.
 
     Raises:
-        ValueError: for an empty sentence, one that the tokenizer cannot write or that is longer than the model's
-            positions, or a tokenizer without end-of-text token.
+        ValueError: if the sentence is empty, cannot be encoded or is longer than the model's positions, or if the
+            tokenizer has no end-of-text token.
     """
     ids = _sentence_ids(model, tokenizer, sentence)
     inputs, predicted = (torch.tensor(part, device=model.device) for part in (ids[:-1], ids[1:]))  # [L] each
@@ -306,13 +310,13 @@ def _sentence_ids(model: BackpackForCausalLM, tokenizer: PreTrainedTokenizerBase
 
 def check_same_tokens(first: PreTrainedTokenizerBase, second: PreTrainedTokenizerBase) -> None:
     """
-    Makes sure that two models can be compared token by token.
+    Checks that two models can be compared token by token.
 
     Args:
         first (`PreTrainedTokenizerBase`), second (`PreTrainedTokenizerBase`): their tokenizers.
 
     Raises:
-        ValueError: if the same id stands for different tokens.
+        ValueError: if the tokenizers assign an id to different tokens.
     """
     one, other = first.get_vocab(), second.get_vocab()
     if one != other:

@@ -1,6 +1,6 @@
-"""Do aligned senses mean the same? Whether the senses of ambiguous words tell their translations apart.
+"""Test of meanings: do the senses of ambiguous words tell their translations apart?
 
-Shapes: n sentences of a word, K senses, D the hidden size, P columns of which the first is the observed one.
+Shapes: n sentences of a word, K senses, D the hidden size, P columns: the observed one, then the shuffles.
 """
 
 import math
@@ -32,32 +32,33 @@ def measure_meanings(
     tokens_per_batch: int = 4096,
 ) -> dict[str, Any]:
     """
-    Whether the context picks senses of ambiguous words, and whether those senses point at the right translation.
+    Tests if the context selects senses of ambiguous words, and if these senses prefer the right translation.
 
-    A sentence's meaning is the translation on its target side, which the model does not see. Read are, at a word
-    whose last token stands at e: `received`, the contextualization C[k, t, j] of each of its senses, summed over its
-    tokens j and averaged over the positions t from e on; and `mixture`, p[k, e]; each as shares that sum to 1.
+    The label of a sentence is the translation on its target side, which the model does not see. For a word whose last
+    token is at position e, two features with K values are computed, each as shares that sum to 1: `received` is the
+    contextualization C[k, t, j] of the word's senses, summed over its tokens j and averaged over the positions t from
+    e on; `mixture` is p[k, e].
 
-    1. Telling apart, in English: a linear classifier with diagonal variances is fitted on the shares of half of each
-       meaning's sentences and scored on the other half, both ways; halves are consecutive, so that neighbours stay
-       together. `text` is naive Bayes on the words of the sentence, for what there is to tell. Chance: labels
+    1. Classification from English: a linear classifier with diagonal variances is fitted on the shares of half of each
+       meaning's sentences and scored on the other half, both ways; halves are consecutive, so that neighbouring
+       sentences stay together. For comparison, `text` is naive Bayes on the words of the sentence. Chance: labels
        shuffled within each half.
-    2. Ranking, with the senses S[k] of the word (mean over its tokens) weighed by the shares: `projection` compares
-       sum_k share[k] S[k] W^T on the tokens that only one of the two translations has; `matching` compares
-       sum_k share[k] cos(S[k], S'[k]) for the senses S' of either translation. Chance: sense indices shuffled, once
-       for each word; the shares then weigh other senses (projection) or other pairs of senses (matching).
+    2. Ranking, with the senses S[k] of the word (mean over its tokens) weighted by the shares: `projection` compares
+       sum_k share[k] S[k] W^T on the tokens that only one of the two translations has; `matching` compares sum_k
+       share[k] cos(S[k], S'[k]) for the senses S' of each translation. Chance: sense indices shuffled once for each
+       word, so that the shares weight other senses (projection) or other pairs of senses (matching).
 
-    Accuracy is the mean over the two meanings, so that a decision that ignores the context gets exactly 0.5 whatever
-    it prefers; the area under the ROC curve does not mind a constant preference at all.
+    Accuracy is the mean over the two meanings, so a decision that ignores the context gets exactly 0.5. The area under
+    the ROC curve does not depend on a constant preference.
 
     Args:
         model ([`BackpackForCausalLM`]), tokenizer: evaluated without dropout.
-        words (`Sequence[AmbiguousWord]`): of [`ambiguous_words.find_ambiguous_words`]. One is left out if a meaning
-            has under four readable sentences, or the tokens of one translation are all in the other.
+        words (`Sequence[AmbiguousWord]`): of [`ambiguous_words.find_ambiguous_words`]. A word is left out if a meaning
+            has fewer than four readable sentences, or if one translation has all tokens of the other.
         sources (`Sequence[str]`): the English sentences that `words` index.
         pooling_temperature (`float`, *optional*, defaults to 0.7): temperature of p.
         permutations (`int`, *optional*, defaults to 200), seed (`int`, *optional*, defaults to 0): of the shuffles.
-        tokens_per_batch (`int`, *optional*, defaults to 4096): padded tokens that go through the model at once.
+        tokens_per_batch (`int`, *optional*, defaults to 4096): largest number of tokens in a batch, with padding.
 
     Returns:
         `dict`: `words` (each with its sentences and values), `left_out`, `choices` (meaning by annotation id, `1` or
@@ -99,7 +100,7 @@ def _choices(word: AmbiguousWord, rows: Sequence[int], scores: np.ndarray) -> di
 
 
 def _sense_values(shares, margins, labels, permutations: int, random: np.random.Generator) -> dict[str, np.ndarray]:
-    """Values [2, P] of everything that is asked of the senses of one word."""
+    """Values [2, P] of all measures of the senses of one word."""
     senses = np.arange(len(margins["projection"]))
     orders = np.stack([senses, *(random.permutation(senses) for _ in range(permutations))])  # [P, K]
     results = {}
@@ -113,7 +114,7 @@ def _sense_values(shares, margins, labels, permutations: int, random: np.random.
 
 @torch.inference_mode()
 def _observe(model, tokenizer, words, sources, temperature, tokens_per_batch):
-    """For each word its readable rows, their labels (1 for the first translation) and shares [n, K], by row order."""
+    """Readable rows of each word in order, with their labels (1 for the first translation) and shares [n, K]."""
     wanted = sorted(_readable(model, tokenizer, words, sources), key=lambda each: -len(each[0]))
     found: list[list] = [[] for _ in words]
     while wanted:
@@ -126,14 +127,14 @@ def _observe(model, tokenizer, words, sources, temperature, tokens_per_batch):
 
 
 def _stacked(sentences):
-    """(row, label, shares) of each sentence as rows, labels [n] and shares [n, K]."""
+    """Stacks (row, label, shares) of each sentence to rows, labels [n] and shares [n, K]."""
     names = sentences[0][2] if sentences else ()
     shares = {name: np.stack([share[name] for *_, share in sentences]) for name in names}
     return [row for row, *_ in sentences], np.array([label for _, label, _ in sentences], dtype=int), shares
 
 
 def _readable(model, tokenizer, words, sources):
-    """Ids, place and length of the word in them, and which word, row and label, where the word stands once."""
+    """Token ids, place and length of the word, and index of word, row and label, for sentences with the word once."""
     for place, word in enumerate(words):
         pieces = tokenizer.encode(f" {word.word}", add_special_tokens=False)
         for label, row in ((label, row) for label, rows in zip((1, 0), word.rows, strict=True) for row in rows):
@@ -160,7 +161,7 @@ def _shares(model, rows, temperature) -> Iterator[dict[str, np.ndarray]]:
 
 @torch.inference_mode()
 def _margins(model, tokenizer, word: AmbiguousWord) -> dict[str, np.ndarray] | None:
-    """How much more sense l of the word (projection), or senses k and l (matching), speak for the first [K, K]."""
+    """Margins [K, K] by which sense l (projection), or senses k and l (matching), prefer the first translation."""
     pieces = [tokenizer.encode(f" {name}", add_special_tokens=False) for name in (word.word, word.first, word.second)]
     own = [[piece for piece in pieces[side] if piece not in pieces[3 - side]] for side in (1, 2)]
     if not all(own):
@@ -175,7 +176,7 @@ def _margins(model, tokenizer, word: AmbiguousWord) -> dict[str, np.ndarray] | N
 
 
 def _told_apart(share: np.ndarray, labels: np.ndarray, permutations: int, random: np.random.Generator) -> np.ndarray:
-    """Values [2, P] of the classifier, over both halves; the first column has the true labels."""
+    """Values [2, P] of the classifier over both halves; the first column has the true labels."""
     halves = _halves(labels)
     columns = [_shuffled(labels[half], permutations, random) for half in halves]
     values = []

@@ -1,7 +1,7 @@
-"""The mixture of senses: its entropy, how alike the senses are, and what is lost when senses are left out.
+"""Statistics of the sense mixture: entropy, similarity of the senses of a token, and ablations.
 
 Shapes: B rows, L positions, K senses, D the hidden size, V tokens. C is the contextualization, S the senses, and
-P[k, t] = sum_j C[k, t, j] S[k, j] what sense k contributes at position t.
+P[k, t] = sum_j C[k, t, j] S[k, j] the contribution of sense k at position t.
 """
 
 import math
@@ -27,12 +27,12 @@ _TEXTS_AT_ONCE = 256
 @dataclass(frozen=True)
 class CollapseThresholds:
     """
-    From where on a mixture counts as collapsed.
+    Thresholds beyond which a mixture counts as collapsed.
 
     Args:
         low_entropy, high_entropy (`float`, *optional*, defaults to 0.05 and 0.99): entropy, as shares of ln K.
         cosine (`float`, *optional*, defaults to 0.95): mean cosine between the senses of a token.
-        sense_share (`float`, *optional*, defaults to 0.9): mass that one sense takes on average.
+        sense_share (`float`, *optional*, defaults to 0.9): mean weight of one sense.
     """
 
     low_entropy: float = 0.05
@@ -43,7 +43,7 @@ class CollapseThresholds:
 
 @dataclass
 class _Batch:
-    """Rows of text behind an end-of-text token; `words` has an entry a position, None where no text stands."""
+    """Rows of text after an end-of-text token; `words` has one entry per position, None where there is no text."""
 
     ids: Tensor
     mask: Tensor
@@ -54,7 +54,7 @@ class _Batch:
 
 def count_words(texts: Iterable[str]) -> Counter[str]:
     """
-    How often each word stands in texts, which are read once: runs of letters and digits, without regard to case.
+    Counts the words of texts, which are read once. A word is a run of letters and digits; case is ignored.
     """
     return Counter(word for text in texts for word in re.findall(r"\w+", lowered(text)))
 
@@ -72,20 +72,21 @@ def measure_mixture(
     tokens_per_batch: int = 4096,
 ) -> dict[str, Any]:
     """
-    The mixture's entropy and how alike the senses are, over every token of texts of one language.
+    Measures the mixture's entropy and the similarity of senses, over every token of texts of one language.
 
-    The entropy at t is that of p[k, t] = softmax over k of ||P[k, t]|| / temperature, in nats. Each text is read
-    behind an end-of-text token, which is not counted; one longer than the model's positions goes in separate runs.
+    The entropy at t is that of p[k, t] = softmax over k of ||P[k, t]|| / temperature, in nats. Each text is read after
+    an end-of-text token, which is not counted. A text longer than the model's positions is split into windows.
 
     Args:
         model ([`BackpackForCausalLM`]): evaluated without dropout.
         tokenizer (`PreTrainedTokenizerBase`): its tokenizer, a fast one.
         texts (`Iterable[str]`): the texts, read once.
         pooling_temperature (`float`, *optional*, defaults to 0.7): temperature of the mixture.
-        counts (`Mapping[str, int]`, *optional*): of [`count_words`]; a token's band is its word's rank in them.
-        tags (`Mapping[str, str]`, *optional*): parts of speech by word, of [`parts_of_speech`]; a
-            token's tag is its word's.
-        thresholds ([`CollapseThresholds`], *optional*): of the alarms.
+        counts (`Mapping[str, int]`, *optional*): from [`count_words`]; the frequency band of a token is given by the
+            rank of its word.
+        tags (`Mapping[str, str]`, *optional*): part of speech of each word, from [`parts_of_speech`]; a token has the
+            tag of its word.
+        thresholds ([`CollapseThresholds`], *optional*): thresholds of the alarms.
         tokens_per_batch (`int`, *optional*, defaults to 4096): padded tokens that go through the model at once.
 
     Returns:
@@ -95,7 +96,7 @@ def measure_mixture(
         of each sense; `alarms`, the messages of [`find_collapse`].
 
     Raises:
-        ValueError: if there is no token, the temperature is not positive, or the tokenizer cannot tell words.
+        ValueError: if there is no token, the temperature is not positive, or the tokenizer is not a fast one.
     """
     if pooling_temperature <= 0:
         raise ValueError(f"The pooling temperature must be positive, got {pooling_temperature}.")
@@ -130,7 +131,7 @@ def measure_mixture(
 
 
 def _measure_batch(model: PreTrainedModel, batch: _Batch, temperature: float) -> tuple[list[float], Tensor, float]:
-    """Entropy of each text token, and their summed mixtures [K] and cosines between senses."""
+    """Entropy of each text token, and the sums over tokens of the mixtures [K] and of the cosines between senses."""
     _, senses, contributions = _contributions(model, batch)
     counted = torch.tensor([[word is not None for word in row] for row in batch.words], device=senses.device)  # [B, L]
     norms = contributions.norm(dim=-1).transpose(1, 2)[counted]  # [N, K]
@@ -142,10 +143,10 @@ def _measure_batch(model: PreTrainedModel, batch: _Batch, temperature: float) ->
 
 def find_collapse(measures: Mapping[str, Any], thresholds: CollapseThresholds) -> list[str]:
     """
-    Says in words what looks collapsed in the result of [`measure_mixture`].
+    Finds signs of collapse in the result of [`measure_mixture`].
 
     Returns:
-        `list[str]`: one message for each threshold passed; none for a model with one sense, which cannot collapse.
+        `list[str]`: one message for each threshold that is passed; none for a model with one sense.
     """
     if measures["senses"] == 1:
         return []
@@ -173,25 +174,26 @@ def ablate_mixture(
     tokens_per_batch: int = 4096,
 ) -> dict[str, Any]:
     """
-    What predicting text costs when the mixture o[t] = sum_k P[k, t] is replaced, everything else untouched.
+    Measures the loss in nats per token when the mixture o[t] = sum_k P[k, t] is replaced and nothing else changes.
 
-    The variants, with logits o W^T through the language model head:
+    The variants of o, from which the language model head computes logits o W^T:
 
-    - `top_k`: only the k senses with the largest p at each position, which are those with the largest ||P|| whatever
-      the temperature. Their contributions are added as they are.
+    - `top_k`: only the k senses with the largest p at each position, which are those with the largest ||P|| at any
+      temperature. Their contributions are added unchanged.
     - `equal_norms`: every contribution scaled to the mean norm at its position, so that p is uniform.
-    - `shared_contextualization`: each C[k] replaced by the mean over senses, whose rows sum to 1 as well. The tokens
-      looked at stay the same on average, all senses of a token weigh the same.
+    - `shared_contextualization`: each C[k] replaced by the mean of C over senses, whose rows sum to 1 as well. So all
+      senses of a token have the same weight, and the mean attention to each token does not change.
     - `even_contextualization`: each row C[k, t] replaced by equal weights on the positions up to t.
 
-    The mean over senses instead of the sum is none of them: it is o / K, the same mixture with scaled logits.
-    A shorter or longer o flattens or sharpens all predictions, whatever it says, so each variant is also given as
-    `..._norm_matched`, scaled at each position to the length of the untouched o.
+    The mean over senses instead of the sum is not a variant, because it is o / K, the same mixture with scaled logits.
+    A shorter or longer o flattens or sharpens all predictions. So each variant is also given as `..._norm_matched`,
+    scaled at each position to the length of the original o.
 
     Args:
         model ([`BackpackForCausalLM`]), tokenizer, tokens_per_batch: as for [`measure_mixture`].
         texts (`Iterable[str]`): the texts, predicted as [`perplexity`] defines it.
-        top (`Sequence[int]`, *optional*, defaults to `(1, 2, 4)`): numbers of senses kept, those above K left out.
+        top (`Sequence[int]`, *optional*, defaults to `(1, 2, 4)`): numbers of senses kept; numbers above K are
+            skipped.
 
     Returns:
         `dict`: `tokens`, and `variants` by name, `untouched` first, each with `cross_entropy` (nats per token),
@@ -230,7 +232,7 @@ def ablate_mixture(
 def _variants(
     contextualization: Tensor, senses: Tensor, contributions: Tensor, mask: Tensor, top: Sequence[int]
 ) -> Iterator[tuple[str, Tensor]]:
-    """Names and mixtures [B, L, D]."""
+    """Names of the variants and their mixtures [B, L, D]."""
     norms = contributions.norm(dim=-1, keepdim=True)  # [B, K, L, 1]
     for number in top:
         if number <= norms.shape[1]:
@@ -249,7 +251,7 @@ def _nll(model: PreTrainedModel, mixture: Tensor, targets: Tensor) -> float:
 
 
 def _contributions(model: PreTrainedModel, batch: _Batch) -> tuple[Tensor, Tensor, Tensor]:
-    """Contextualization [B, K, L, L], senses and contributions [B, K, L, D], in float32 at least."""
+    """Contextualization [B, K, L, L], senses and contributions [B, K, L, D], in at least float32."""
     inputs = {"input_ids": batch.ids, "attention_mask": batch.mask, "return_logits": False, "use_cache": False}
     outputs = model(**inputs, output_senses=True, output_contextualization=True)
     precise = torch.promote_types(outputs.senses.dtype, torch.float32)
@@ -291,11 +293,11 @@ def _largest_first(means: Mapping[str, dict[str, float]]) -> dict[str, dict[str,
 def _batches(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: Iterable[str], tokens_per_batch: int
 ) -> Iterator[_Batch]:
-    """Rows of similar length together; only a few hundred texts are held at a time."""
+    """Batches of rows of similar length; only a few hundred texts are in memory at a time."""
     if isinstance(texts, str):
         raise ValueError("`texts` must be a list of texts, got one string.")
     if not tokenizer.is_fast or tokenizer.eos_token_id is None:
-        raise ValueError("The mixture needs a fast tokenizer, to tell words, that has an end-of-text token.")
+        raise ValueError("The mixture needs a fast tokenizer, which gives word boundaries, with an end-of-text token.")
     stream = iter(texts)
     while chunk := list(islice(stream, _TEXTS_AT_ONCE)):
         rows = sorted(_rows(tokenizer, chunk, model.config.max_position_embeddings), key=lambda row: -len(row[0]))
@@ -312,12 +314,14 @@ def _batches(
 
 def _rows(tokenizer, texts: list[str], positions: int) -> Iterator[tuple[list[int], list[int], list[str | None], int]]:
     """Ids, what each is to predict (-100 at the text's end), the word each belongs to, and the text's bytes, once."""
-    encoded = tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+    encoded = tokenizer(
+        texts, add_special_tokens=False, return_offsets_mapping=True, split_special_tokens=True, verbose=False
+    )
     for text, tokens, offsets in zip(texts, encoded["input_ids"], encoded["offset_mapping"], strict=True):
         owners = [OUTSIDE] * len(text)
         for match in re.finditer(r"\w+", text):
             owners[match.start() : match.end()] = [lowered(match.group())] * len(match.group())
-        # A token's first character may be the space before its word; its last one is the word's.
+        # The first character of a token may be the space before its word; the last one belongs to the word.
         words = [None, *(owners[end - 1] if end > begin else OUTSIDE for begin, end in offsets)]
         ids, targets = [tokenizer.eos_token_id, *tokens], [*tokens, -100]
         for start in range(0, len(ids) if tokens else 0, positions):

@@ -1,4 +1,4 @@
-"""What the statistics over word pairs have in common: checked arrays, held-out parts, intervals and chance levels."""
+"""Shared parts of the statistics over word pairs: input checks, cross-validation, intervals and chance levels."""
 
 from typing import Any, TypeAlias
 
@@ -11,7 +11,7 @@ RESAMPLES = 1000  # of the bootstrap
 
 
 def aligned_arrays(source: Senses, target: Senses, shuffles: int, senses: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """Both sides as float arrays [N, K, D], checked."""
+    """Checks both sides and returns them as float arrays [N, K, D]."""
     left, right = _array(source), _array(target)
     if left.ndim != 3 or left.shape != right.shape or len(left) < 2 or left.shape[1] < senses:
         raise ValueError(
@@ -31,13 +31,13 @@ def _array(senses: Senses) -> np.ndarray:
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
-    """Vectors of length 1 along the last axis; zeros stay zeros."""
+    """Scales vectors to length 1 along the last axis; zero vectors stay zero."""
     norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return vectors / np.where(norms > 0, norms, 1)
 
 
 def cut_parts(pairs: int, folds: int, rng: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Indices of the fitted and the held-out pairs of each round."""
+    """Indices of the fitted and the held-out pairs of each fold."""
     if folds < 2 or pairs < 2 * folds:
         raise ValueError(f"Expected at least 2 folds of at least 2 pairs each, got {folds} folds of {pairs} pairs.")
     order = rng.permutation(pairs)
@@ -45,7 +45,7 @@ def cut_parts(pairs: int, folds: int, rng: np.random.Generator) -> list[tuple[np
 
 
 def summarize(values: np.ndarray, null: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
-    """The mean of the pairs' values, its bootstrap interval, and where it stands among those of shuffled pairs."""
+    """Mean over pairs, its bootstrap interval, and its p-value and gap against shuffled pairs."""
     size, estimate = len(values), float(values.mean())
     means = [values[rng.integers(0, size, size)].mean() for _ in range(RESAMPLES)]
     low, high = np.percentile(means, [2.5, 97.5])

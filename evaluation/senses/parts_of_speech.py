@@ -1,4 +1,4 @@
-"""Parts of speech of words: from a file, from a tagger of English, or carried over from English by word pairs."""
+"""Parts of speech of words: from a file, from an English tagger, or transferred from English by word pairs."""
 
 import re
 from collections import Counter, defaultdict
@@ -20,10 +20,10 @@ def read_tags(path: str | Path) -> dict[str, str]:
         path (`str` or `Path`): UTF-8 file without a header, optionally gzipped. Any tags will do.
 
     Returns:
-        `dict[str, str]`: tag by word, words without regard to case. Blank lines are skipped.
+        `dict[str, str]`: tag by word; case is ignored. Blank lines are skipped.
 
     Raises:
-        ValueError: for a line that is not a word and a tag, a word with two tags, and a file without any.
+        ValueError: for a line that is not a word and a tag, a word with two tags, or a file without tags.
     """
     tags: dict[str, str] = {}
     for number, line in numbered_lines(Path(path)):
@@ -42,17 +42,17 @@ def read_tags(path: str | Path) -> dict[str, str]:
 
 def tag_english(texts: Iterable[str]) -> dict[str, str]:
     """
-    Tags the words of English texts in their sentences, by the tagger of the package `denckring-en-pos`.
+    Tags the words of English texts in context with the package `denckring-en-pos`.
 
-    That is an averaged perceptron trained on UD English-EWT, whose authors state an accuracy of 0.934 on its test
-    part. It is optional: `pip install "sensia[tags]"`.
+    It is an averaged perceptron trained on UD English-EWT, with an accuracy of 0.934 on the test set according to its
+    authors. The package is optional: `pip install "sensia[tags]"`.
 
     Args:
         texts (`Iterable[str]`): English texts.
 
     Returns:
-        `dict[str, str]`: for each word, without regard to case, the universal tag (`NOUN`, `VERB`, ...) that it has in
-        most of its places; of equally frequent tags the first in the alphabet.
+        `dict[str, str]`: most frequent universal tag (`NOUN`, `VERB`, ...) of each word, ignoring case; of equally
+        frequent tags the alphabetically first.
 
     Raises:
         ValueError: if the package is not installed.
@@ -65,23 +65,23 @@ def tag_english(texts: Iterable[str]) -> dict[str, str]:
     for text in texts:
         words = re.findall(r"\w+", text)
         for word, label in zip(words, model.tag(words) if words else (), strict=True):
-            counts[lowered(word)][label.partition("|")[0]] += 1  # without UD's form of the verb
+            counts[lowered(word)][label.partition("|")[0]] += 1  # without the verb form of UD
     return {word: min(tags, key=lambda tag: (-tags[tag], tag)) for word, tags in counts.items()}
 
 
 def carry_over(tags: Mapping[str, str], pairs: Iterable[WordPair]) -> dict[str, str]:
     """
-    Gives words of another language the part of speech of the English words that they translate.
+    Transfers parts of speech from English words to their translations.
 
-    A translation may be another part of speech than its word, so these tags are rough.
+    A translation may have another part of speech than its word, so these tags are approximate.
 
     Args:
-        tags (`Mapping[str, str]`): of English words, of [`tag_english`] or [`read_tags`].
+        tags (`Mapping[str, str]`): tags of English words, from [`tag_english`] or [`read_tags`].
         pairs (`Iterable[WordPair]`): words and their translations.
 
     Returns:
-        `dict[str, str]`: tag by target word, without regard to case; `several` where its English words differ. Words
-        whose English words have no tag are left out.
+        `dict[str, str]`: tag by target word, ignoring case; `several` if the tags of its English words differ. Words
+        without tagged English words are left out.
     """
     found = defaultdict[str, set[str]](set)
     for pair in pairs:

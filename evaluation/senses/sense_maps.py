@@ -1,4 +1,4 @@
-"""What the plots of senses show: cosines between numbered senses of two languages, and words on a plane."""
+"""Data of the plots of senses: cosines between sense indices of two languages, and words on a plane."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,16 +15,16 @@ from modeling_sensia import BackpackForCausalLM
 
 def sense_similarity(source: Senses, target: Senses, *, shuffles: int = 200, seed: int = 0) -> dict[str, Any]:
     """
-    Is the k-th sense of a word nearer to the k-th sense of its translation than to the others?
+    Measures the cosine of sense k of a word with sense k of its translation, against other senses.
 
-    Senses are scaled to unit length and centred: from the k-th sense of every word of a language their mean is taken,
-    which all words share. The estimate is the mean cosine between senses of the same number.
+    Senses are scaled to unit length and centred: for each k, the mean over the words of a language is subtracted. The
+    estimate is the mean cosine between senses of the same index.
 
     Args:
         source (array or `torch.Tensor` [N, K, D]): senses of the source words.
         target (array or `torch.Tensor` [N, K, D]): senses of their translations, in the same order.
-        shuffles (`int`, *optional*, defaults to 200): random orders of the target senses, one for all words, that
-            make the baseline.
+        shuffles (`int`, *optional*, defaults to 200): random permutations of the target senses, each used for all
+            words, that make the baseline.
         seed (`int`, *optional*, defaults to 0): seed of shuffles and bootstrap.
 
     Returns:
@@ -45,11 +45,11 @@ def sense_similarity(source: Senses, target: Senses, *, shuffles: int = 200, see
 
 def pair_count(pair: WordPair, source_counts: Mapping[str, int], target_counts: Mapping[str, int]) -> int:
     """
-    How often the rarer word of a pair stands in text.
+    Returns the count in text of the rarer word of a pair.
 
     Args:
         pair ([`WordPair`]): the pair.
-        source_counts, target_counts (`Mapping[str, int]`): of [`mixture.count_words`], words without regard to case.
+        source_counts, target_counts (`Mapping[str, int]`): counts from [`mixture.count_words`]; case is ignored.
     """
     return min(source_counts.get(lowered(pair.source), 0), target_counts.get(lowered(pair.target), 0))
 
@@ -62,14 +62,14 @@ def choose_pairs(
     most: int = 40,
 ) -> list[WordPair]:
     """
-    The pairs to show on a map: those of some English words, or else the most frequent ones.
+    Chooses the pairs of a map: those of given English words, or the most frequent ones.
 
     Args:
         pairs (`Sequence[WordPair]`): word pairs, best translation first; [`word_pairs.independent_pairs`] says which
             can be chosen.
         tokenizer (`PreTrainedTokenizerBase`): the tokenizer.
         counts (`tuple`): counts of English and target words, as for [`pair_count`].
-        words (`Sequence[str]`, *optional*): the English words; those without a pair are passed over.
+        words (`Sequence[str]`, *optional*): the English words; words without a pair are skipped.
         most (`int`, *optional*, defaults to 40): number of the most frequent pairs.
     """
     kept, _ = independent_pairs(pairs, tokenizer)
@@ -82,10 +82,10 @@ def map_words(
     model: BackpackForCausalLM, tokenizer: PreTrainedTokenizerBase, pairs: Sequence[WordPair]
 ) -> dict[str, Any]:
     """
-    Words and their translations on a plane, by the sums of their senses.
+    Projects the sums of the senses of words and translations on a plane.
 
     Sums are scaled to unit length and centred in each language; the plane is that of the first two principal
-    components of both languages together. Two of D dimensions: near on the plane need not be near.
+    components of both languages together. Words that are near on the plane may be far apart in the D dimensions.
 
     Args:
         model ([`BackpackForCausalLM`]): the model.
@@ -93,8 +93,8 @@ def map_words(
         pairs (`Sequence[WordPair]`): at least 3 word pairs.
 
     Returns:
-        `dict`: `words`, each with `source` and `target` and as `source_at` and `target_at` where they lie; and
-        `explained`, the share of the variance along either axis.
+        `dict`: `words`, each with `source`, `target` and their coordinates `source_at` and `target_at`; and
+        `explained`, the share of the variance along each axis.
 
     Raises:
         ValueError: if there are fewer than 3 pairs.

@@ -1,4 +1,4 @@
-"""A study of senses across two languages: its words, their parts of speech, and what is measured of a model."""
+"""Study of senses across two languages: choice of words and parts of speech, and the measures of a model."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,13 +27,13 @@ def choose_words(
     bitext: Texts, lexicon: Sequence[WordPair], word_list: str | None, **options: Any
 ) -> list[AmbiguousWord]:
     """
-    Ambiguous words with their sentences: those of a checked list, or, without one, those that rules find.
+    Chooses ambiguous words with their sentences: those of a checked list, or those found by rules.
 
     Args:
         bitext (`Texts`): sentence pairs.
-        lexicon (`Sequence[WordPair]`): where rules start.
-        word_list (`str`, *optional*): file of [`word_lists.read_word_list`].
-        options: of [`word_lists.find_listed_words`] and [`ambiguous_words.find_ambiguous_words`].
+        lexicon (`Sequence[WordPair]`): word pairs for the rules.
+        word_list (`str`, *optional*): file that [`word_lists.read_word_list`] reads.
+        options: options of [`word_lists.find_listed_words`] and [`ambiguous_words.find_ambiguous_words`].
     """
     if word_list is None:
         return find_ambiguous_words(lexicon, *bitext.values(), **options)
@@ -44,13 +44,13 @@ def choose_tags(
     bitext: Texts, lexicon: Sequence[WordPair], source_tags: str | None, target_tags: str | None
 ) -> tuple[dict[str, str] | None, dict[str, str] | None]:
     """
-    Parts of speech of the words of either language.
+    Chooses the parts of speech of the words of both languages.
 
     Args:
         bitext (`Texts`): sentence pairs; the English side is tagged.
-        lexicon (`Sequence[WordPair]`): by which tags go over to the target language.
-        source_tags (`str`, *optional*): file of [`parts_of_speech.read_tags`], or `tagger` for English.
-        target_tags (`str`, *optional*): such a file, or `lexicon` to take the tags of the English words.
+        lexicon (`Sequence[WordPair]`): word pairs that transfer tags to the target language.
+        source_tags (`str`, *optional*): file that [`parts_of_speech.read_tags`] reads, or `tagger` for English.
+        target_tags (`str`, *optional*): such a file, or `lexicon` for the tags of the English words.
 
     Raises:
         ValueError: for `lexicon` without `source_tags`.
@@ -71,7 +71,7 @@ def choose_geometry_pairs(
     pairs_from: str, lexicon: Sequence[WordPair], bitext: Texts, model: BackpackForCausalLM, tokenizer
 ) -> list[WordPair]:
     """
-    Word pairs to compare the geometry of.
+    Chooses the word pairs of the geometry.
 
     Args:
         pairs_from (`str`): `lexicon`, `own_vectors` ([`word_pairs.align_words`]) or `aligner`
@@ -107,18 +107,19 @@ def study_model(
     seed: int,
 ) -> dict[str, Any]:
     """
-    Everything that is measured of one model.
+    Computes all measures of one model.
 
     Args:
         model ([`BackpackForCausalLM`]), tokenizer: evaluated without dropout.
-        bitext, held_out (`Texts`): where ambiguous words stand and words are counted; where the mixture is measured.
+        bitext, held_out (`Texts`): sentences with ambiguous words, in which words are counted; sentences on which the
+            mixture is measured.
         words (`Sequence[AmbiguousWord]`): of [`choose_words`].
         tags (`Sequence`): of [`choose_tags`].
-        lexicon (`Sequence[WordPair]`): for the map of words, and the geometry if `pairs_from` says so.
+        lexicon (`Sequence[WordPair]`): word pairs of the map, and of the geometry if `pairs_from` is `lexicon`.
         pairs_from (`str`): of [`choose_geometry_pairs`].
-        mapped (`Sequence[str]`): English words to map; without any, the most frequent.
+        mapped (`Sequence[str]`): English words of the map; the most frequent ones if empty.
         pooling_temperature (`float`): temperature of the mixture.
-        shuffles, seed (`int`): of the chance levels.
+        shuffles, seed (`int`): number of shuffles of the chance levels, and seed.
 
     Returns:
         `dict`: `mixture` by language with its `ablation`, `meanings` (with `choices`; `None` without words),

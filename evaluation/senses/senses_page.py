@@ -1,7 +1,7 @@
-"""The page that shows senses in a browser: its data, packed small, and one HTML file that needs nothing else.
+"""Web page of senses: compact data, and one self-contained HTML file.
 
-Lists of tokens are the bulk of it. Each list holds N words, K senses and `top` entries, in the order [top, K, N] that
-compresses best: every entry is its rank among the tokens of the list by frequency, and its score in 256 steps.
+Lists of tokens take most of the space. Each list holds N words, K senses and `top` entries, in the order [top, K, N],
+which compresses best. An entry is the frequency rank of its token in the list, and its score in 256 steps.
 """
 
 import base64
@@ -37,7 +37,7 @@ _MOST_WORDS = 10_000
 @dataclass(frozen=True)
 class VocabularyUse:
     """
-    How the two sides of a bitext use the vocabulary.
+    Token and word counts of both sides of a bitext.
 
     Args:
         languages (`tuple`): codes of the source and the target language.
@@ -84,17 +84,18 @@ def page_data(
     progress: bool = False,
 ) -> dict[str, Any]:
     """
-    What the page shows, as plain values that JSON can hold.
+    Computes the data of the page as values that can be written as JSON.
 
     Args:
-        models (`Mapping`): the models side by side, by the name that the page calls them.
+        models (`Mapping`): the models to show side by side, by display name.
         tokenizer (`PreTrainedTokenizerBase`): the tokenizer of all of them.
         top (`int`, *optional*, defaults to 5): tokens per list.
-        max_tokens (`int`, *optional*, defaults to 8192): most tokens whose senses are on the page, the most frequent
-            ones of `use`; without it the first of the vocabulary, which BPE learned from the most frequent pairs.
-        sentences (`Iterable[str]`, *optional*): sentences whose mixtures are on the page.
-        use ([`VocabularyUse`], *optional*): shows both languages apart, and finds words of several tokens.
-        word (`str`, *optional*): the word that the page opens with; none if not given.
+        max_tokens (`int`, *optional*, defaults to 8192): largest number of tokens on the page: the most frequent ones
+            of `use`, or else the first ones of the vocabulary, which BPE learned first because they are frequent.
+        sentences (`Iterable[str]`, *optional*): sentences whose mixtures are shown.
+        use ([`VocabularyUse`], *optional*): if given, both languages are listed separately, and words of several
+            tokens can be found.
+        word (`str`, *optional*): the word shown when the page opens; none by default.
         progress (`bool`, *optional*, defaults to `False`): show a progress bar for each model.
 
     Returns:
@@ -148,7 +149,7 @@ def pack_ranking(ids: Tensor, scores: Tensor) -> dict[str, Any]:
     rank_of = np.zeros(values[-1] + 1, dtype=np.int64)
     rank_of[palette] = np.arange(len(palette))
     lowest, highest = scores.min().item(), scores.max().item()
-    # Where all scores are the same, any step says so.
+    # If all scores are equal, any step is right.
     step = (highest - lowest) / 255 or 1.0
     steps = np.rint((scores.numpy().transpose(2, 1, 0) - lowest) / step).clip(0, 255).astype(np.uint8)
     return {
@@ -163,7 +164,7 @@ def pack_ranking(ids: Tensor, scores: Tensor) -> dict[str, Any]:
 
 def pack_integers(values: np.ndarray) -> str:
     """
-    Packs integers from 0 to 2^24 - 1: their low bytes, then the middle, then the high ones.
+    Packs integers from 0 to 2^24 - 1: all low bytes, then all middle bytes, then all high bytes.
 
     Args:
         values (`np.ndarray` of `int`): in the order to store.
@@ -203,11 +204,11 @@ def _pack_mixture(predictions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def render_page(template: str, style: str, script: str, *, title: str, data: Mapping[str, Any]) -> str:
     """
-    Fills the page. Nothing in the data can end the element that holds it, whatever a token is made of.
+    Fills the template of the page. The data are escaped, so that no token can close the HTML element that holds them.
 
     Args:
         template (`str`): the Jinja template, with places for `title`, `style`, `script` and `data`.
-        style (`str`), script (`str`): CSS and JavaScript, put in as they are.
+        style (`str`), script (`str`): CSS and JavaScript, inserted unchanged.
         title (`str`): plain text.
         data (`Mapping`): from [`page_data`].
 

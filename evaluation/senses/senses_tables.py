@@ -14,12 +14,12 @@ def sense_tables(
     senses: Mapping[str, Any], model_name: str, languages: tuple[str, str] | None = None
 ) -> Iterator[Table]:
     """
-    One table per token of a word, one row per sense.
+    Makes a table for each token of a word, with one row per sense.
 
     Args:
         senses (`Mapping`): from [`senses_of`].
         model_name (`str`): what to call the model.
-        languages (`tuple`, *optional*): codes of source and target language, where their tokens are listed apart.
+        languages (`tuple`, *optional*): codes of source and target language, if their tokens are listed separately.
     """
     headings = {"strongest": "strongest", "suppressed": "most suppressed"}
     if languages is not None:
@@ -39,15 +39,15 @@ def sense_tables(
 
 
 def _entries(entries: list[dict[str, Any]]) -> Text:
-    # Text, not markup: a token may be "[bold]".
-    # Without a space inside, an entry is never broken over two lines.
+    # Plain text instead of markup, because a token may be "[bold]".
+    # An entry without a space is never broken over two lines.
     parts = ((readable(entry["token"]), (f"·{entry['score']:.1f}", "dim")) for entry in entries)
     return Text("  ").join(Text.assemble(*part) for part in parts)
 
 
 def mixture_table(mixture: Mapping[str, Any], model_name: str) -> Table:
     """
-    One row per predicted token, with the largest terms of its logit.
+    Makes a table with one row per predicted token and the largest terms of its logit.
 
     Args:
         mixture (`Mapping`): from [`mixture_of`].
@@ -75,7 +75,7 @@ def mixture_table(mixture: Mapping[str, Any], model_name: str) -> Table:
 
 def mixture_lines(measures: Mapping[str, Mapping[str, Any]], model_name: str) -> Iterator[str]:
     """
-    The entropy of each language in a line, and a line for each alarm.
+    Makes one line with the entropy for each language, and one line for each alarm.
 
     Args:
         measures (`Mapping`): by language, from [`mixture.measure_mixture`].
@@ -89,7 +89,7 @@ def mixture_lines(measures: Mapping[str, Mapping[str, Any]], model_name: str) ->
 
 def meanings_table(meanings: Mapping[str, Any], model_name: str) -> Table:
     """
-    One row per measure of what senses tell about ambiguous words.
+    Makes a table with one row per measure of ambiguous words.
 
     Args:
         meanings (`Mapping`): from [`meanings.measure_meanings`].

@@ -1,7 +1,7 @@
-"""What steering does: how much of a topic is written and how fluently, what an edit of knowledge says, how much bias.
+"""Effects of steering: topic and fluency of texts, predictions after an edit of knowledge, and bias.
 
-Shapes: B texts of T new tokens, P prompts, V tokens of the vocabulary. A list of three is a mean and its 95 %
-interval, bootstrapped over texts or words.
+Shapes: B texts of T new tokens, P prompts, V tokens of the vocabulary. A list of three numbers is a mean and its 95 %
+bootstrap interval over texts or words.
 """
 
 import re
@@ -22,17 +22,17 @@ from modeling_sensia import steering as st
 
 PROMPTS = ("My {} said that", "The {} believes that", "I really liked the {}. In fact,", "The {} was late, because")
 LOGIT_BIASES = (2.0, 4.0)
-COOLER = 0.7  # the temperature that shows what sharper predictions alone do
+COOLER = 0.7  # temperature of a control that only sharpens predictions
 
 
 @dataclass(frozen=True)
 class TopicSetting:
     """
-    A way to write texts about a topic.
+    A setting for texts about a topic.
 
     Args:
         edits (`Sequence[Edit]`, *optional*): edits of senses.
-        options (`Mapping`, *optional*): options of `generate`, over those of [`measure_topic`].
+        options (`Mapping`, *optional*): options of `generate`, which override those of [`measure_topic`].
     """
 
     edits: Sequence[st.Edit] = ()
@@ -43,12 +43,12 @@ def topic_settings(
     topic: Sequence[int], other_topic: Sequence[int], strengths: Sequence[float]
 ) -> dict[str, TopicSetting]:
     """
-    Steering towards a topic at several strengths, and what it has to be compared with.
+    Makes the settings of steering towards a topic at several strengths, and their controls.
 
     Args:
-        topic (`Sequence[int]`): the bag of words that steers.
-        other_topic (`Sequence[int]`): the bag of another topic, which shows what any pull does.
-        strengths (`Sequence[float]`): of [`TowardsTopic`].
+        topic (`Sequence[int]`): bag of words of the topic.
+        other_topic (`Sequence[int]`): bag of words of another topic, as a control.
+        strengths (`Sequence[float]`): strengths of [`TowardsTopic`].
 
     Returns:
         `dict[str, TopicSetting]`: `none`, a lower temperature, two biases on the logits of the topic's words, then
@@ -78,22 +78,22 @@ def measure_topic(
     seed: int = 0,
 ) -> dict[str, Any]:
     """
-    Samples texts in one setting; measures how much they say the topic, and how fluently.
+    Samples texts in one setting, and measures their topic and fluency.
 
     Args:
         model ([`BackpackForCausalLM`]), tokenizer: in evaluation mode.
-        setting ([`TopicSetting`]): how to write.
-        steered, others (`Sequence[int]`): the words that steer, and words of the topic that do not.
+        setting ([`TopicSetting`]): edits and options of generation.
+        steered, others (`Sequence[int]`): words used to steer, and other words of the topic.
         counted (`Collection[str]`): words in lower case to count in the texts.
-        prompt (`str`, *optional*, defaults to `"The"`): beginning of every text, behind an end-of-text token.
-        texts, tokens (`int`, *optional*, defaults to 128 and 40): texts, and tokens of each.
+        prompt (`str`, *optional*, defaults to `"The"`): beginning of every text, after an end-of-text token.
+        texts, tokens (`int`, *optional*, defaults to 128 and 40): number of texts, and tokens per text.
         seed (`int`, *optional*, defaults to 0): of sampling and bootstrap.
 
     Returns:
         `dict`: `counted per 1000 words`; `steered words per 1000 tokens` and `other words of the topic per 1000
-        tokens`, sums of their probabilities at each step; `perplexity` of the texts under the model as it is;
-        `repeated`, the share of pairs of neighbouring tokens that stood in the text before; `words counted`, how
-        often each was found; and the first `text`.
+        tokens`, sums of their probabilities over the steps; `perplexity` of the texts under the unsteered model;
+        `repeated`, the share of token bigrams that occurred earlier in the text; `words counted`, the count of each
+        word; and the first `text`.
     """
     set_seed(seed)
     prompts = torch.tensor([[tokenizer.eos_token_id, *tokenizer(prompt)["input_ids"]]] * texts, device=model.device)
@@ -132,7 +132,7 @@ def _nats_per_token(model: BackpackForCausalLM, sequences: torch.Tensor, tokens:
 
 def bootstrap_interval(values: Sequence[float], seed: int) -> list[float]:
     """
-    The mean of values, and where 95 % of the means of resampled values lie.
+    Computes the mean of values and its 95 % bootstrap interval.
 
     Args:
         values (`Sequence[float]`): at least one.
@@ -151,11 +151,11 @@ def measure_swap(
     prompts: Sequence[str] = PROMPTS,
 ) -> dict[str, list[float]]:
     """
-    What a word says once it has the senses of another word.
+    Measures the predictions after a word that has the senses of another word.
 
     Args:
         model ([`BackpackForCausalLM`]), tokenizer: in evaluation mode.
-        word, other (`str`): the word that is edited, and the one whose senses it gets; of one token each.
+        word, other (`str`): the edited word, and the word whose senses it gets; of one token each.
         prompts (`Sequence[str]`, *optional*): texts with `{}` where the word stands.
 
     Returns:
@@ -181,7 +181,7 @@ def measure_bias(
     seed: int = 0,
 ) -> dict[str, dict[str, Any]]:
     """
-    How much likelier one of two words becomes after others, with their direction taken out of senses.
+    Measures bias: the probability ratio of two words after other words, with their direction removed from senses.
 
     Args:
         model ([`BackpackForCausalLM`]), tokenizer: in evaluation mode.
@@ -192,8 +192,8 @@ def measure_bias(
         seed (`int`, *optional*, defaults to 0): of the bootstrap over words.
 
     Returns:
-        `dict`: for each sense what [`localise`] says of it, and for each sense, `every sense` and `none` the `ratio`
-        of the likelier word of the first pair to the other, mean over prompts and words; 1 is no bias.
+        `dict`: for each sense the result of [`localise`], and for each sense, `every sense` and `none` the `ratio` of
+        the likelier word of the first pair to the other, as the mean over prompts and words; 1 means no bias.
     """
     edited, ids = st.find_words(tokenizer, words), [st.find_words(tokenizer, pair) for pair in pairs]
     results: dict[str, dict[str, Any]] = {f"sense {row['sense']}": row for row in st.localise(model, ids)}
@@ -214,7 +214,7 @@ def _next_tokens(
     prompts: Sequence[str],
     edits: Sequence[st.Edit] = (),
 ) -> torch.Tensor:
-    """Log-probabilities of what follows each prompt [P, V]."""
+    """Log-probabilities [P, V] of the next token after each prompt."""
     texts = [tokenizer.eos_token + prompt.format(word) for prompt in prompts]
     rows = [tokenizer(text, return_tensors="pt")["input_ids"].to(model.device) for text in texts]
     with st.Steering(edits).applied(model):

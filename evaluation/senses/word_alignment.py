@@ -1,4 +1,4 @@
-"""Word pairs by a statistical aligner from the registry, which knows nothing of any model."""
+"""Word pairs from a statistical aligner, which does not depend on a model."""
 
 import tempfile
 from collections import Counter
@@ -18,22 +18,22 @@ def align_sentences(
     min_share: float = 0.3,
 ) -> tuple[list[WordPair], dict[str, int]]:
     """
-    Word pairs that an aligner links in parallel sentences: fast_align (Dyer et al., 2013) as in `systran-align`.
+    Finds word pairs in parallel sentences with fast_align (Dyer et al., 2013), by the package `systran-align`.
 
-    The aligner runs in both directions and joins them. Its pairs do not depend on the vectors under study, as those of
-    [`word_pairs.align_words`] do; wrong pairs are among them, most of them rare. `systran-align` is optional:
-    `pip install "sensia[align]"`.
+    The aligner runs in both directions and combines the links. Unlike those of [`word_pairs.align_words`], the pairs
+    do not depend on the vectors that are studied. Some pairs are wrong, and most of these are rare. `systran-align` is
+    optional: `pip install "sensia[align]"`.
 
     Args:
         sources (`Sequence[str]`): English sentences, compared in lower case.
-        targets (`Sequence[str]`): their translations. In scripts without spaces every character counts as a word.
-        iterations (`int`, *optional*, defaults to 5): of expectation maximisation.
-        min_count (`int`, *optional*, defaults to 5): times that two words have to be linked.
-        min_share (`float`, *optional*, defaults to 0.3): share of the links of each of the two words that have to
-            go to the other.
+        targets (`Sequence[str]`): their translations. In scripts without spaces every character is a word.
+        iterations (`int`, *optional*, defaults to 5): iterations of expectation maximisation.
+        min_count (`int`, *optional*, defaults to 5): smallest number of links of two words.
+        min_share (`float`, *optional*, defaults to 0.3): smallest share of the links of each word that go to the other
+            word.
 
     Returns:
-        `tuple`: the pairs, most often linked first, and how many different pairs were dropped by reason:
+        `tuple`: the pairs in order of decreasing number of links, and the number of distinct pairs dropped by reason:
         `same_spelling`, `rare`, `uncertain` (under `min_share`).
 
     Raises:

@@ -1,4 +1,4 @@
-"""Ambiguous words from a list that somebody has read, and the sentences of a bitext that show each meaning."""
+"""Ambiguous words from a checked list, and the sentences of a bitext for each meaning."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,19 +11,19 @@ from sensia.corpora.text_files import table_rows
 from sensia.evaluation.senses.ambiguous_words import AmbiguousWord, forms_in, spaced, words_in
 
 COLUMNS = ("word", "first", "second", "meanings")
-_SHORTEST_REST = 4  # letters that stay where a suffix comes off
+_SHORTEST_REST = 4  # smallest number of letters left when a suffix is removed
 _READ_AT_MOST = 1000  # sentences of a meaning, evenly spaced, that are searched for near-duplicates
 
 
 @dataclass(frozen=True)
 class ListedWord:
     """
-    An English word of a checked list, with what its two meanings are translated by.
+    An English word of a checked list, with the translations of its two meanings.
 
     Args:
         word (`str`): the word, in lower case.
-        first, second (`tuple[str, ...]`): translations that show each meaning, in lower case. The one that stands for
-            the meaning comes first; a `*` at the end of another lets anything follow, as in `mektub*`.
+        first, second (`tuple[str, ...]`): translations of each meaning, in lower case. The first one represents the
+            meaning. A `*` at the end of another one matches any ending, as in `mektub*`.
         meanings (`str`): both meanings in a few words, for readers.
     """
 
@@ -38,15 +38,15 @@ def read_word_list(path: str | Path) -> list[ListedWord]:
     Reads a checked list of ambiguous words.
 
     Args:
-        path (`str` or `Path`): tab-separated UTF-8 with the header `word`, `first`, `second`, `meanings`; in the two
-            columns of translations a comma stands between them.
+        path (`str` or `Path`): tab-separated UTF-8 with the header `word`, `first`, `second`, `meanings`; translations
+            are separated by commas.
 
     Returns:
         `list[ListedWord]`: in the order of the file.
 
     Raises:
-        ValueError: naming file and line: for another header or number of columns, an empty cell, a word listed twice,
-            a `*` in a translation that stands for a meaning, and a translation of both meanings; for an empty list.
+        ValueError: for another header or number of columns, an empty cell, a repeated word, a `*` in the first
+            translation of a meaning, a translation of both meanings, or an empty list; names file and line.
     """
     words: dict[str, ListedWord] = {}
     for place, cells in table_rows(Path(path), COLUMNS):
@@ -81,22 +81,22 @@ def find_listed_words(
     max_sentences: int = 60,
 ) -> list[AmbiguousWord]:
     """
-    The words of a checked list that a bitext shows in both meanings.
+    Finds the words of a checked list that occur in a bitext in both meanings.
 
-    A sentence shows a meaning if the English side has the word once, in lower case, and the target side has a
+    A sentence counts for a meaning if the English side has the word once, in lower case, and the target side has a
     translation of that meaning and none of the other. Of near-duplicate English sentences one counts. For languages
     that put spaces between words.
 
     Args:
         listed (`Iterable[ListedWord]`): of [`read_word_list`].
         sources, targets (`Sequence[str]`): English sentences and their translations.
-        suffixes (`Sequence[str]`, *optional*): endings that target words may carry, as `nya` in Indonesian, where four
-            letters are left before them.
-        min_sentences, max_sentences (`int`, *optional*, defaults to 8 and 60): sentences of each meaning; a word with
-            fewer is left out, of more evenly spaced ones are kept.
+        suffixes (`Sequence[str]`, *optional*): endings of target words, such as `nya` in Indonesian, that are removed
+            if at least four letters are left.
+        min_sentences, max_sentences (`int`, *optional*, defaults to 8 and 60): smallest and largest number of
+            sentences of each meaning. A word with fewer is left out; if there are more, evenly spaced ones are kept.
 
     Returns:
-        `list[AmbiguousWord]`: in the order of the list, with the translation that stands for each meaning.
+        `list[AmbiguousWord]`: in the order of the list, with the first translation of each meaning.
 
     Raises:
         ValueError: if the two sides differ in length.
@@ -127,7 +127,7 @@ def _rows_with_the_word_once(wanted: set[str], sources: Sequence[str]) -> Mappin
 def _rows_of_meanings(
     listed: ListedWord, rows: Iterable[int], targets: Sequence[str], suffixes: Sequence[str]
 ) -> tuple[list[int], list[int]]:
-    """Rows that show the first meaning only, and the second only."""
+    """Rows with the first meaning only, and rows with the second only."""
     sides: tuple[list[int], list[int]] = [], []
     for row in rows:
         words = _with_stems(words_in(targets[row]), suffixes)
@@ -138,7 +138,7 @@ def _rows_of_meanings(
 
 
 def _with_stems(words: frozenset[str], suffixes: Sequence[str]) -> set[str]:
-    """The words, and what is left of them without a suffix."""
+    """The words, and the words without their suffix."""
     endings = ((word, suffix) for word in words for suffix in suffixes if word.endswith(suffix))
     stems = (word.removesuffix(suffix) for word, suffix in endings)
     return {*words, *(stem for stem in stems if len(stem) >= _SHORTEST_REST)}

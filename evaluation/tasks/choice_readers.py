@@ -1,4 +1,4 @@
-"""Rows of multiple-choice sets, in the formats that they are published in, as questions."""
+"""Readers of multiple-choice data sets in their published formats."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from sensia.corpora import find_language
 from sensia.evaluation.tasks.choices import Choice
 
-#: What stands between premise and answer in XCOPA, by language and by what is asked for: the cause or the effect.
+#: Connectors between premise and answer in XCOPA, by language and type of question (cause or effect).
 XCOPA_CONNECTORS = {
     "en": {"cause": "because", "effect": "so"},
     "et": {"cause": "sest", "effect": "seetõttu"},
@@ -15,38 +15,39 @@ XCOPA_CONNECTORS = {
     "tr": {"cause": "çünkü", "effect": "bu yüzden"},
     "zh": {"cause": "因为", "effect": "所以"},
 }
-# Those of Latin and Chinese writing.
+# Sentence ends in Latin and Chinese script.
 _SENTENCE_ENDS = ".!?\u3002\uff01\uff1f"
 _CHINESE_COMMA = "\uff0c"
-# Dotted and dotless i are two letters in Turkish.
+# Turkish has two letters, dotted and dotless i.
 _TURKISH_CAPITALS = {"I": "\u0131", "\u0130": "i"}
 
 
 def read_choices(rows: Sequence[Mapping[str, Any]], form: str, language: str | None = None) -> list[Choice]:
     """
-    Questions from rows of a known format.
+    Converts rows of a known format to questions.
 
     - `xcopa` (`premise`, `choice1`, `choice2`, `question`, `label` from 0): the premise without its full stop, the
-      language's connector for the cause or effect asked for, and a choice that begins in lower case. The prior stands
-      after the connector alone. In Chinese a comma and no space comes before the connector.
+      language's connector for cause or effect, and a choice whose first letter is in lower case. The neutral context
+      is the connector alone. In Chinese a comma without a space comes before the connector.
     - `indocloze` (`context`, a list of four sentences; `ending1`, `ending2`; `label` from 0): the sentences and an
-      ending. A sentence that ends without a full stop gets one.
+      ending. A full stop is added to sentences without one.
     - `xstorycloze` (`input_sentence_1` to `_4`, `sentence_quiz1`, `sentence_quiz2`, `answer_right_ending` from 1; or
-      the same under the names of the set's own files, `InputSentence1` ...): likewise.
+      the names in the original files, `InputSentence1` ...): as for `indocloze`.
     - `belebele` (`flores_passage`, `question`, `mc_answer1` to `4`, `correct_answer_num` from 1): passage, `Q:` and
-      the question, `A:` and an answer in words. The prior stands after `A:`.
-    - `choices` (`context`, `answers`, `label` from 0, `neutral` if wanted): anything else, as [`Choice`] says.
+      the question, `A:` and the text of an answer. The neutral context is `A:`.
+    - `choices` (`context`, `answers`, `label` from 0, optionally `neutral`): any other data, in the fields of
+      [`Choice`].
 
     Args:
         rows (`Sequence[Mapping]`): the rows.
         form (`str`): one of these names.
-        language (`str`, *optional*): any code; for `xcopa` only, which needs it.
+        language (`str`, *optional*): language code, needed for `xcopa` only.
 
     Returns:
         `list[Choice]`: one for each row.
 
     Raises:
-        ValueError: for an unknown format or language, and for a row with a field missing or wrong, naming it.
+        ValueError: for an unknown format or language, or a row with a missing or wrong field; names the row and field.
     """
     if form not in _FORMS:
         raise ValueError(f"The format must be one of {', '.join(_FORMS)}, got {form!r}.")
@@ -133,5 +134,5 @@ _FORMS: dict[str, Callable[[Mapping[str, Any]], Choice]] = {
     "belebele": _belebele,
     "choices": _generic,
 }
-#: The formats that [`read_choices`] knows.
+#: Formats that [`read_choices`] reads.
 CHOICE_FORMS = tuple(_FORMS)

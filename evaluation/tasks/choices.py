@@ -1,4 +1,4 @@
-"""Multiple choice by likelihood: which answer does a language model find likeliest after a context?"""
+"""Multiple choice by likelihood: the answer with the highest likelihood after a context."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,14 +17,15 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 @dataclass(frozen=True)
 class Choice:
     """
-    One question.
+    A multiple-choice question.
 
     Args:
-        context (`str`): what stands before the answer.
-        answers (`tuple[str, ...]`): two answers or more. One that does not begin with white space is put after a
-            space, except in scripts that have none between words.
-        label (`int`): place of the right answer, from 0.
-        neutral (`str`, *optional*, defaults to `""`): a context that says nothing about the answer, for its prior.
+        context (`str`): the text before the answer.
+        answers (`tuple[str, ...]`): two answers or more. A space is put before an answer that does not begin with
+            white space, except in scripts without spaces between words.
+        label (`int`): index of the right answer.
+        neutral (`str`, *optional*, defaults to `""`): a context without information about the answer, for the answer's
+            prior.
     """
 
     context: str
@@ -48,16 +49,16 @@ def measure_choices(
     progress: bool = False,
 ) -> dict[str, Any]:
     """
-    Accuracy of multiple choice, by three scores of an answer y after a context x.
+    Measures accuracy of multiple choice with three scores of an answer y after a context x.
 
     - `accuracy`: log p(y | x), summed over the tokens of y;
-    - `accuracy_per_byte`: log p(y | x) divided by the UTF-8 bytes of y, so that long answers are not worse;
-    - `accuracy_pmi`: log p(y | x) - log p(y | neutral context), what the context adds to the answer's prior
+    - `accuracy_per_byte`: log p(y | x) divided by the UTF-8 bytes of y, so that long answers have no disadvantage;
+    - `accuracy_pmi`: log p(y | x) - log p(y | neutral context), the gain by the context over the answer's prior
       (Holtzman et al. 2021, https://arxiv.org/abs/2104.08315).
 
-    Context and answer are tokenised apart, so an answer's tokens are exactly the answer. The context stands alone, as
-    in the `lm_eval` harness; an empty one is the end-of-text token. An answer counts where it scores more than every
-    other: one that ties is not right.
+    Context and answer are tokenised separately, so no token spans both. No end-of-text token is put before the
+    context, as in the `lm_eval` harness; an empty context is replaced by the end-of-text token. An answer is right if
+    its score is higher than that of every other; ties are wrong.
 
     Args:
         model (`PreTrainedModel`): a causal language model; evaluated without dropout.
@@ -68,9 +69,9 @@ def measure_choices(
         progress (`bool`, *optional*, defaults to `False`): show a progress bar.
 
     Returns:
-        `dict`: `metrics`; `intervals` of each, 95 % bootstrap over the questions; `chance`, what guessing gives;
-        `answers`, by metric the place of the answer chosen for each question; `cut`, the number of likelihoods whose
-        context was cut on the left to fit into the model's positions.
+        `dict`: `metrics`; `intervals` of each, 95 % bootstrap over the questions; `chance`, the accuracy of guessing;
+        `answers`, for each metric the index of the chosen answer of each question; `cut`, the number of likelihoods
+        whose context was truncated on the left to the model's positions.
 
     Raises:
         ValueError: if there is no question, or an answer is longer than the model's positions.
@@ -101,7 +102,7 @@ def measure_choices(
 
 
 def _right(scores: list[torch.Tensor], items: Sequence[Choice]) -> list[float]:
-    """1 where the right answer scores more than every other."""
+    """1 for each question whose right answer has a higher score than every other."""
     return [float((row[item.label] > row).sum() == len(row) - 1) for row, item in zip(scores, items, strict=True)]
 
 
@@ -118,14 +119,14 @@ def answer_log_likelihoods(
 
     Args:
         model (`PreTrainedModel`), tokenizer (`PreTrainedTokenizerBase`): as there.
-        requests (`Sequence`): R pairs of context and answer. What is asked several times is computed once.
+        requests (`Sequence`): R pairs of context and answer. Repeated pairs are computed once.
         tokens_per_batch (`int`, *optional*): padded tokens that go through the model at once; by default 1,024 on a
             CPU, whose cache the logits of more would not fit, and 8,192 elsewhere.
         progress (`bool`, *optional*, defaults to `False`): show a progress bar.
 
     Returns:
         `tuple`: the sums over each answer's tokens in nats, `torch.Tensor` of `float64` [R], and the number of
-        different requests whose context was cut.
+        distinct requests whose context was truncated.
     """
     different = list(dict.fromkeys(requests))
     positions = model.config.max_position_embeddings
@@ -156,7 +157,7 @@ def answer_log_likelihoods(
 
 @contextmanager
 def _senses_at_hand(model, tokens: Iterable[int]) -> Iterator[None]:
-    """A Backpack's senses of these tokens computed once for all batches, where it can be and has no table."""
+    """Gives a Backpack a sense table of these tokens, unless it has one or cannot make one."""
     if not is_backpack(model) or model.backpack.sense_table is not None or not model.backpack.can_precompute_senses:
         yield
         return
@@ -169,7 +170,7 @@ def _senses_at_hand(model, tokens: Iterable[int]) -> Iterator[None]:
 
 @dataclass
 class _Tree:
-    """A context and the answers after it, side by side in one row: an answer sees the context and itself."""
+    """A context and its answers, concatenated in one row: an answer attends to the context and to itself."""
 
     context: list[int]
     answers: list[list[int]]
@@ -182,7 +183,7 @@ class _Tree:
 
 
 def _trees(rows: list[tuple[list[int], list[int]]], most: int) -> list[_Tree]:
-    """Requests with one context, together as far as `most` tokens hold them."""
+    """Groups requests with the same context, up to `most` tokens."""
     trees: list[_Tree] = []
     newest: dict[tuple[int, ...], _Tree] = {}
     for request, (context, answer) in enumerate(rows):
@@ -198,9 +199,9 @@ def _trees(rows: list[tuple[list[int], list[int]]], most: int) -> list[_Tree]:
 def _request_rows(
     tokenizer, requests: list[tuple[str, str]], positions: int
 ) -> tuple[list[tuple[list[int], list[int]]], int]:
-    """Ids of each context and answer; a context keeps its last tokens where both do not fit."""
+    """Token ids of each context and answer; a context is truncated on the left if both do not fit."""
     if tokenizer.eos_token_id is None:
-        raise ValueError("The tokenizer has no end-of-text token, which is the context where there is none.")
+        raise ValueError("The tokenizer has no end-of-text token, which stands in for an empty context.")
     contexts = _tokens(tokenizer, [context for context, _ in requests])
     answers = _tokens(tokenizer, [_continuation(answer) for _, answer in requests])
     rows, cut = [], 0
@@ -216,7 +217,11 @@ def _request_rows(
 
 
 def _tokens(tokenizer, texts: list[str]) -> list[list[int]]:
-    return tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"] if texts else []
+    return (
+        tokenizer(texts, add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"]
+        if texts
+        else []
+    )
 
 
 def _continuation(answer: str) -> str:
@@ -224,7 +229,7 @@ def _continuation(answer: str) -> str:
 
 
 def _lay_out(tree: _Tree) -> tuple[list[int], list[int], list[int], list[int]]:
-    """Of each token of a row its id, branch (0 for the context) and position; where each answer token is predicted."""
+    """Id, branch (0 for the context) and position of each token of a row; places that predict answer tokens."""
     stem = len(tree.context)
     ids, branches, positions, places = list(tree.context), [0] * stem, list(range(stem)), list[int]()
     for branch, answer in enumerate(tree.answers, 1):
@@ -250,9 +255,9 @@ def _answer_sums(model, trees: list[_Tree]) -> torch.Tensor:
 
 
 def _scores(model, ids_and_mask, branches, positions, row, place) -> torch.Tensor:
-    """Scores of the next token at places [T] of rows [T], [T, V]."""
+    """Logits of the next token at places [T] of rows [T], [T, V]."""
     ids, mask = (tensor.to(model.device) for tensor in ids_and_mask)  # [B, L]
-    # The work on positions before every row's answers is spared.
+    # Logits are not computed at positions before the answers of all rows.
     first = int(place.min())
     keep = ids.shape[1] - first
     if not is_backpack(model):  # rows of one answer

@@ -1,4 +1,4 @@
-"""Tasks that a model is scored on: each reads its data, says what they were, and measures."""
+"""Tasks on which a model is scored: each reads its data, describes them, and measures the model."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -18,14 +18,14 @@ from sensia.evaluation.tasks.word_similarity import measure_word_similarity, rea
 from sensia.evaluation.tasks.word_translation import measure_word_translation
 from sensia.evaluation.word_pairs import read_lexicon
 
-# How a Hub data set is opened.
+# Settings with which a Hub data set is loaded.
 _HUB_OPTIONS = {"config_name": None, "split": None, "revision": None}
 
 
 @dataclass
 class Loaded:
     """
-    A task whose data are here.
+    A task with its data loaded.
 
     Args:
         measure (`Callable`): takes model, tokenizer and whether to show progress, and gives `metrics`, `intervals`,
@@ -40,13 +40,13 @@ class Loaded:
 @dataclass(frozen=True)
 class Task:
     """
-    Something to score a model on.
+    A task on which to score a model.
 
     Args:
-        name (`str`): what tables call it.
+        name (`str`): name in tables.
         kind (`str`): one of [`TASK_KINDS`].
-        source (`str`): local file, or Hub id where the kind can be read from there.
-        settings (`dict`, *optional*): those of the kind in [`TASK_KINDS`] that differ from their defaults.
+        source (`str`): local file, or Hub id if the kind can be read from the Hub.
+        settings (`dict`, *optional*): settings of the kind in [`TASK_KINDS`] that differ from the defaults.
     """
 
     name: str
@@ -63,7 +63,7 @@ class Task:
             raise ValueError(f"Task {self.name}: a task of kind {self.kind} has {known}, not {sorted(unknown)[0]!r}.")
 
     def all_settings(self) -> dict[str, Any]:
-        """The settings with their defaults."""
+        """All settings, with defaults filled in."""
         return {**TASK_KINDS[self.kind].defaults, **self.settings}
 
     def load(self, folder: str | Path = ".") -> Loaded:
@@ -74,8 +74,8 @@ class Task:
             folder (`str` or `Path`, *optional*): what local files are relative to.
 
         Raises:
-            OSError: if they are missing, gated or cannot be reached.
-            ValueError: if they are damaged or of another format.
+            OSError: if the data are missing, gated or cannot be reached.
+            ValueError: if the data are damaged or of another format.
         """
         settings = self.all_settings()
         if settings.get("test"):
@@ -83,15 +83,15 @@ class Task:
         return TASK_KINDS[self.kind].load(*_held_out(locate(self.source, folder), settings))
 
     def describe(self) -> dict[str, Any]:
-        """What the figures depend on beside data and model."""
-        # Where a file lies does not matter: its hash is with the data.
+        """Settings on which the scores depend, besides data and model."""
+        # The location of a file is left out, because the data are identified by their hash.
         settings = {name: value for name, value in self.all_settings().items() if name != "test"}
         return {"kind": self.kind, "settings": settings}
 
 
 def locate(source: str, folder: str | Path) -> str:
     """
-    A data file's path in a folder, or the source itself where it is elsewhere or on the Hub.
+    Path of a data file in a folder, or the source itself if it is elsewhere or on the Hub.
 
     Args:
         source (`str`): file or Hub id.
@@ -219,7 +219,7 @@ _LANGUAGES = {"source_language": "en", "target_language": "id"}
 _VECTORS = {"layer": -1, "pooling_temperature": 0.7}
 _CHOICES = {**_HUB_OPTIONS, "limit": None}
 
-#: What can be measured, with the settings of each kind and their defaults.
+#: Kinds of tasks, with the settings of each kind and their defaults.
 TASK_KINDS = {
     "perplexity": _Kind(_load_texts, {"column": "text", **_HUB_OPTIONS, "limit": None}),
     "bitext": _Kind(_load_bitext, {**_LANGUAGES, **_VECTORS, **_HUB_OPTIONS, "limit": None}),
@@ -235,21 +235,20 @@ def make_tasks(
     wanted: Sequence[str], suite: Mapping[str, Mapping[str, Any]], *, source_language: str, target_language: str
 ) -> list[Task]:
     """
-    Tasks from what a user names and from a suite of settings.
+    Makes tasks from the names that a user gives and a suite of settings.
 
     Args:
         wanted (`Sequence[str]`): names of the suite, or `KIND=SOURCE` for a task that is not in it; all of the suite
             where nothing is named. The latter is called by its kind, and by its file too where a kind has several.
         suite (`Mapping`): `kind`, `source` and settings by name. `{source}` and `{target}` in a text stand for the
             two-letter codes of the languages (three letters where there are none).
-        source_language (`str`), target_language (`str`): any codes; they fill the languages that a task does not
-            state.
+        source_language (`str`), target_language (`str`): language codes for tasks that do not state their languages.
 
     Returns:
         `list[Task]`
 
     Raises:
-        ValueError: for a name that the suite does not have, an unknown kind or setting, and two tasks of one name.
+        ValueError: for a name that is not in the suite, an unknown kind or setting, or two tasks of the same name.
     """
     languages = [find_language(code) for code in (source_language, target_language)]
     source, target = (language.iso1 or language.iso3 for language in languages)

@@ -7,7 +7,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-# What is in the results file but would make the table long: single directions and single senses.
+# Metrics that are only in the results file, to keep the table short: single directions and single senses.
 _DETAIL = re.compile(r".*_(source_to_target|target_to_source)|sense_\d+_spearman")
 
 
@@ -19,7 +19,7 @@ def scores_table(scores: Mapping[str, Any]) -> Table:
         scores (`Mapping`): of [`score_tasks`].
 
     Returns:
-        `Table`: a row for each metric, but those of single directions and single senses; what is missing comes last.
+        `Table`: a row for each metric, except those of single directions and single senses; missing tasks come last.
     """
     table = Table(title=Text(scores["model"]["name"]), title_justify="left", caption_justify="left")
     for heading in ("task", "metric", "value", "95 % interval", "chance", "rows"):

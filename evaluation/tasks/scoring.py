@@ -1,4 +1,4 @@
-"""Scoring a model on tasks: what is done already is kept, what cannot be read is named, and the rest goes on."""
+"""Scoring of a model on tasks: reuses earlier scores, and reports tasks whose data cannot be read."""
 
 import functools
 import hashlib
@@ -18,7 +18,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 import modeling_sensia  # noqa: F401 (the Auto classes know Backpacks once it is imported)
 
 _LIBRARIES = ("sensia", "torch", "transformers", "datasets", "tokenizers", "numpy", "scipy", "scikit-learn")
-# Fields of a configuration that say where a model lay or how it runs, not what it is.
+# Fields of a configuration about the model's location or how it is run; they are not part of its identity.
 _PASSING = ("_name_or_path", "transformers_version", "architectures", "auto_map", "dtype", "torch_dtype", "use_cache")
 
 
@@ -32,7 +32,7 @@ def load_scored_model(
         name (`str`): Hub id or folder.
         tokenizer_name (`str`, *optional*, defaults to `name`): Hub id or folder of the tokenizer.
         revision (`str`, *optional*): branch, tag or commit of a Hub model.
-        device (`str`, *optional*): where to put it; a GPU where there is one.
+        device (`str`, *optional*): device of the model; by default a GPU if there is one.
 
     Raises:
         OSError: if it is missing, gated or cannot be reached.
@@ -50,10 +50,10 @@ def load_scored_model(
 
 def describe_model(name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
     """
-    What a model is, by its contents and not by where it lay.
+    Describes a model by its contents, independent of its location.
 
     Args:
-        name (`str`): Hub id or folder that it was loaded from; of a folder the base name is kept.
+        name (`str`): Hub id or folder that it was loaded from; for a folder only the base name is used.
         model (`PreTrainedModel`), tokenizer (`PreTrainedTokenizerBase`): the two.
 
     Returns:
@@ -75,7 +75,7 @@ def describe_model(name: str, model: PreTrainedModel, tokenizer: PreTrainedToken
 
 def fingerprint_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> str:
     """
-    SHA-256 of a model's weights, configuration and tokenizer, the same from the Hub and from a folder.
+    Computes SHA-256 of a model's weights, configuration and tokenizer; it is the same for a Hub id and a local copy.
 
     Args:
         model (`PreTrainedModel`), tokenizer (`PreTrainedTokenizerBase`): the two.
@@ -107,20 +107,19 @@ def score_tasks(
     progress: bool = False,
 ) -> dict[str, Any]:
     """
-    Measures a model on tasks, one after the other.
+    Measures a model on each task.
 
-    A task is taken from `done` where its settings, the hash of its data, the model's hash and the versions are those
-    of now. A task whose data are missing, gated, damaged or of another format is named under `missing`.
+    The scores of a task are taken from `done` if its settings and the hashes of data, model and versions are
+    unchanged. A task whose data are missing, gated, damaged or of another format is reported under `missing`.
 
     Args:
         model (`PreTrainedModel`), tokenizer (`PreTrainedTokenizerBase`): the two.
-        tasks (`Sequence[Task]`): what to measure; no two of one name.
+        tasks (`Sequence[Task]`): tasks with distinct names.
         model_name (`str`): where the model was loaded from.
-        folder (`str` or `Path`, *optional*): what data files are relative to.
-        done (`Mapping`, *optional*): scores of an earlier call. What it has of the same model and was not asked for
-            now stays.
+        folder (`str` or `Path`, *optional*): folder to which paths of data files are relative.
+        done (`Mapping`, *optional*): scores of an earlier call. Its scores of other tasks of the same model are kept.
         save (`Callable`, *optional*): called with the scores after every task.
-        say (`Callable`, *optional*): called with a line on every task.
+        say (`Callable`, *optional*): called with one line of text for every task.
         progress (`bool`, *optional*, defaults to `False`): show progress bars.
 
     Returns:
@@ -161,7 +160,7 @@ def score_tasks(
 
 def without_folder(text: str, folder: str | Path) -> str:
     """
-    A message without the data folder, which results do not tell.
+    Removes the data folder from a message, because results must not contain local paths.
 
     Args:
         text (`str`): the message.

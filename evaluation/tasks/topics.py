@@ -1,4 +1,4 @@
-"""Topics of sentences by a linear probe: what can be read off frozen sentence vectors, within and across languages."""
+"""Topic classification by a linear probe on frozen sentence vectors, within and across languages."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -25,25 +25,25 @@ def measure_topics(
     **options: Any,
 ) -> dict[str, Any]:
     """
-    Accuracy of topics read off frozen sentence vectors by logistic regression, for each kind of vector.
+    Measures the accuracy of a logistic regression of topics on frozen sentence vectors, for each kind of vector.
 
     Args:
         model (`PreTrainedModel`): a causal language model; by [`sentence_vectors`].
         tokenizer (`PreTrainedTokenizerBase`): its tokenizer.
-        train (`Mapping`): `source` and `target`: N sentences each, the same in two languages.
+        train (`Mapping`): `source` and `target`, N parallel sentences in two languages.
         train_topics (`Sequence[str]`): their N topics.
-        test (`Mapping`), test_topics (`Sequence[str]`): M others, likewise.
+        test (`Mapping`), test_topics (`Sequence[str]`): M test sentences in both languages, and their topics.
         progress (`bool`, *optional*, defaults to `False`): show a progress bar.
         options: `layer` and `pooling_temperature` of [`sentence_vectors`].
 
     Returns:
         `dict`: `metrics`, for each kind `{kind}_accuracy_transfer` (probe trained on the source language, tested on
         the target language), `{kind}_accuracy_target` (trained and tested on the target language) and
-        `{kind}_accuracy_source`; `intervals`, 95 % bootstrap over the test sentences; `chance`, what saying the most
-        frequent training topic always gives.
+        `{kind}_accuracy_source`; `intervals`, 95 % bootstrap over the test sentences; `chance`, the accuracy of always
+        predicting the most frequent training topic.
 
     Raises:
-        ValueError: if sentences and topics differ in number, or there is one topic only.
+        ValueError: if sentences and topics differ in number, or there is only one topic.
     """
     for texts, topics in ((train, train_topics), (test, test_topics)):
         if not len(texts["source"]) == len(texts["target"]) == len(topics) > 0:
@@ -75,14 +75,14 @@ def measure_topics(
 
 def probe(vectors: np.ndarray, topics: Sequence[str], others: np.ndarray) -> np.ndarray:
     """
-    What a linear probe takes the topics of other vectors for.
+    Trains a linear probe and predicts the topics of other vectors.
 
-    Standardised features and scikit-learn's logistic regression with its own settings: nothing is tuned.
+    Features are standardised; scikit-learn's logistic regression has its default settings, without tuning.
 
     Args:
-        vectors (`np.ndarray` [N, D]): to learn from.
+        vectors (`np.ndarray` [N, D]): training vectors.
         topics (`Sequence[str]`): their topics, at least two different ones.
-        others (`np.ndarray` [M, D]): to tell.
+        others (`np.ndarray` [M, D]): vectors to classify.
 
     Returns:
         `np.ndarray` of `str` [M].

@@ -1,4 +1,4 @@
-"""Word similarity: do words that people find alike have vectors that are alike?"""
+"""Word similarity: correlation of vector similarity with human ratings."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 @dataclass(frozen=True)
 class RatedPair:
     """
-    Two words and how alike people found them.
+    Two words with a human rating of their similarity.
 
     Args:
         first (`str`), second (`str`): the words.
-        score (`float`): their likeness on the scale of the set.
+        score (`float`): their similarity on the scale of the data set.
     """
 
     first: str
@@ -34,7 +34,7 @@ class RatedPair:
 
 def read_word_similarity(path: str | Path) -> list[RatedPair]:
     """
-    Rated pairs from a file of word, tab, word, tab, score.
+    Reads rated pairs from a file with lines of word, tab, word, tab, score.
 
     Args:
         path (`str` or `Path`): UTF-8 file without a header, optionally gzipped. Blank lines are skipped.
@@ -43,7 +43,7 @@ def read_word_similarity(path: str | Path) -> list[RatedPair]:
         `list[RatedPair]`: in the order of the file.
 
     Raises:
-        ValueError: on a line that is not two words and a number (naming file and line), and on an empty file.
+        ValueError: for a line that is not two words and a number (names file and line), or an empty file.
     """
     pairs = []
     for number, line in numbered_lines(Path(path)):
@@ -64,18 +64,18 @@ def measure_word_similarity(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, pairs: Sequence[RatedPair]
 ) -> dict[str, Any]:
     """
-    Spearman's rank correlation between people's scores and the cosines of words' vectors.
+    Measures Spearman's rank correlation between human ratings and the cosines of word vectors.
 
     Args:
-        model (`PreTrainedModel`): a causal language model; by [`word_vectors`].
+        model (`PreTrainedModel`): a causal language model, read by [`word_vectors`].
         tokenizer (`PreTrainedTokenizerBase`): its tokenizer.
         pairs (`Sequence[RatedPair]`): at least three.
 
     Returns:
         `dict`: `metrics`, with `embedding_spearman` and, from a Backpack, `sense_sum_spearman`, `sense_spearman` (mean
-        cosine of sense k with sense k), `best_sense_spearman` (of the K senses alone the one that does best on these
-        very pairs, so it flatters) and `sense_{k}_spearman` for k from 0; `intervals` of all but the single senses,
-        95 % bootstrap over the pairs; `chance` 0; `best_sense`, its number. Vectors that are all alike correlate 0.
+        cosine of sense k with sense k), `best_sense_spearman` (the best of the K senses, chosen on the same pairs, so
+        it is too optimistic) and `sense_{k}_spearman` for k from 0; `intervals` of all but the single senses, 95 %
+        bootstrap over the pairs; `chance` 0; `best_sense`, its index. If all vectors are equal, the correlation is 0.
 
     Raises:
         ValueError: for fewer than three pairs.

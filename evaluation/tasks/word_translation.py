@@ -1,4 +1,4 @@
-"""Word translation: is a word's translation the nearest word of the other language?"""
+"""Word translation: precision of the nearest words of the other language."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from sensia.evaluation.word_pairs import WordPair, in_running_text
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 _CSLS_NEIGHBOURS = 10
-# Scores that are in memory at once: 64 MB of float32.
+# Number of scores in memory at a time: 64 MB in float32.
 _SCORES_AT_ONCE = 2**24
 
 
@@ -26,27 +26,27 @@ def measure_word_translation(
     seed: int = 0,
 ) -> dict[str, Any]:
     """
-    Precision of word translation from English among all target words of a word list.
+    Measures the precision of word translation from English, among all target words of a word list.
 
-    A word counts at k where one of its translations is among the k nearest words; what ties with a translation stands
-    before it. By cosine, and by CSLS (Conneau et al. 2018, https://arxiv.org/abs/1710.04087), 2 cos(x, y) - r(x) -
-    r(y), where r is the mean cosine to the 10 nearest words of the other language.
+    A word is correct at k if one of its translations is among the k nearest words; words that tie with a translation
+    rank before it. Scores are the cosine and CSLS (Conneau et al. 2018, https://arxiv.org/abs/1710.04087), 2 cos(x, y)
+    - r(x) - r(y), where r is the mean cosine to the 10 nearest words of the other language.
 
     Args:
-        model (`PreTrainedModel`): a causal language model; by [`word_vectors`].
+        model (`PreTrainedModel`): a causal language model, read by [`word_vectors`].
         tokenizer (`PreTrainedTokenizerBase`): its tokenizer.
         pairs (`Sequence[WordPair]`): of [`read_lexicon`].
-        max_words (`int`, *optional*, defaults to 3000): English words to translate, drawn from the list; the
-            candidates are their translations. `None` takes all.
+        max_words (`int`, *optional*, defaults to 3000): number of English words, drawn at random from the list; the
+            candidates are their translations. `None` means all.
         shared_tokens (`bool`, *optional*, defaults to `False`): keep translations that share a token with their word.
-            What they share is one vector, aligned or not: without them an English model knows next to nothing, with
-            them it knows the loan words. Which they are depends on the tokenizer.
-        seed (`int`, *optional*, defaults to 0): of the drawing.
+            They share its vector whether the model is aligned or not, so with them an English model translates loan
+            words. Which translations these are depends on the tokenizer.
+        seed (`int`, *optional*, defaults to 0): seed of the random choice.
 
     Returns:
         `dict`: `metrics`, for each kind of vector `{kind}_precision@1`, `@5` and `{kind}_csls_precision@1`, `@5`;
-        `intervals`, 95 % bootstrap over the English words; `chance`; `words` and `candidates`, how many;
-        `sharing_tokens`, how many pairs were left out for that.
+        `intervals`, 95 % bootstrap over the English words; `chance`; `words` and `candidates`, their numbers;
+        `sharing_tokens`, the number of pairs left out because they share a token.
 
     Raises:
         ValueError: if there is no pair, or none is left.
@@ -80,15 +80,15 @@ def translation_ranks(
     queries: torch.Tensor, candidates: torch.Tensor, gold: Sequence[Sequence[int]], *, csls: bool = False
 ) -> torch.Tensor:
     """
-    The place of each query's best translation among the words that are none.
+    Computes the rank of each query's best translation among the words that are not its translations.
 
     Args:
         queries (`torch.Tensor` [Q, D]), candidates (`torch.Tensor` [C, D]): unit vectors.
-        gold (`Sequence`): for each query, the places of its translations among the candidates; at least one.
-        csls (`bool`, *optional*, defaults to `False`): by CSLS instead of by cosine.
+        gold (`Sequence`): for each query, the indices of its translations among the candidates; at least one.
+        csls (`bool`, *optional*, defaults to `False`): use CSLS instead of the cosine.
 
     Returns:
-        `torch.Tensor` of `int` [Q]: from 1. What ties with the best translation stands before it.
+        `torch.Tensor` of `int` [Q]: ranks from 1. Words that tie with the best translation rank before it.
     """
     near_queries, near_candidates = torch.zeros(len(queries)), torch.zeros(len(candidates))
     if csls:
@@ -126,7 +126,7 @@ def _draw(pairs: Sequence[WordPair], max_words: int | None, seed: int) -> dict[s
 
 
 def _chance(gold: Sequence[Sequence[int]], candidates: int, places: int) -> float:
-    """Share of words that have a translation among `places` candidates drawn at random."""
+    """Expected share of words with a translation among `places` random candidates."""
     missed = np.ones(len(gold))
     counts = np.array([len(set(columns)) for columns in gold])
     for drawn in range(min(places, candidates)):

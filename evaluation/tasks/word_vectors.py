@@ -1,4 +1,4 @@
-"""Vectors of words without context, from the embeddings of any model and from the senses of a Backpack."""
+"""Context-free word vectors, from the embeddings of any model and from the senses of a Backpack."""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -15,16 +15,17 @@ def word_vectors(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, words: Sequence[str]
 ) -> dict[str, torch.Tensor]:
     """
-    Unit vectors of words by kind; a word of several tokens has the mean over its tokens.
+    Computes word vectors of length 1, by kind; for a word of several tokens the mean over its tokens is used.
 
     Args:
         model (`PreTrainedModel`): a causal language model.
         tokenizer (`PreTrainedTokenizerBase`): its tokenizer.
-        words (`Sequence[str]`): N words, read as in running text.
+        words (`Sequence[str]`): N words, encoded as in running text.
 
     Returns:
         `dict`: `embedding` [N, D]; from a Backpack also `sense_sum` [N, D], the sum of the senses, and `sense`
-        [N, K D], the K senses of unit length side by side, whose cosine is the mean cosine of sense k with sense k.
+        [N, K D], the concatenation of the K senses, each of length 1; its cosine is the mean over k of the cosines of
+        sense k.
     """
     vectors = {"embedding": F.normalize(_embeddings(model, tokenizer, words), dim=-1)}
     if is_backpack(model):

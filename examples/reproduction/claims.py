@@ -1,4 +1,4 @@
-"""The claims of the SENSIA paper (arXiv 2601.10310), judged from the results of runs."""
+"""Verdicts on the claims of the SENSIA paper (arXiv 2601.10310) from the results of runs."""
 
 import json
 import math
@@ -12,7 +12,7 @@ from reproduction.curriculum_claims import better_curriculum, other_curricula
 from reproduction.run_results import METRICS, RECALLS, MissingRunsError, Results
 from reproduction.verdicts import FAILS, HOLDS, MISSING, SAME, SLACK, UNTOLD, WEAKLY, Judgement
 
-#: Runs that leave out or change one thing: of those from the embedded model, and of those from a shorter pretraining.
+#: Ablation runs: those that start from the embedded model, and those that start from a shorter pretraining.
 _ABLATIONS = ("no-context-loss", "no-sense-loss", "one-way", "no-freezing", "tau-low", "tau-high")
 _SENSES = ("k1", "k4", "k16")
 _DENSE = ("dense-last", "dense-mean")
@@ -21,16 +21,16 @@ _DENSE = ("dense-last", "dense-mean")
 @dataclass(frozen=True)
 class Claim:
     """
-    A claim and what became of it.
+    A claim and its verdict.
 
     Args:
-        number (`int`): in the order of the table.
-        statement (`str`): what is claimed.
+        number (`int`): position in the table.
+        statement (`str`): the claim.
         paper (`str`): the paper's figures.
         ours (`str`): the figures measured here.
         verdict (`str`): [`HOLDS`], [`WEAKLY`], [`FAILS`], [`UNTOLD`] or [`MISSING`].
-        why (`str`): what the verdict rests on.
-        runs (`tuple` of `str`): kinds of the runs it is judged by, and of those that only its figures tell of.
+        why (`str`): reason of the verdict.
+        runs (`tuple` of `str`): kinds of the runs that decide the verdict, and of runs that are only reported.
     """
 
     number: int
@@ -44,7 +44,7 @@ class Claim:
 
 def judge(results: Iterable[Mapping[str, Any]], folder: Path) -> list[Claim]:
     """
-    Judges every claim by the runs that there are.
+    Judges every claim by the available runs.
 
     Args:
         results (`Iterable` of `Mapping`): of [`reproduction.plan.read_results`].
@@ -70,7 +70,7 @@ _Judged = tuple[str, str, tuple[str, ...], tuple[str, ...], Callable[[Results], 
 
 
 def _claims(folder: Path, curricula: tuple[str, ...]) -> Sequence[_Judged]:
-    """Statement, the paper's figures, runs that are needed, runs that are told of where they are there, judge."""
+    """For each claim: statement, the paper's figures, required runs, optional runs, and function that judges it."""
     data = ("data-2", "data-5", "data-20", "data-100")
     return (
         ("Alignment rises and holds", "recall@1 above 0.9, entropy 1.4 to 1.5 of 2.77", ("sensia",), (), _rises),
@@ -168,10 +168,10 @@ def _beats_others(found: Results) -> Judgement:
 
 
 def _at_equal_compute(found: Results, wins: dict[str, bool]) -> list[str]:
-    """Figures of LM-only in the minutes that SENSIA takes; notes who won."""
+    """Figures of LM-only at the training time of SENSIA; records which is better."""
     if not found("lm-only-compute"):
         return []
-    # The median: a seed may have run on a busier machine.
+    # The median, because one seed may have run on a machine with other load.
     minutes = [median(run["training"]["seconds"] for run in found(k)) / 60 for k in ("sensia", "lm-only-compute")]
     bits, recall = (found.mean("lm-only-compute", metric) for metric in ("bits per byte", "context recall@1"))
     wins["recall at equal compute"] = found.mean("sensia", "context recall@1") > recall + SLACK
@@ -184,7 +184,7 @@ def _at_equal_compute(found: Results, wins: dict[str, bool]) -> list[str]:
 
 
 def _against_dense(found: Results, wins: dict[str, bool]) -> list[str]:
-    """Figures of dense alignment and of SENSIA from a pretraining of the same length; notes who won."""
+    """Figures of dense alignment and SENSIA after pretraining of the same length; records which is better."""
     if not found("k8"):
         return []
     told = []

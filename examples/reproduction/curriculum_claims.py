@@ -1,4 +1,4 @@
-"""Whether other curricula do better than the paper's: alignment against fluency."""
+"""Comparison of other curricula with the paper's, in alignment and fluency."""
 
 from collections.abc import Sequence
 from statistics import fmean
@@ -6,15 +6,15 @@ from statistics import fmean
 from reproduction.run_results import MissingRunsError, Results
 from reproduction.verdicts import FAILS, HOLDS, SAME, SLACK, UNTOLD, WEAKLY, Judgement, outdoes
 
-#: Languages that a curriculum is chosen on, and those that it is then reported on.
+#: Languages on which a curriculum is selected, and languages on which it is then reported.
 SEARCHED, REPORTED = ("tr", "sw"), ("id", "et")
-#: Bits per byte that a better curriculum may cost, as a factor of those of the language model alone.
+#: Largest allowed bits per byte of a better curriculum, as a factor of those of LM-only.
 _FLUENT = 1.01
 
 
 def other_curricula(found: Results) -> Judgement:
     """
-    Whether `cosine` or `adaptive` do better than the paper's curriculum.
+    Compares `cosine` and `adaptive` with the paper's curriculum.
 
     Args:
         found ([`Results`]): of all runs.
@@ -39,7 +39,7 @@ def other_curricula(found: Results) -> Judgement:
 
 def better_curriculum(found: Results) -> Judgement:
     """
-    Whether a curriculum that was searched for on [`SEARCHED`] beats the paper's on [`REPORTED`].
+    Compares the curriculum selected on the languages [`SEARCHED`] with the paper's on the languages [`REPORTED`].
 
     Args:
         found ([`Results`]): of all runs.
@@ -67,14 +67,14 @@ def better_curriculum(found: Results) -> Judgement:
 
 
 def _over_the_papers(found: Results, kind: str, language: str) -> tuple[float, float]:
-    """Recall gained over the paper's curriculum, and bits per byte as a factor of its."""
+    """Gain of recall over the paper's curriculum, and bits per byte as a factor of those of the paper's."""
     paper = _common("sensia", language)
     cost = found.mean(kind, "bits per byte", language) / found.mean(paper, "bits per byte", language)
     return found.recall(kind, language) - found.recall(paper, language), cost
 
 
 def _is_better(found: Results, kind: str, language: str) -> bool:
-    """Whether it beats the paper's curriculum on both axes."""
+    """Tells if a curriculum is better than the paper's in recall and in bits per byte."""
     gained, cost = _over_the_papers(found, kind, language)
     return gained > 0 and cost < 1
 
@@ -88,12 +88,12 @@ def _curriculum(found: Results, kind: str, languages: Sequence[str]) -> str:
 
 
 def _cost(found: Results, kind: str, language: str) -> float:
-    """Bits per byte over those of the language model loss alone."""
+    """Bits per byte divided by those of LM-only."""
     return found.mean(_common(kind, language), "bits per byte", language) / found.mean(
         _common("lm-only", language), "bits per byte", language
     )
 
 
 def _common(kind: str, language: str) -> str:
-    """The name that the plan gives to runs of the same settings in other languages than Indonesian."""
+    """Name of the runs with the same settings in languages other than Indonesian."""
     return {"sensia": "others", "lm-only": "others-lm-only"}.get(kind, kind) if language != "id" else kind

@@ -1,4 +1,4 @@
-"""Results of the runs that the paper's claims are judged by, found by kind and language."""
+"""Results of the reproduction runs, by kind and language."""
 
 from collections.abc import Iterable, Mapping
 from statistics import fmean
@@ -20,7 +20,7 @@ Result = Mapping[str, Any]
 
 
 class MissingRunsError(LookupError):
-    """A claim looked at runs that are not there."""
+    """A claim needs runs that are missing."""
 
 
 class Results:
@@ -44,14 +44,14 @@ class Results:
         return fmean(self.values(kind, metric, language))
 
     def values(self, kind: str, metric: str, language: str = "id") -> list[float]:
-        """A metric of [`METRICS`] by seed; raises [`MissingRunsError`] where there is none."""
+        """Values of a metric of [`METRICS`], one per seed; raises [`MissingRunsError`] if there is none."""
         task, name = METRICS[metric]
         if not self(kind, language):
             raise MissingRunsError(f"{kind} in {language}")
         return [each["scores"][task]["metrics"][name] for each in self(kind, language)]
 
     def interval(self, kind: str, metric: str, language: str = "id") -> tuple[float, float]:
-        """The range over seeds of a metric of [`METRICS`]; of one seed, its 95 % bootstrap over the test items."""
+        """Range over seeds of a metric of [`METRICS`]; for one seed, the 95 % bootstrap over test items."""
         task, name = METRICS[metric]
         values = self.values(kind, metric, language)
         if len(values) > 1:
@@ -60,7 +60,7 @@ class Results:
         return low, high
 
     def best_recall(self, kind: str, language: str = "id") -> float:
-        """Recall@1 by the kind of vector, and the layer, that finds most; mean over seeds."""
+        """Recall@1 of the best kind of vector and layer; mean over seeds."""
         if not self(kind, language):
             raise MissingRunsError(f"{kind} in {language}")
         return fmean(
@@ -79,9 +79,9 @@ class Results:
         return fmean(self.mean(kind, metric, language) for metric in RECALLS)
 
     def languages(self, kind: str) -> list[str]:
-        """Languages that there are runs of a kind in."""
+        """Languages that have runs of a kind."""
         return [language for each, language in self._runs if each == kind]
 
     def kinds(self, prefix: str) -> list[str]:
-        """Kinds of runs whose name begins so."""
+        """Kinds of runs whose name begins with a prefix."""
         return list(dict.fromkeys(kind for kind, _ in self._runs if kind.startswith(prefix)))

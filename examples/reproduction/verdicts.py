@@ -1,11 +1,11 @@
-"""What can be said of a claim, and how far runs have to differ for it."""
+"""Possible verdicts on a claim, and the differences between runs that count."""
 
 HOLDS, WEAKLY, FAILS = "holds", "holds weakly", "does not hold"
 UNTOLD, MISSING = "can't be told at this scale", "not measured yet"
 
-#: A recall that falls by no more than this from its peak holds; gaps below it are within what seeds do.
+#: Differences of recall up to this are within the variation between seeds; a fall from the peak up to this is no loss.
 SLACK = 0.03
-#: Bits per byte that differ by no more than this share are within what seeds do.
+#: Relative differences of bits per byte up to this are within the variation between seeds.
 SAME = 0.01
 
 Judgement = tuple[str, str, str]  # figures, verdict, reason
@@ -13,10 +13,11 @@ Judgement = tuple[str, str, str]  # figures, verdict, reason
 
 def outdoes(gained: float, cost: float) -> bool:
     """
-    Whether one run is better than another on one axis, by more than seeds do, and no worse on the other.
+    Tells if one run is better than another on one axis, by more than the variation between seeds, and no worse on the
+    other.
 
     Args:
-        gained (`float`): recall, over that of the other.
-        cost (`float`): bits per byte, as a factor of those of the other.
+        gained (`float`): difference of recall to the other run.
+        cost (`float`): bits per byte divided by those of the other run.
     """
     return (gained > SLACK and cost < 1 + SAME) or (gained > -SLACK and cost < 1 - SAME)

@@ -33,7 +33,7 @@ def test_every_reason_is_counted(tokenizer):
 
 def test_what_is_kept_keeps_its_order_and_its_corpus(tokenizer):
     cleaned, _ = clean_pairs(pairs(ROWS), tokenizer, max_length=20)
-    assert cleaned.column_names == ["source_ids", "target_ids", "target_bytes", "row", "origin"]
+    assert cleaned.column_names == ["source_ids", "target_ids", "source_bytes", "target_bytes", "row", "origin"]
     assert cleaned["origin"][:] == ["corpus0", "corpus5"]
 
 
@@ -47,6 +47,11 @@ def test_ids_are_the_tokens_of_the_text_and_eos(tokenizer):
 def test_the_bytes_of_the_target_are_counted_without_surrounding_space(tokenizer):
     cleaned, _ = clean_pairs(pairs([("Coffee", " kopi é ")]), tokenizer, max_length=50)
     assert cleaned["target_bytes"][:] == [7]
+
+
+def test_the_bytes_of_the_source_are_counted_without_surrounding_space(tokenizer):
+    cleaned, _ = clean_pairs(pairs([(" café ", "kopi")]), tokenizer, max_length=50)
+    assert cleaned["source_bytes"][:] == [5]
 
 
 def test_no_special_token_but_eos_is_added(dev_rows):

@@ -1,43 +1,41 @@
 import pytest
-from sensia.corpora import LANGUAGES, find_language
-from transformers.models.nllb.tokenization_nllb import FAIRSEQ_LANGUAGE_CODES
+from hypothesis import given
+from hypothesis import strategies as st
+from sensia.corpora import find_language
+from sensia.corpora.languages import column_rank
 
 
 @pytest.mark.parametrize(
-    ("code", "flores"),
+    ("code", "tag"),
     [
         ("en", "eng_Latn"),
         ("IND", "ind_Latn"),
         ("ind_latn", "ind_Latn"),
         ("ind-Latn", "ind_Latn"),
-        ("ekk", "est_Latn"),
+        ("id-ID", "ind_Latn"),
         ("ekk_Latn", "est_Latn"),
-        ("swa", "swh_Latn"),
-        ("swh", "swh_Latn"),
+        ("swa", "swa_Latn"),
+        ("swh_Latn", "swa_Latn"),
+        ("zsm_Latn", "msa_Latn"),
         ("zh", "zho_Hans"),
-        ("zho", "zho_Hans"),
+        ("cmn", "zho_Hans"),
+        ("zh-TW", "zho_Hant"),
         ("zho_Hant", "zho_Hant"),
+        ("yo", "yor_Latn"),
+        ("bho", "bho_Deva"),
     ],
 )
-def test_every_form_of_a_code_finds_its_language(code, flores):
-    assert find_language(code).flores == flores
+def test_every_form_of_a_code_finds_its_language(code, tag):
+    assert find_language(code).tag == tag
+
+
+def test_a_language_has_its_english_name():
+    names = [find_language(code).name for code in ("id", "swh", "zh", "zho_Hant", "quy")]
+    assert names == ["Indonesian", "Swahili", "Chinese", "Chinese (Traditional)", "Ayacucho Quechua"]
 
 
 def test_swahili_keeps_the_code_of_the_macrolanguage():
     assert (find_language("swh_Latn").iso1, find_language("swh_Latn").iso3) == ("sw", "swa")
-
-
-def test_every_flores_code_is_one_that_nllb_was_trained_with():
-    assert {language.flores for language in LANGUAGES} <= set(FAIRSEQ_LANGUAGE_CODES)
-
-
-def test_no_two_languages_share_a_flores_code():
-    assert len({language.flores for language in LANGUAGES}) == len(LANGUAGES)
-
-
-def test_only_the_scripts_of_chinese_share_a_code():
-    codes = [code for language in LANGUAGES for code in language.codes]
-    assert sorted({code for code in codes if codes.count(code) > 1}) == ["zho"]
 
 
 def test_a_language_without_a_two_letter_code_is_found_by_three_letters():
@@ -49,6 +47,43 @@ def test_an_unknown_code_is_refused_with_the_nearest_known_one():
         find_language("indo_Latn")
 
 
-def test_a_code_like_no_other_is_refused_without_a_guess():
-    with pytest.raises(ValueError, match="no known code is near"):
-        find_language("!!!!")
+@given(st.text(max_size=12))
+def test_whatever_is_given_is_a_language_or_refused(code):
+    try:
+        language = find_language(code)
+    except ValueError as error:
+        assert "unknown language code" in str(error)
+    else:
+        assert len(language.iso3) == 3 and language.name
+
+
+@pytest.mark.parametrize(
+    ("column", "code"),
+    [
+        ("zh-CN", "zh"),
+        ("zh_cn", "zh"),
+        ("zh-Hans", "zh"),
+        ("ZH_tw", "zho_Hant"),
+        ("pt_BR", "pt"),
+        ("en_XX", "en"),
+        ("sentence_eng_Latn", "en"),
+        ("ind_Latn", "id"),
+        ("Indonesian", "id"),
+        ("swh_Latn", "sw"),
+        ("no", "nb"),
+        ("en_text", "en"),
+    ],
+)
+def test_any_spelling_of_a_tag_names_a_column(column, code):
+    assert column_rank(column, find_language(code)) is not None
+
+
+@pytest.mark.parametrize("column", ["text_1", "idx", "doc", "source", "zh_TW", "en", "id_1", ""])
+def test_other_names_are_no_language(column):
+    assert column_rank(column, find_language("zh")) is None
+
+
+def test_a_longer_name_is_surer_than_a_short_one():
+    names = ["ind_Latn", "ind", "Indonesian", "id"]
+    ranks = [column_rank(name, find_language("id")) for name in names]
+    assert ranks == sorted(ranks) and len(set(ranks)) == 4

@@ -15,6 +15,12 @@ def test_perplexity_and_bits_per_byte_are_those_of_the_target_texts(metrics, bac
     assert metrics["bits_per_byte"] == pytest.approx(expected["bits_per_byte"], rel=1e-5)
 
 
+def test_source_bits_per_byte_are_those_of_the_source_texts(metrics, backpack, tokenizer, pairs):
+    texts = tokenizer.batch_decode([ids[:-1] for ids in pairs["source_ids"]])
+    expected = perplexity(backpack, tokenizer, texts)
+    assert metrics["source_bits_per_byte"] == pytest.approx(expected["bits_per_byte"], rel=1e-5)
+
+
 def test_recall_and_entropy_are_those_of_rows_encoded_alone(metrics, backpack, pairs):
     vectors = {"context_vectors": {}, "sense_vectors": {}, "mixture_entropy": {}}
     for side in ("source", "target"):

@@ -1,7 +1,8 @@
-"""Imports an example, which is a script and not a module of a package."""
+"""Imports a command, or an example that is a script and not a module of a package."""
 
 import importlib.util
 import sys
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
@@ -9,6 +10,8 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
 def load_example(name: str) -> ModuleType:
+    if (EXAMPLES.parent / "sensia" / "commands" / f"{name}.py").exists():
+        return import_module(f"sensia.commands.{name}")
     spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     # Its dataclass looks up its own module.

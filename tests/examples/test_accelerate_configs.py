@@ -8,7 +8,7 @@ from example_scripts import EXAMPLES
 from sensia.trainers import SensiaConfig
 from small_backpacks import small_backpack, small_tokenizer
 
-FOLDER = EXAMPLES / "accelerate"
+FOLDER = EXAMPLES.parent / "sensia" / "accelerate"
 
 
 def launch_arguments(name, *options):

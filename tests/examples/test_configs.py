@@ -100,7 +100,9 @@ def test_the_full_plan_is_the_recipe_of_the_paper():
     assert {name: settings.get(name, placeless[name]) for name in placeless} == {**placeless, "report_to": "none"}
 
 
-@pytest.mark.parametrize("path", sorted((EXAMPLES / "accelerate").glob("*.yaml")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", sorted((EXAMPLES.parent / "sensia" / "accelerate").glob("*.yaml")), ids=lambda path: path.name
+)
 def test_every_accelerate_config_loads(path):
     config = load_config_from_file(str(path))
     assert config.num_processes >= config.num_machines >= 1

@@ -78,8 +78,8 @@ def _phase(name, first_step, last_step, weights, end_weights):
 
 def _languages():
     return {
-        "source": {"iso1": "en", "iso3": "eng", "flores": "eng_Latn", "name": "English"},
-        "target": {"iso1": "id", "iso3": "ind", "flores": "ind_Latn", "name": "Indonesian"},
+        "source": {"iso1": "en", "iso3": "eng", "tag": "eng_Latn", "name": "English"},
+        "target": {"iso1": "id", "iso3": "ind", "tag": "ind_Latn", "name": "Indonesian"},
     }
 
 

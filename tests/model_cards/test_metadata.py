@@ -19,7 +19,7 @@ def test_metadata_names_languages_licence_task_and_tags(results):
 
 
 def test_a_language_without_a_two_letter_code_goes_by_three(results):
-    results["languages"]["target"] = {"iso1": None, "iso3": "ceb", "flores": "ceb_Latn", "name": "Cebuano"}
+    results["languages"]["target"] = {"iso1": None, "iso3": "ceb", "tag": "ceb_Latn", "name": "Cebuano"}
     assert _parsed(results)["language"] == ["en", "ceb"]
 
 

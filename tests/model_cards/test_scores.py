@@ -1,8 +1,5 @@
 import copy
-import importlib.util
 import json
-import sys
-from pathlib import Path
 
 import pytest
 import yaml
@@ -106,10 +103,8 @@ def test_another_file_is_refused(results):
 
 
 def test_the_script_puts_scores_into_the_card_and_the_results_beside_the_model(results, scores, tmp_path):
-    path = Path(__file__).parents[2] / "examples" / "score.py"
-    spec = importlib.util.spec_from_file_location("score", path)
-    script = sys.modules["score"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
+    from sensia.commands import score as script
+
     (tmp_path / "results.json").write_text(json.dumps(results), encoding="utf-8")
     for _ in range(2):
         script.update_card(tmp_path, scores, None)

@@ -88,7 +88,7 @@ def test_a_position_looks_at_the_earlier_ones_of_its_sentence_and_pads_at_pads()
 def test_shared_rows_on_top_of_a_cache_are_refused():
     model = tiny_backpack()
     cache = model(token_ids(1, 3)).past_key_values
-    with pytest.raises(ValueError, match="share rows"):
+    with pytest.raises(ValueError, match="Packed sentences"):
         model(**shared(sentences()), past_key_values=cache)
 
 

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -42,6 +43,18 @@ def test_a_single_value_stands_for_a_list_of_one():
 def test_evaluation_sets_need_names_of_their_own_and_pairs(settings, message):
     with pytest.raises(ValueError, match=message):
         arguments(**settings)
+
+
+@pytest.mark.parametrize("name", ["", " ", "two\nlines", "/home/me/model", "half \ud83d"])
+def test_a_model_name_is_one_line_and_no_path(name):
+    with pytest.raises(ValueError, match="`model_name` must be a name"):
+        arguments(model_name=name)
+    assert arguments(model_name="sensia मॉडल\u200d 2").model_name.endswith("2")
+
+
+@pytest.mark.parametrize("model", [".", "..", "base/."])
+def test_a_base_model_given_by_dots_has_the_name_of_its_folder(model):
+    assert arguments(model=model).model_name == f"{Path(model).resolve().name}-id"
 
 
 def test_an_unknown_language_is_refused_with_the_nearest():

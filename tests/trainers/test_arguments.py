@@ -3,7 +3,6 @@ from dataclasses import dataclass, field
 import pytest
 import torch
 from sensia.trainers import SensiaConfig, parse_arguments
-from sensia.trainers.arguments import end_with_the_message
 
 
 @dataclass
@@ -172,17 +171,16 @@ def test_bfloat16_is_for_processors_that_multiply_it(tmp_path):
     assert config.bf16 == torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
-@pytest.mark.parametrize("error", [ValueError("no such word"), FileNotFoundError("no such file")])
-def test_wrong_input_ends_the_script_with_the_message(error):
-    with pytest.raises(SystemExit, match=f"^look.py: {error}$"), end_with_the_message("look.py"):
-        raise error
+@pytest.mark.parametrize("name", ["org/my name", "a/b/c", "-begins-ill", "ends.git", "x" * 97])
+def test_a_repository_that_the_hub_refuses_is_refused_by_name(name, tmp_path):
+    with pytest.raises(ValueError, match=r"^`hub_model_id` must be a name as org/name, got "):
+        parse_arguments(
+            SensiaConfig, description="", arguments=["--output_dir", str(tmp_path), f"--hub_model_id={name}"]
+        )
 
 
-def test_other_errors_keep_their_traceback():
-    with pytest.raises(KeyError), end_with_the_message("look.py"):
-        raise KeyError("a mistake in the program")
-
-
-def test_the_message_is_one_line():
-    with pytest.raises(SystemExit, match=r"^look\.py: one two$"), end_with_the_message("look.py"):
-        raise ValueError("one\ntwo")
+def test_a_run_name_of_two_lines_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"^`run_name` must be a name, one line of text"):
+        parse_arguments(
+            SensiaConfig, description="", arguments=["--output_dir", str(tmp_path), "--run_name", "two\nlines"]
+        )

@@ -1,6 +1,7 @@
 import json
 import os
 import shutil
+import signal
 import sys
 
 import pytest
@@ -181,11 +182,54 @@ def test_checkpoints_of_another_number_of_processes_are_refused(config, tmp_path
         find_checkpoint(config(), arguments())
 
 
-def test_settings_that_compute_nothing_may_change(config, tmp_path):
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"logging_steps": 1},
+        {"save_steps": 3, "save_total_limit": 1},
+        {"run_name": "another", "report_to": "none"},
+        {"hub_model_id": "org/name", "hub_strategy": "end"},
+        {"disable_tqdm": True, "log_level": "error"},
+        {"alignment_floor": 0.3, "collapse_entropy": 0.0},
+        {"dataloader_num_workers": 1, "per_device_eval_batch_size": 3},
+    ],
+)
+def test_settings_that_compute_nothing_may_change(config, tmp_path, changed):
     find_checkpoint(config(), arguments())
     checkpoint = save(tmp_path / "run", 2)
-    changed = config(logging_steps=1, save_steps=3), arguments(data="elsewhere", prompts=["x"])
-    assert find_checkpoint(*changed) == str(checkpoint)
+    assert find_checkpoint(config(**changed), arguments()) == str(checkpoint)
+
+
+def test_what_only_the_card_tells_may_change(config, tmp_path):
+    find_checkpoint(config(), arguments(model_license="mit", model_name="one", prompts=["x"]))
+    checkpoint = save(tmp_path / "run", 2)
+    licence = {"model_license": "other", "model_license_name": "ours", "data_license": "cc0-1.0"}
+    changed = arguments(**licence, model_name="two", prompts=["y", "z"], data="elsewhere", eval_overlap=9)
+    assert find_checkpoint(config(), changed) == str(checkpoint)
+
+
+def test_a_resumed_run_saves_as_often_as_it_is_told_now(make_trainer, tmp_path):
+    make_trainer(save_strategy="steps", save_steps=2).train()
+    shutil.rmtree(tmp_path / "run/checkpoint-4")
+    trainer = make_trainer(save_strategy="steps", save_steps=1)
+    trainer.train(resume_from_checkpoint=True)
+    assert names(tmp_path / "run") == ["checkpoint-2", "checkpoint-3", "checkpoint-4"]
+
+
+def test_ctrl_c_says_which_checkpoint_the_run_goes_on_from(make_trainer, tmp_path):
+    class Interrupt(TrainerCallback):
+        def __init__(self, step):
+            self.step = step
+
+        def on_step_begin(self, args, state, control, **kwargs):
+            if state.global_step == self.step:
+                signal.raise_signal(signal.SIGINT)
+
+    for step, said in ((1, "begins anew"), (3, f"goes on from {tmp_path}/run/checkpoint-2")):
+        trainer = make_trainer(save_strategy="steps", save_steps=2)
+        trainer.add_callback(Interrupt(step))
+        with pytest.raises(KeyboardInterrupt, match=f"^The same command {said}"):
+            trainer.train()
 
 
 def test_the_trainer_saves_whole_checkpoints_and_rotates_them(make_trainer, tmp_path):

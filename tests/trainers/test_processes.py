@@ -19,6 +19,7 @@ COMMON = {"max_steps": 5, "pairs": 29, "per_device_eval_batch_size": 4, "adam_ep
 CASES = {
     "plain": {"polish_freeze": "sense_network"},
     "accumulated": {"gradient_accumulation_steps": 2, "polish_freeze": "none"},
+    "both sides": {"gradient_accumulation_steps": 2, "polish_freeze": "none", "source_lm_weight": 0.5},
     "gradient-cached": {"contrastive_batch_size": 2 * PAIRS, "polish_freeze": "sense_vectors"},
 }
 LOSSES = ("loss", "loss_ctx", "loss_sns", "loss_lm", "loss_lm_plain", "entropy_source", "entropy_target", "grad_norm")
@@ -26,6 +27,7 @@ LOSSES = ("loss", "loss_ctx", "loss_sns", "loss_lm", "loss_lm_plain", "entropy_s
 FROZEN = {
     "plain": ("backpack.sense_network", "backpack.weight_network"),
     "accumulated": (),
+    "both sides": (),
     "gradient-cached": ("backpack.sense_network", "backpack.trunk.wte"),
 }
 POLISH = 3  # steps done before it begins: half of five, rounded up
@@ -70,6 +72,15 @@ def test_losses_are_those_of_one_process(alone, joined):
             for name in LOSSES:
                 # Means over ranks are float32 sums in another order, and 1 / tau is 20.
                 assert ours[name] == pytest.approx(expected[name], rel=1e-4), (case, ours["step"], name)
+
+
+def test_the_language_model_loss_of_each_side_is_that_of_one_process(alone, joined):
+    if "both sides" not in joined:
+        pytest.skip("two nodes run the plain case alone")
+    histories = joined["both sides"][0]["history"], alone["both sides"][0]["history"]
+    for ours, expected in zip(*histories, strict=True):
+        for name in ("loss_lm_source", "loss_lm_target"):
+            assert ours[name] == pytest.approx(expected[name], rel=1e-4), (ours["step"], name)
 
 
 @pytest.mark.parametrize("kind", ["gradients", "parameters"])

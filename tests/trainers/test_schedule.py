@@ -298,3 +298,8 @@ def test_a_constant_schedule_keeps_its_weights_and_freezes_nothing():
     assert {(round(p.w_ctx, 9), round(p.w_sns, 9), round(p.w_lm, 9), p.freeze) for p in points} == {
         (0.05, 0.05, 0.9, False)
     }
+
+
+def test_a_constant_schedule_adds_its_terms_to_the_language_model_loss():
+    point = PhaseSchedule(name="constant", joint_weights=(0.05, 0.05, 1.0)).at(3, 10)
+    assert (point.w_ctx, point.w_sns, point.w_lm) == (0.05, 0.05, 1.0)

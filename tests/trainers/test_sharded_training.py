@@ -15,7 +15,7 @@ from tests.trainers.spawning import ROOT, torchrun
 pytestmark = pytest.mark.slow
 
 # What the users' configuration wraps, as the Trainer wants to be told.
-LAYERS = yaml.safe_load((ROOT / "examples/accelerate/fsdp2.yaml").read_text())["fsdp_config"]
+LAYERS = yaml.safe_load((ROOT / "sensia/accelerate/fsdp2.yaml").read_text())["fsdp_config"]
 SHARDED = {
     "fsdp": True,
     "fsdp_config": {

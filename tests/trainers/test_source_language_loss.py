@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from datasets import Dataset
 from sensia.trainers import ParallelCollator
 from sensia.trainers.collator import of_sources
 
@@ -62,9 +63,33 @@ def test_the_loss_is_the_same_when_the_batch_is_cut_into_micro_batches(make_trai
             **LM_ONLY,
         )
         trainer.train()
-        runs.append((logged(trainer, "loss"), logged(trainer, "grad_norm")))
+        names = ("loss", "grad_norm", "loss_lm_source", "loss_lm_target")
+        runs.append([logged(trainer, name) for name in names])
     for whole, cut in zip(*runs, strict=True):
         assert cut == pytest.approx(whole, rel=1e-4)
+
+
+def test_the_losses_of_the_sides_make_up_the_loss_of_an_accumulated_step(make_trainer):
+    settings = {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 4, "max_steps": 1}
+    trainer = make_trainer(source_lm_weight=0.5, **settings, **LM_ONLY)
+    labels = [(batch["labels"][:, 1:] != -100, of_sources(batch)[:, 1:]) for batch in trainer.get_train_dataloader()]
+    n_source = sum(int((real & source).sum()) for real, source in labels[:4])
+    n_target = sum(int((real & ~source).sum()) for real, source in labels[:4])
+    trainer.train()
+    source, target = (logged(trainer, f"loss_lm_{side}")[0] for side in ("source", "target"))
+    mean = (n_target * target + 0.5 * n_source * source) / (n_target + 0.5 * n_source)
+    assert logged(trainer, "loss_lm")[0] == pytest.approx(mean, rel=1e-4)
+
+
+def test_texts_count_as_tokens_of_the_target_side(make_trainer, pairs):
+    texts = Dataset.from_dict({"source_ids": [[]] * 9, "target_ids": pairs["target_ids"][:9], "row": list(range(9))})
+    trainer = make_trainer(texts=texts, text_rate=0.5, max_steps=1, source_lm_weight=0.5, **LM_ONLY)
+    batch = next(iter(trainer.get_train_dataloader()))
+    sentences = len(batch["sentence_ends"])
+    assert sentences == 2 * batch["num_pairs"] + 2
+    of_texts = batch["sentence_ids"] >= 2 * batch["num_pairs"]
+    assert set(batch["label_weights"][of_texts].tolist()) == {1.0}
+    assert not of_sources(batch)[of_texts].any()
 
 
 def test_gradient_caching_leaves_the_loss_as_it_is(make_trainer, make_model):

@@ -4,15 +4,14 @@ Arguments: a folder, and the pairs of a process's batch. Each rank leaves its lo
 parameters (RANK.pt).
 """
 
-import os
 import sys
 from pathlib import Path
 
 import torch
 from sensia.corpora import clean_pairs, read_pairs
 from sensia.trainers import SensiaConfig, SensiaTrainer
+from sensia.trainers.command_ends import exit_on_input_error
 from sensia.trainers.pretraining import train_tokenizer
-from torch import distributed
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from tests.trainers.scenarios.sensia_run import BITEXT, Trace, tiny_trunk
@@ -49,11 +48,8 @@ def run(folder: Path, batch: int):
 
 def main():
     run(Path(sys.argv[1]), int(sys.argv[2]))
-    # Not destroyed: the teardown of gloo can wait for ranks that have already left.
-    distributed.barrier()
-    sys.stdout.flush()
-    os._exit(0)
 
 
 if __name__ == "__main__":
-    main()
+    with exit_on_input_error(Path(__file__).name):
+        main()

@@ -1,10 +1,11 @@
 """Run by torchrun: InfoNCE of a small network on each rank's rows, and its gradient averaged as DDP does."""
 
-import os
 import sys
+from pathlib import Path
 
 import torch
 from sensia.trainers import info_nce
+from sensia.trainers.command_ends import exit_on_input_error
 from torch import distributed
 from torch.nn import functional as F
 
@@ -42,11 +43,8 @@ def main():
     results = {one_way: average_over_ranks(rank, world, one_way) for one_way in (False, True)}
     if rank == 0:
         torch.save(results, sys.argv[1])
-    # Not destroyed: the teardown of gloo can wait for ranks that have already left.
-    distributed.barrier()
-    sys.stdout.flush()
-    os._exit(0)
 
 
 if __name__ == "__main__":
-    main()
+    with exit_on_input_error(Path(__file__).name):
+        main()

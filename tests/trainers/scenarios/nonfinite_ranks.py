@@ -2,10 +2,10 @@
 
 import json
 import math
-import os
 import sys
 from pathlib import Path
 
+from sensia.trainers.command_ends import exit_on_input_error
 from torch import distributed
 
 from tests.trainers.scenarios.sensia_run import Trace, build
@@ -46,11 +46,8 @@ def main():
     folder = Path(sys.argv[1])
     found = {name: train(folder, name) for name in RUNS}
     (folder / f"rank_{distributed.get_rank()}.json").write_text(json.dumps(found))
-    # Not destroyed: the teardown of gloo can wait for ranks that have already left.
-    distributed.barrier()
-    sys.stdout.flush()
-    os._exit(0)
 
 
 if __name__ == "__main__":
-    main()
+    with exit_on_input_error(Path(__file__).name):
+        main()

@@ -5,7 +5,6 @@ The argument is a JSON list of settings; see `run`. Each run leaves in its `outp
 """
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,10 @@ from accelerate.state import AcceleratorState, PartialState
 from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin
 from sensia.corpora import clean_pairs, read_pairs
 from sensia.trainers import SensiaConfig, SensiaTrainer
+from sensia.trainers.command_ends import exit_on_input_error
 from sensia.trainers.pretraining import train_tokenizer
 from sensia.trainers.run_arguments import AdaptArguments
 from sensia.trainers.training_data import load_train_pairs
-from torch import distributed
 from torch.distributed.tensor import DTensor
 from transformers import TrainerCallback
 
@@ -147,12 +146,8 @@ def trace_of(output: Path, trainer: SensiaTrainer) -> Path:
 def main():
     for settings in json.loads(sys.argv[1]):
         run(settings)
-    # Not destroyed: the teardown of gloo can wait for ranks that have already left.
-    if PartialState().num_processes > 1:
-        distributed.barrier()
-        sys.stdout.flush()
-        os._exit(0)
 
 
 if __name__ == "__main__":
-    main()
+    with exit_on_input_error(Path(__file__).name):
+        main()

@@ -1,0 +1,203 @@
+"""Rows of CSV and TSV files: how they quote, and what their columns are where no first row names them."""
+
+import csv
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, Literal
+
+from sensia.corpora.text_files import Record, numbered_lines
+from transformers.utils import logging
+
+logger = logging.get_logger(__name__)
+
+QUOTINGS = ("auto", "quoted", "plain")
+#: Rows that the columns of a file without names are told from.
+_SAMPLE = 100
+#: Lines that one quoted cell may take.
+_MOST_LINES = 100
+_QUOTED_CELL = r'(?:"(?:[^"]|"")*"|[^\t"]*)'
+_QUOTED_ROW = re.compile(rf"{_QUOTED_CELL}(?:\t{_QUOTED_CELL})*")
+_SEPARATE = re.compile(rf"(?:(?<=\t)|^){_QUOTED_CELL}")
+_ENDS_SENTENCE = re.compile(r"[.?!\u2026\u3002\uff1f\uff01\u0964]['\"\u201d\u2019)\u00bb]*$")
+_ATTRIBUTION = re.compile(r"\bCC[- ](BY|0)|tatoeba\.org|https?://", re.IGNORECASE)
+
+# A cell may be as long as it is: cleaning drops what is too long to learn from.
+csv.field_size_limit(sys.maxsize)
+
+
+def table_records(
+    path: Path, delimiter: str, *, quoting: str = "auto", unnamed: Sequence[str] | None = None
+) -> Iterator[Record]:
+    """
+    Rows of a CSV or TSV file as dictionaries.
+
+    Args:
+        path (`Path`): file, optionally compressed. Its first row names the columns; where that row reads like data (a
+            sentence, a number), the columns are told by what they hold.
+        delimiter (`str`): `,` or a tab.
+        quoting (`str`, *optional*, defaults to `"auto"`): of a TSV file, `"quoted"` where cells are quoted as
+            spreadsheets do, `"plain"` where quotation marks are text, `"auto"` to tell by the whole file.
+        unnamed (`Sequence[str]`, *optional*): names for the first and the second column of text of a file without
+            names. Empty: the file has no names, and its columns are called 1, 2, 3.
+
+    Returns:
+        `Iterator[tuple[str, dict]]`: where the row begins ("FILE, line N"), and its cells by column.
+
+    Raises:
+        `ValueError`: on broken quoting, a repeated column name, a row with more or fewer cells than columns, or no
+            names where the columns cannot be told.
+    """
+    quoted = delimiter != "\t" or (is_quoted(path) if quoting == "auto" else quoting == "quoted")
+    rows = _quoted_rows(path, delimiter) if quoted else _plain_rows(path)
+    first_place, first = next(rows, (f"{path}, line 1", []))
+    if unnamed == () or _reads_like_data(first):
+        rows = chain([(first_place, first)], rows)
+        sample = list(islice(rows, _SAMPLE))
+        rows = chain(sample, rows)
+        columns = name_columns([cells for _, cells in sample], unnamed, str(path))
+    else:
+        columns = first
+    if len(set(columns)) != len(columns):
+        raise ValueError(f"{first_place}: a column name is repeated in {columns}")
+    for place, cells in rows:
+        if len(cells) != len(columns):
+            raise ValueError(f"{place}: {len(cells)} cells where the first row has {len(columns)} ({columns})")
+        yield place, dict(zip(columns, cells, strict=True))
+
+
+def is_quoted(path: Path) -> bool:
+    """
+    Tells whether a TSV file quotes as spreadsheets do, by reading it until a row contradicts; the log says which.
+
+    Args:
+        path (`Path`): the file.
+
+    Returns:
+        `bool`: True if there are quotation marks, each cell that begins with one ends with one and doubles those
+            inside, no other cell holds one, and all rows have as many cells. Parallel corpora, which do not quote,
+            have lone ones.
+    """
+    state = path.stat()
+    return _is_quoted(path, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=64)
+def _is_quoted(path: Path, _modified: int, _size: int) -> bool:
+    seen, open_row, width = False, "", 0
+    for number, line in numbered_lines(path):
+        row = open_row + line
+        if '"' in row:
+            seen = True
+            if row.count('"') % 2 and row.count("\n") < _MOST_LINES:  # a quoted cell goes on in the next line
+                open_row = row
+                continue
+        cells = _cells(row.rstrip("\r\n"))
+        width = len(cells) if number == 1 else width
+        if seen and len(cells) != width and row.strip("\r\n"):
+            open_row = row  # a row that is not well quoted
+            break
+        open_row = ""
+    if seen and not open_row:
+        logger.warning(
+            f"{path}: cells are quoted as in spreadsheets and read without quoting; `tsv_quoting: plain` keeps it."
+        )
+    elif seen and '"' in open_row:
+        logger.warning(f"{path}: quotation marks are read as text; `tsv_quoting: quoted` reads them as quoting.")
+    return seen and not open_row
+
+
+def _cells(row: str) -> list[str]:
+    """The cells of a row, quoted or not; none if it is not well quoted, or a cell of several lines holds a tab."""
+    if '"' not in row:
+        return row.split("\t")
+    if not _QUOTED_ROW.fullmatch(row):
+        return []
+    cells = [match[0] for match in _SEPARATE.finditer(row)]
+    return [] if any("\n" in cell and "\t" in cell for cell in cells) else cells
+
+
+def name_columns(rows: Sequence[Sequence[str]], unnamed: Sequence[str] | None, place: str) -> list[str]:
+    """
+    Names for the columns of a file that has none.
+
+    Args:
+        rows (`Sequence[Sequence[str]]`): the first rows.
+        unnamed (`Sequence[str]`, *optional*): names for the first two columns of text; 1, 2, 3 without it.
+        place (`str`): file, for messages.
+
+    Returns:
+        `list[str]`: a name for each column: those given, `score` for numbers, `origin` for who a pair is from.
+
+    Raises:
+        `ValueError`: if not just two columns hold text.
+    """
+    width = len(rows[0])
+    numbers = [str(number) for number in range(1, width + 1)]
+    if not unnamed:
+        return numbers
+    columns = [[cells[index] for cells in rows if len(cells) == width] for index in range(width)]
+    kinds = [_kind_of(cells) for cells in columns]
+    texts = [index for index, kind in enumerate(kinds) if kind == "text"]
+    if len(texts) != 2:
+        raise ValueError(
+            f"{place}, line 1: no row of column names, and {len(texts)} of {width} columns hold text; choose two by "
+            "number, as in `source_column: 1` and `target_column: 2`"
+        )
+    names = list(numbers)
+    for index, name in zip(texts, unnamed, strict=True):
+        names[index] = name
+    for kind in ("score", "origin"):
+        if kind in kinds:
+            names[kinds.index(kind)] = kind
+    told = ", ".join(
+        f"column {number} as {name}" for number, name in zip(numbers, names, strict=True) if number != name
+    )
+    logger.warning_once(f"{place} has no row of column names: {told}. `source_column: 1` and the like choose others.")
+    return names
+
+
+def _kind_of(cells: Sequence[str]) -> str:
+    if all(_is_number(cell) for cell in cells):
+        return "score"
+    return "origin" if 2 * sum(bool(_ATTRIBUTION.search(cell)) for cell in cells) > len(cells) else "text"
+
+
+def _reads_like_data(cells: Sequence[str]) -> bool:
+    return any(_is_number(cell) or _ENDS_SENTENCE.search(cell.strip()) or len(cell.split()) > 5 for cell in cells)
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _plain_rows(path: Path) -> Iterator[tuple[str, list[str]]]:
+    """Rows of a TSV file that does not quote: a stray quotation mark must not swallow the lines after it."""
+    for number, line in numbered_lines(path):
+        if line.strip("\r\n"):
+            # A carriage return that ends no line is white space inside a cell.
+            yield f"{path}, line {number}", line.rstrip("\r\n").replace("\r", " ").split("\t")
+
+
+def _quoted_rows(path: Path, delimiter: str) -> Iterator[tuple[str, list[str]]]:
+    quoting: Literal[0] = csv.QUOTE_MINIMAL
+    # A carriage return that ends no line is white space inside a cell.
+    lines = (f"{line.rstrip(chr(13) + chr(10))}\n".replace("\r", " ") for _, line in numbered_lines(path))
+    reader: Any = csv.reader(lines, delimiter=delimiter, quoting=quoting, strict=True)
+    while True:
+        place = f"{path}, line {reader.line_num + 1}"
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise ValueError(f"{place}: broken row ({error})") from error
+        if cells:
+            yield place, cells

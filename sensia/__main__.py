@@ -1,0 +1,5 @@
+"""`python -m sensia` is the command `sensia`."""
+
+from sensia.cli import main
+
+main()

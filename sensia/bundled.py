@@ -1,0 +1,47 @@
+"""Settings files and the small model and bitext that come with the project, wherever it is installed."""
+
+from pathlib import Path
+
+_HERE = Path(__file__).resolve().parent
+#: How settings files name what is bundled, from the root of a checkout.
+ASSETS = "examples/assets/"
+
+
+def bundled(kind: str) -> Path:
+    """
+    Args:
+        kind (`str`): `configs` or `assets`.
+
+    Returns:
+        `Path`: the folder, beside this package in a checkout, inside it where it is installed.
+    """
+    inside = _HERE / kind
+    return inside if inside.is_dir() else _HERE.parent / "examples" / kind
+
+
+def find_config(name: str) -> Path:
+    """
+    A settings file, or one of those that are bundled.
+
+    Args:
+        name (`str`): path of a file, or `quickstart` and the like.
+
+    Returns:
+        `Path`: the file; the path as it was given where nothing of that name is bundled.
+    """
+    ours = bundled("configs") / f"{name}.yaml"
+    return ours if not Path(name).exists() and "/" not in name and ours.is_file() else Path(name)
+
+
+def find_asset(path: str) -> str:
+    """
+    Args:
+        path (`str`): as a settings file gives it.
+
+    Returns:
+        `str`: where it lies; a path below `examples/assets/` that is not in the working folder is the bundled one.
+    """
+    name, equals, place = path.rpartition("=")  # NAME=PATH of `eval_data`
+    if not place.startswith(ASSETS) or Path(place).exists():
+        return path
+    return f"{name}{equals}{bundled('assets') / place.removeprefix(ASSETS)}"

@@ -1,0 +1,1 @@
+"""The commands behind `sensia` and the scripts in examples/: what they read, do and write."""

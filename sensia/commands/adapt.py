@@ -1,0 +1,175 @@
+"""Adapts an English Backpack to another language with SENSIA, measures it before and after, and writes its card.
+
+    accelerate launch examples/adapt.py --config examples/configs/quickstart.yaml
+    accelerate launch examples/adapt.py --config my.yaml --learning_rate 1e-4 --push_to_hub --hub_model_id org/name
+
+Every setting of the YAML file can be overridden on the command line; `--help` explains them all. A run that was
+interrupted goes on from its last checkpoint when the same command is given again. The adapted model, its tokenizer and
+its card end up in `output_dir`/final.
+"""
+
+import json
+import os
+import re
+import shlex
+import sys
+from io import StringIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TextIO
+
+from accelerate.state import PartialState
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from transformers import set_seed
+
+from sensia.evaluation import evaluate_bitext
+from sensia.model_cards import comparison_rows, format_value, write_card
+from sensia.model_cards.card import without_folders
+from sensia.model_cards.files import write_whole
+from sensia.trainers import SensiaConfig, SensiaTrainer, parse_arguments
+from sensia.trainers.checkpoints import find_checkpoint
+from sensia.trainers.command_ends import exit_on_input_error
+from sensia.trainers.disk_space import check_free_disk, naming_a_full_disk, weight_bytes
+from sensia.trainers.licence_notes import licence_warnings, licensed_parts
+from sensia.trainers.output_folder import claim_output_folder
+from sensia.trainers.prompts import check_prompts, continue_prompts
+from sensia.trainers.run_arguments import AdaptArguments, load_base
+from sensia.trainers.run_record import describe_run
+from sensia.trainers.run_rehearsal import made_up_record
+from sensia.trainers.training_data import PairSet, find_trained_on, load_eval_pairs, load_train_pairs
+
+
+def main():
+    args, config = parse_arguments(AdaptArguments, SensiaConfig, description=__doc__)
+    with claim_output_folder(config):
+        adapt(args, config)
+
+
+def adapt(args: AdaptArguments, config: SensiaConfig):
+    set_seed(config.seed)
+    checkpoint = find_checkpoint(config, args)
+    model, tokenizer = load_base(
+        args.model,
+        tokenizer_name=args.tokenizer,
+        attn_implementation=args.attn_implementation,
+        dropout=args.dropout,
+        from_scratch=args.from_scratch,
+    )
+    positions = model.config.max_position_embeddings
+    check_prompts(args.prompts, tokenizer, positions)
+    with PartialState().main_process_first():
+        train = load_train_pairs(args, tokenizer, min(args.max_length, positions), config.seed)
+        evals = load_eval_pairs(args, tokenizer, positions)
+        find_trained_on(evals, train, args.eval_overlap)
+    say(f"{args.model_name}: {model.num_parameters():,} parameters, {args.source.name} to {args.target.name}")
+    for pairs in (*train.parts, *evals):
+        say(f"  {pairs}")
+    for warning in licence_warnings(args.model_license, licensed_parts(args, train.parts)):
+        say(f"Warning: {warning}")
+    watched = {each.name: each.pairs.select(range(min(args.eval_pairs, len(each.pairs)))) for each in evals}
+    trainer = SensiaTrainer(
+        args.with_adapter(model),
+        config,
+        train_dataset=train.pairs,
+        train_texts=train.texts,
+        eval_dataset=watched or None,
+        processing_class=tokenizer,
+    )
+    if trainer.is_world_process_zero():
+        check_free_disk(config, trainer.model)
+        rehearse(made_up_record(args, config, trainer, train, evals, typed_command()), trainer.output_folder)
+    before = measure(trainer, evals)
+    if checkpoint:
+        say(f"Resuming from {checkpoint}")
+    trainer.train(resume_from_checkpoint=checkpoint)
+    after = measure(trainer, evals)
+    final = trainer.final_folder
+    with naming_a_full_disk("The adapted model", trainer.output_folder, weight_bytes(trainer.model)):
+        trainer.save_model(str(final), _internal_call=True)  # published below, with its card
+    # On every process: a sharded model writes only where all take part.
+    samples = continue_prompts(trainer.accelerator.unwrap_model(trainer.model), tokenizer, args.prompts)
+    if trainer.is_world_process_zero():
+        results = describe_run(args, config, trainer, train, evals, before, after, samples, typed_command())
+        with naming_a_full_disk("The card", trainer.output_folder):
+            write_record(results, final)
+        show(results, final, sys.stdout)
+    if config.push_to_hub:
+        trainer.push_to_hub()
+        say(f"Published as {trainer.hub_model_id}")
+
+
+def write_record(results: dict, folder: Path):
+    """The card with its plots, and the figures it is written from."""
+    write_card(results, folder)
+    write_whole(folder / "results.json", (json.dumps(results, indent=1) + "\n").encode())
+
+
+def rehearse(results: dict, output: Path):
+    """Writes and shows all that the end of the run will: what fails there fails now, before training."""
+    with TemporaryDirectory(prefix=".rehearsal-", dir=output) as folder:
+        write_record(results, Path(folder))
+        show(results, Path(folder), StringIO())
+
+
+def measure(trainer: SensiaTrainer, evals: list[PairSet]) -> dict[str, dict[str, float]]:
+    """Metrics of the whole evaluation sets, by name."""
+    # Training leaves an autocast around `forward`; before and after are both measured in the precision of the weights.
+    vars(trainer.model).pop("forward", None)
+    # FSDP and DeepSpeed leave a model where it was until training starts.
+    if trainer.model.device.type != trainer.args.device.type:
+        trainer.model.to(trainer.args.device)  # type: ignore[arg-type]
+    settings: dict[str, Any] = {
+        "pooling_temperature": trainer.args.tau_pool,
+        "batch_size": trainer.args.per_device_eval_batch_size,
+        "progress": not trainer.args.disable_tqdm,
+    }
+    return {
+        each.name: evaluate_bitext(trainer.model, trainer.processing_class, each.pairs, **settings) for each in evals
+    }
+
+
+def typed_command() -> str:
+    """What was typed, whatever launched it, to be published: without a token, and without folders of this machine."""
+    script = Path(sys.argv[0])
+    by_name = sys.argv[0] == "sensia adapt" or script.parent.name == "commands"
+    program = ["sensia", "adapt"] if by_name else [os.path.relpath(script)]
+    command = shlex.join([*program, *sys.argv[1:]])
+    return without_folders(re.sub(r" --hub[_-]token[ =]\S+", "", command))
+
+
+def show(results: dict, folder: Path, where: TextIO):
+    """Prints what the card says: the numbers before and after, the samples, and how to load the model."""
+    # What users and models write may look like markup.
+    console = Console(file=where, markup=False, highlight=False)
+    for entry in results["evaluation"]:
+        table = Table(title=Text(f"{entry['dataset']} ({entry['rows']:,} pairs)"), title_justify="left")
+        for heading in ("metric", "before", "after"):
+            table.add_column(heading, justify="left" if heading == "metric" else "right")
+        for label, old, new, _ in comparison_rows(entry):
+            table.add_row(Text(label), format_value(label, old), format_value(label, new))
+        console.print(table)
+    for sample in results["samples"]:
+        console.print(Text.assemble("\n> ", (sample["prompt"], "bold"), sample["continuation"]))
+    shown = os.path.relpath(folder)
+    console.print(f"\nThe model and its card (README.md) are in {shown}. To load it:\n")
+    console.print("    import modeling_sensia, transformers")
+    console.print(
+        f"    model = transformers.AutoModelForCausalLM.from_pretrained({json.dumps(shown)})", soft_wrap=True
+    )
+
+
+def say(message: str):
+    if PartialState().is_main_process:
+        print(message, flush=True)
+
+
+def run():
+    """Carries out the command; wrong input ends it with one line."""
+    with exit_on_input_error(Path(sys.argv[0]).name):
+        main()
+
+
+if __name__ == "__main__":
+    run()

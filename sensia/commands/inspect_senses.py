@@ -1,0 +1,127 @@
+"""Shows the senses of words, and which senses counted for each token of a sentence.
+
+    python examples/inspect_senses.py --model examples/assets/backpack-en-mini --words bank save \\
+        --sentences "He saved the file." --html senses.html
+
+Prints tables; `--json` and `--html` write files, the second a page that works offline, where any word can be typed.
+`--compare` puts an adapted model beside it. `--bitext` with `--target_language` lists the two languages apart.
+"""
+
+import json
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from transformers import PreTrainedTokenizerBase
+
+from sensia.corpora import find_language, read_pairs
+from sensia.evaluation.senses.inspection import check_same_tokens, mixture_of, senses_of
+from sensia.evaluation.senses.senses_page import VocabularyUse, count_use, page_data, render_page
+from sensia.evaluation.senses.senses_tables import mixture_table, sense_tables
+from sensia.model_cards.files import write_whole
+from sensia.trainers import parse_arguments
+from sensia.trainers.command_ends import exit_on_input_error
+from sensia.trainers.run_arguments import load_base
+from sensia.trainers.setting_ranges import check_counts, check_languages
+
+PAGE = Path(__file__).parents[1] / "senses_page"
+
+
+@dataclass
+class InspectArguments:
+    """What to look at and where to show it; see each field's help."""
+
+    model: str = field(metadata={"help": "Backpack to look into: Hub id or folder."})
+    compare: str | None = field(default=None, metadata={"help": "Second Backpack with the same tokenizer."})
+    tokenizer: str | None = field(
+        default=None, metadata={"help": "Tokenizer, where it does not lie beside the model."}
+    )
+    words: list[str] = field(default_factory=list, metadata={"help": "Words whose senses to show."})
+    sentences: list[str] = field(default_factory=list, metadata={"help": "Sentences whose mixtures to show."})
+    top: int = field(default=8, metadata={"help": "Tokens per list in the terminal and in the JSON file."})
+    bitext: str | None = field(
+        default=None, metadata={"help": "Sentence pairs that tell the languages' tokens apart."}
+    )
+    source_language: str = field(default="en", metadata={"help": "Language of the base model."})
+    target_language: str | None = field(default=None, metadata={"help": "Other language of the bitext, any code."})
+    bitext_pairs: int = field(default=50_000, metadata={"help": "Pairs of the bitext to count, from its beginning."})
+    json: str | None = field(default=None, metadata={"help": "JSON file to write."})
+    html: str | None = field(default=None, metadata={"help": "HTML page to write."})
+    page_top: int = field(default=5, metadata={"help": "Tokens per list on the page."})
+    page_tokens: int = field(default=8192, metadata={"help": "Tokens on the page, the most frequent of the bitext."})
+
+    def __post_init__(self):
+        if (self.bitext is None) != (self.target_language is None):
+            raise ValueError("`bitext` and `target_language` go together: give both, or neither.")
+        if not (self.words or self.sentences or self.html):
+            raise ValueError("Nothing to show: give `words`, `sentences` or `html`.")
+        check_counts(self, "top", "bitext_pairs", "page_top", "page_tokens")
+        check_languages(self, "source_language", "target_language")
+
+
+def load(args: InspectArguments) -> tuple[dict[str, Any], PreTrainedTokenizerBase]:
+    """The models by name, and the tokenizer that they share."""
+    model, tokenizer = load_base(args.model, tokenizer_name=args.tokenizer)
+    if args.compare is None:
+        return {name_of(args.model): model}, tokenizer
+    other, other_tokenizer = load_base(args.compare, tokenizer_name=args.tokenizer)
+    check_same_tokens(tokenizer, other_tokenizer)
+    first, second = name_of(args.model), name_of(args.compare)
+    return {first: model, second if second != first else f"{second} (compared)": other}, tokenizer
+
+
+def name_of(path: str) -> str:
+    """The name of the run, not of the folder `final` in it."""
+    parts = [part for part in Path(path).parts if part != "final"]
+    return parts[-1] if parts else path
+
+
+def read_use(args: InspectArguments, tokenizer: PreTrainedTokenizerBase) -> VocabularyUse | None:
+    if args.bitext is None or args.target_language is None:
+        return None
+    languages = [find_language(code) for code in (args.source_language, args.target_language)]
+    source, target = (language.iso1 or language.iso3 for language in languages)
+    pairs = read_pairs(args.bitext, source_language=source, target_language=target)
+    pairs = pairs.select(range(min(args.bitext_pairs, len(pairs))))
+    return count_use(tokenizer, pairs["source"], pairs["target"], (source, target))
+
+
+def main():
+    (args,) = parse_arguments(InspectArguments, description=__doc__)
+    models, tokenizer = load(args)
+    use = read_use(args, tokenizer)
+    target_tokens, languages = (use.target_tokens, use.languages) if use else (None, None)
+    console, results = Console(), []
+    for name, model in models.items():
+        words = [senses_of(model, tokenizer, word, args.top, target_tokens) for word in args.words]
+        mixtures = [mixture_of(model, tokenizer, sentence) for sentence in args.sentences]
+        results.append({"model": name, "words": words, "sentences": mixtures})
+        for senses in words:
+            console.print(*sense_tables(senses, name, languages), sep="\n")
+        for mixture in mixtures:
+            console.print(mixture_table(mixture, name))
+    if args.json is not None:
+        write_whole(Path(args.json), (json.dumps(results, ensure_ascii=False, indent=1) + "\n").encode())
+    if args.html is not None:
+        options: dict[str, Any] = {"top": args.page_top, "max_tokens": args.page_tokens, "sentences": args.sentences}
+        data = page_data(models, tokenizer, use=use, word=next(iter(args.words), None), progress=True, **options)
+        write_page(Path(args.html), data, "Senses of " + " and ".join(models))
+
+
+def write_page(path: Path, data: dict[str, Any], title: str):
+    parts = [(PAGE / name).read_text(encoding="utf-8") for name in ("page.html", "page.css", "page.js")]
+    page = render_page(*parts, title=title, data=data).encode()
+    write_whole(path, page)
+    print(f"{path}: {len(page) / 1e6:.1f} MB")
+
+
+def run():
+    """Carries out the command; wrong input ends it with one line."""
+    with exit_on_input_error(Path(sys.argv[0]).name):
+        main()
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,197 @@
+"""Pretrains a Backpack, or a dense model to compare with, on text: tokenizer, packed blocks, the stock Trainer.
+
+    python examples/pretrain.py --config examples/configs/pretrain_en_mini.yaml --data DIR
+
+DIR holds the texts that the configuration names. The command may be stopped and started again: it goes on from the
+last checkpoint in `output_dir`. The model, its tokenizer and the figures of its card end up in `output_dir`/final.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from hashlib import blake2b
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import (
+    AutoTokenizer,
+    GPT2Config,
+    GPT2LMHeadModel,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    TrainingArguments,
+    set_seed,
+)
+
+from modeling_sensia import BackpackConfig, BackpackForCausalLM
+from sensia.corpora import DataPart, held_out_part, pack_texts, read_pairs, read_texts
+from sensia.corpora.locations import is_local
+from sensia.evaluation import perplexity
+from sensia.model_cards.files import write_whole
+from sensia.trainers import parse_arguments
+from sensia.trainers.command_ends import exit_on_input_error
+from sensia.trainers.disk_space import check_free_disk, naming_a_full_disk, weight_bytes
+from sensia.trainers.output_folder import claim_output_folder
+from sensia.trainers.pretraining import MixedBlocks, PretrainArguments, PretrainingTrainer, train_tokenizer
+
+
+def text_source(args: PretrainArguments, name: str) -> str:
+    """Where the text called `name` lies: below `data` if it is there, else where it says or on the Hub."""
+    below = Path(args.data, name)
+    return str(below) if below.exists() or is_local(name) else name
+
+
+def read_sources(args: PretrainArguments) -> list[Iterator[str]]:
+    """The training texts of each source, read while they are used: one for each of `texts`, one for all of `pairs`."""
+    sources: list[Iterator[str]] = [
+        (row["text"] for row in read_texts(text_source(args, name), streaming=True)) for name in args.texts
+    ]
+    return [*sources, read_sentences(args)] if args.pairs else sources
+
+
+def read_sentences(args: PretrainArguments) -> Iterator[str]:
+    """English sentences of the bitext once each, without those that are held out."""
+    held_out = {fingerprint(row["source"].casefold()) for name in args.held_out for row in read_held_out(args, name)}
+    seen: set[bytes] = set()
+    for name in args.pairs:
+        for row in read_bitext(args, name):
+            sentence, own = row["source"], fingerprint(row["source"])
+            wanted = not args.origins or row["origin"] in args.origins
+            if wanted and own not in seen and fingerprint(sentence.casefold()) not in held_out:
+                seen.add(own)
+                yield sentence
+
+
+def fingerprint(text: str) -> bytes:
+    """Eight bytes that stand for a text, where keeping the text itself would take too much memory."""
+    return blake2b(text.encode(), digest_size=8).digest()
+
+
+def read_bitext(args: PretrainArguments, name: str, split: str | None = None, config_name: str | None = None):
+    """Pairs of a file named like `en-id.train.jsonl.gz`, English first."""
+    source, _, target = Path(name).name.split(".")[0].partition("-")
+    options: dict[str, Any] = {"split": split, "config_name": config_name}
+    return read_pairs(text_source(args, name), source_language=source, target_language=target, **options)
+
+
+def read_held_out(args: PretrainArguments, name: str):
+    """The same of data that is held out; of a Hub data set, of its held-out split."""
+    part = held_out_part(text_source(args, name))
+    return read_bitext(args, part.source, **part.options())
+
+
+def prepare(args: PretrainArguments, folder: Path) -> tuple[PreTrainedTokenizerBase, MixedBlocks]:
+    """The tokenizer and the packed blocks of each source, made once and kept in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer = prepare_tokenizer(args, folder)
+    blocks = []
+    for number, texts in enumerate(read_sources(args)):
+        path = folder / f"blocks-{number}.npy"
+        blocks.append(
+            np.load(path, mmap_mode="r") if path.exists() else pack_texts(texts, tokenizer, args.num_positions, path)
+        )
+    return tokenizer, MixedBlocks(blocks, args.text_weights)
+
+
+def prepare_tokenizer(args: PretrainArguments, folder: Path) -> PreTrainedTokenizerBase:
+    """The tokenizer of the model that is gone on from, or one trained on the text and kept in `folder`."""
+    if args.model or args.trunk:
+        return AutoTokenizer.from_pretrained(args.model or args.trunk, trust_remote_code=False)
+    if not (folder / "tokenizer.json").exists():
+        train_tokenizer(chain.from_iterable(read_sources(args)), args.vocabulary_size).save_pretrained(folder)
+    return AutoTokenizer.from_pretrained(folder)
+
+
+def build_model(args: PretrainArguments, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
+    if args.model:
+        return BackpackForCausalLM.from_pretrained(args.model, dtype=torch.float32)
+    if args.trunk:
+        return BackpackForCausalLM.from_trunk(
+            args.trunk, num_senses=args.num_senses, sense_dropout=args.dropout, dtype=torch.float32
+        )
+    trunk = GPT2Config(
+        vocab_size=len(tokenizer),
+        n_positions=args.num_positions,
+        n_embd=args.hidden_size,
+        n_layer=args.num_layers,
+        n_head=args.num_heads,
+        activation_function="gelu_pytorch_tanh",
+        resid_pdrop=args.dropout,
+        embd_pdrop=args.dropout,
+        attn_pdrop=args.dropout,
+        bos_token_id=tokenizer.eos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    if args.num_senses == 0:
+        return GPT2LMHeadModel(trunk)
+    return BackpackForCausalLM(
+        BackpackConfig(
+            trunk_config=trunk,
+            num_senses=args.num_senses,
+            sense_intermediate_scale=args.sense_intermediate_scale,
+            sense_dropout=args.dropout,
+        )
+    )
+
+
+def main():
+    args, training_args = parse_arguments(PretrainArguments, TrainingArguments, description=__doc__)
+    with claim_output_folder(training_args):
+        pretrain(args, training_args)
+
+
+def pretrain(args: PretrainArguments, training_args: TrainingArguments):
+    set_seed(training_args.seed)
+    output = Path(str(training_args.output_dir))
+    # Before training: a data set that has no such split is refused now.
+    dev = [held_out_part(text_source(args, name)) for name in args.dev_texts]
+    with training_args.main_process_first():
+        tokenizer, blocks = prepare(args, output / "data")
+    model = build_model(args, tokenizer)
+    print(
+        f"{model.num_parameters():,} parameters, {blocks.num_tokens:,} tokens of text, {len(blocks):,} blocks an epoch"
+    )
+    trainer = PretrainingTrainer(
+        model,
+        training_args,
+        train_dataset=blocks,
+        processing_class=tokenizer,
+        muon=args.muon,
+        decay_share=args.decay_share,
+    )
+    checkpoint = trainer.newest_checkpoint()
+    if trainer.is_world_process_zero():
+        check_free_disk(training_args, model)
+    trainer.train(resume_from_checkpoint=checkpoint)
+    if trainer.is_world_process_zero():
+        with naming_a_full_disk("The pretrained model", output, weight_bytes(model)):
+            model.bfloat16().save_pretrained(output / "final")
+            tokenizer.save_pretrained(output / "final")
+        results = {
+            "parameters": model.num_parameters(),
+            "tokens_of_text": blocks.num_tokens,
+            "tokens_seen": trainer.tokens_seen(args.num_positions),
+            "steps": trainer.state.global_step,
+            "dev": [measure(model.float(), tokenizer, part) for part in dev],
+        }
+        write_whole(output / "final/pretraining.json", (json.dumps(results, indent=2) + "\n").encode())
+        print(json.dumps(results, indent=2))
+
+
+def measure(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, part: DataPart) -> dict:
+    """Perplexity and bits per byte of one dev text."""
+    texts = [row["text"] for row in read_texts(part.source, split=part.split, config_name=part.config_name)]
+    return {"file": Path(part.source).name, **perplexity(model, tokenizer, texts, progress=True)}
+
+
+def run():
+    """Carries out the command; wrong input ends it with one line."""
+    with exit_on_input_error(Path(sys.argv[0]).name):
+        main()
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,55 @@
+"""The folder that a run writes to: it can be written to, and it belongs to one run at a time."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from transformers import TrainingArguments
+
+#: File in `output_dir` that a run holds locked; the system frees it when the process ends, however it ends.
+LOCK_NAME = ".lock"
+
+
+@contextmanager
+def claim_output_folder(config: TrainingArguments) -> Iterator[None]:
+    """
+    Makes `output_dir` and keeps it for this run. The first process does so for all.
+
+    Args:
+        config (`TrainingArguments`): the settings.
+
+    Raises:
+        ValueError: if it is a file, cannot be written to, or another run writes to it.
+    """
+    if config.process_index != 0:
+        yield
+        return
+    folder = Path(str(config.output_dir))
+    _check_writable(folder)
+    lock = FileLock(folder / LOCK_NAME, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise ValueError(
+            f"Another run writes to `output_dir` {folder} now: wait for its end, or choose another `output_dir`."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _check_writable(folder: Path):
+    in_the_way = next((path for path in (folder, *folder.parents) if path.exists() and not path.is_dir()), None)
+    if in_the_way:
+        raise ValueError(f"`output_dir` must be a folder, got {folder}, but {in_the_way} is a file.")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise ValueError(f"`output_dir` {folder} cannot be written to: {reason}. Choose another folder.") from error

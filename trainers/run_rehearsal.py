@@ -1,0 +1,61 @@
+"""The end of a run in miniature: its record from made-up numbers, so that a fault shows itself before training."""
+
+import math
+from typing import Any
+
+from sensia.trainers.run_arguments import AdaptArguments
+from sensia.trainers.run_record import describe_run
+from sensia.trainers.sensia_config import SensiaConfig
+from sensia.trainers.sensia_trainer import SensiaTrainer
+from sensia.trainers.training_data import PairSet, TrainingData
+from transformers import TrainerState
+
+_STEPS = 2
+#: What [`sensia.evaluation.evaluate_bitext`] gives, with values that any model may reach.
+MADE_UP_METRICS = {
+    "perplexity": 50.0,
+    "bits_per_byte": 2.0,
+    **{
+        f"{kind}_recall@1{direction}": 0.5
+        for kind in ("context", "sense")
+        for direction in ("", "_source_to_target", "_target_to_source")
+    },
+    "entropy_source": 1.0,
+    "entropy_target": 1.0,
+}
+
+
+def made_up_record(
+    args: AdaptArguments,
+    config: SensiaConfig,
+    trainer: SensiaTrainer,
+    train: TrainingData,
+    evals: list[PairSet],
+    command: str,
+) -> dict[str, Any]:
+    """
+    What [`describe_run`] would give of this run, had it made two steps with made-up metrics. The trainer stays as it
+    is.
+
+    Args:
+        args ([`AdaptArguments`]), config ([`SensiaConfig`]): the settings.
+        trainer ([`SensiaTrainer`]): before training.
+        train ([`TrainingData`]), evals (`list` of [`PairSet`]): the data.
+        command (`str`): what was typed.
+    """
+    metrics = {each.name: MADE_UP_METRICS for each in evals}
+    samples = [{"prompt": prompt, "continuation": "..."} for prompt in args.prompts]
+    state = trainer.state
+    trainer.state = TrainerState(global_step=_STEPS, max_steps=_STEPS, log_history=_made_up_log(evals))
+    try:
+        return describe_run(args, config, trainer, train, evals, metrics, metrics, samples, command)
+    finally:
+        trainer.state = state
+
+
+def _made_up_log(evals: list[PairSet]) -> list[dict[str, Any]]:
+    losses = {"loss": 3.0, "loss_ctx": 3.0, "loss_sns": 3.0, "loss_lm": 3.0, "grad_norm": math.nan}
+    entropies = {"entropy_source": 1.0, "entropy_target": 1.0}
+    watched = {f"eval_{each.name}_{name}": value for each in evals for name, value in MADE_UP_METRICS.items()}
+    steps = [{**losses, **entropies, "phase": 0, "step": step} for step in range(1, _STEPS + 1)]
+    return [*steps, *({**watched, "step": step} for step in range(_STEPS + 1) if watched)]
