@@ -116,7 +116,7 @@ def _nearest(code: str) -> str:
     wanted = code.strip().lower().replace("-", "_")
     pairs = map("".join, product(ascii_lowercase, repeat=2))
     known = [find_language(pair) for pair in pairs if _parse(pair)]  # all of ISO 639-1
-    names = {name.lower(): language for language in known for name in (language.tag, language.name)}
+    names = {name.lower(): language for language in known for name in (language.tag, language.iso3, language.name)}
     near = [names[name] for name in difflib.get_close_matches(wanted, names, n=3, cutoff=0.6)]
     if not near:
         return "no known code is near it"

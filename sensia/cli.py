@@ -84,7 +84,7 @@ def usage() -> str:
     commands = "\n".join(f"  {name:{width}}  {command.summary}" for name, command in COMMANDS.items())
     return f"""usage: sensia COMMAND --config FILE.yaml [--setting value ...]
 
-Adapts an English Backpack language model to another language by aligning meanings (arXiv 2601.10310).
+Adapts an English Backpack to another language by aligning meanings (arXiv 2601.10310).
 
 {commands}
 

@@ -1,5 +1,6 @@
 """What an adaptation starts from: its arguments and the base model."""
 
+import os
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
@@ -11,6 +12,7 @@ from sensia.corpora import find_language, read_pairs
 from sensia.corpora.held_out import within
 from sensia.corpora.licences import find_licence
 from sensia.corpora.tables import QUOTINGS
+from sensia.evaluation.model_sources import check_model_folder, check_tokenizer_folder, check_vocabulary, model_source
 from sensia.model_cards.results import is_absolute
 from sensia.trainers.lora import AdapterArguments, with_adapter
 from sensia.trainers.setting_ranges import (
@@ -166,6 +168,7 @@ class AdaptArguments(AdapterArguments):
             raise ValueError(f"`eval_overlap` must be 0 or more rows, got {self.eval_overlap}.")
         self.check_adapter()
         self._check_licence()
+        self.model = os.path.expanduser(self.model)
         if self.model_name is None:
             self.model_name = f"{Path(self.model).resolve().name}-{self.target.iso1 or self.target.iso3}"
         check_line_names(self, "model_name", "model_license_name")
@@ -257,24 +260,24 @@ def load_base(
     Raises:
         ValueError: if it is not a Backpack where one is wanted, the tokenizer has no end-of-text token, or more tokens
             than the model, or a dense model's dropout is to be another.
+        OSError: if there is no such folder or Hub model.
     """
     if dense and dropout is not None:
         raise ValueError(f"`dropout` is set for Backpacks only; a dense model keeps its own, got {dropout}.")
+    name = model_source(name)
+    tokenizer_name = model_source(tokenizer_name) if tokenizer_name else name
+    check_model_folder(name)
     config = None if dropout is None else _with_dropout(BackpackConfig.from_pretrained(name), dropout)
     model: PreTrainedModel = (AutoModelForCausalLM if dense else BackpackForCausalLM).from_pretrained(
         name, config=config, dtype="float32", attn_implementation=attn_implementation, **_NO_CODE
     )
     if from_scratch:
         model = type(model)(model.config)  # type: ignore[arg-type]
-    tokenizer_name = tokenizer_name or name
+    check_tokenizer_folder(tokenizer_name)
     tokenizer = AutoTokenizer.from_pretrained(tokenizer_name, **_NO_CODE)
     if tokenizer.eos_token_id is None:
         raise ValueError(f"The tokenizer {tokenizer_name} has no end-of-text token to close sentences with.")
-    if len(tokenizer) > model.config.vocab_size:
-        raise ValueError(
-            f"The tokenizer {tokenizer_name} has {len(tokenizer):,} tokens, the model {name} only "
-            f"{model.config.vocab_size:,}: they do not belong together."
-        )
+    check_vocabulary(model, tokenizer, name, tokenizer_name)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return model, tokenizer

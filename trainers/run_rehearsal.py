@@ -15,6 +15,7 @@ _STEPS = 2
 MADE_UP_METRICS = {
     "perplexity": 50.0,
     "bits_per_byte": 2.0,
+    "source_bits_per_byte": 2.0,
     **{
         f"{kind}_recall@1{direction}": 0.5
         for kind in ("context", "sense")

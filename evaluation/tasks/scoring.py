@@ -6,13 +6,14 @@ import json
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
+from sensia.evaluation.model_sources import check_model_folder, check_tokenizer_folder, check_vocabulary, model_source
 from sensia.evaluation.sentence_vectors import is_backpack
 from sensia.evaluation.tasks.registry import Task
+from sensia.evaluation.tasks.versions import library_versions
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 import modeling_sensia  # noqa: F401 (the Auto classes know Backpacks once it is imported)
@@ -36,15 +37,21 @@ def load_scored_model(
 
     Raises:
         OSError: if it is missing, gated or cannot be reached.
-        ValueError: if it needs code of its repository, which is neither run nor asked about.
+        ValueError: if it needs code of its repository, which is neither run nor asked about, or the tokenizer has more
+            tokens than the model.
     """
+    name = model_source(name)
+    tokenizer_name = model_source(tokenizer_name) if tokenizer_name else None
+    check_model_folder(name)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     model: Any = AutoModelForCausalLM.from_pretrained(
         name, revision=revision, dtype=torch.float32, trust_remote_code=False
     )
+    check_tokenizer_folder(tokenizer_name or name)
     tokenizer = AutoTokenizer.from_pretrained(
         tokenizer_name or name, revision=revision if tokenizer_name is None else None, trust_remote_code=False
     )
+    check_vocabulary(model, tokenizer, name, tokenizer_name or name)
     return model.to(device).eval(), tokenizer
 
 
@@ -60,7 +67,7 @@ def describe_model(name: str, model: PreTrainedModel, tokenizer: PreTrainedToken
         `dict`: `name`, `hub_id`, `sha256` (of weights, configuration and tokenizer), `type`, `has_senses`,
         `parameters`, `dtype`.
     """
-    path = Path(name)
+    path = Path(name).expanduser()
     parts = [part for part in path.resolve().parts if part != "final"]
     return {
         "name": parts[-1] if path.exists() else name,
@@ -138,7 +145,7 @@ def score_tasks(
         )
     kept = dict(done["tasks"]) if done is not None and same else {}
     missing = {name: why for name, why in done["missing"].items() if name not in names} if done and same else {}
-    versions = {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}}
+    versions = {"python": platform.python_version(), **library_versions(_LIBRARIES)}
     scores = {"model": described, "versions": versions, "device": model.device.type, "tasks": kept, "missing": missing}
     for task in tasks:
         try:

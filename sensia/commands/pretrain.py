@@ -30,6 +30,7 @@ from modeling_sensia import BackpackConfig, BackpackForCausalLM
 from sensia.corpora import DataPart, held_out_part, pack_texts, read_pairs, read_texts
 from sensia.corpora.locations import is_local
 from sensia.evaluation import perplexity
+from sensia.evaluation.model_sources import check_vocabulary, model_source
 from sensia.model_cards.files import write_whole
 from sensia.trainers import parse_arguments
 from sensia.trainers.command_ends import exit_on_input_error
@@ -99,7 +100,7 @@ def prepare(args: PretrainArguments, folder: Path) -> tuple[PreTrainedTokenizerB
 def prepare_tokenizer(args: PretrainArguments, folder: Path) -> PreTrainedTokenizerBase:
     """The tokenizer of the model that is gone on from, or one trained on the text and kept in `folder`."""
     if args.model or args.trunk:
-        return AutoTokenizer.from_pretrained(args.model or args.trunk, trust_remote_code=False)
+        return AutoTokenizer.from_pretrained(model_source(args.model or args.trunk), trust_remote_code=False)
     if not (folder / "tokenizer.json").exists():
         train_tokenizer(chain.from_iterable(read_sources(args)), args.vocabulary_size).save_pretrained(folder)
     return AutoTokenizer.from_pretrained(folder)
@@ -107,10 +108,10 @@ def prepare_tokenizer(args: PretrainArguments, folder: Path) -> PreTrainedTokeni
 
 def build_model(args: PretrainArguments, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
     if args.model:
-        return BackpackForCausalLM.from_pretrained(args.model, dtype=torch.float32)
+        return BackpackForCausalLM.from_pretrained(model_source(args.model), dtype=torch.float32)
     if args.trunk:
         return BackpackForCausalLM.from_trunk(
-            args.trunk, num_senses=args.num_senses, sense_dropout=args.dropout, dtype=torch.float32
+            model_source(args.trunk), num_senses=args.num_senses, sense_dropout=args.dropout, dtype=torch.float32
         )
     trunk = GPT2Config(
         vocab_size=len(tokenizer),
@@ -151,6 +152,8 @@ def pretrain(args: PretrainArguments, training_args: TrainingArguments):
     with training_args.main_process_first():
         tokenizer, blocks = prepare(args, output / "data")
     model = build_model(args, tokenizer)
+    if begun_from := args.model or args.trunk:
+        check_vocabulary(model, tokenizer, begun_from, begun_from)
     print(
         f"{model.num_parameters():,} parameters, {blocks.num_tokens:,} tokens of text, {len(blocks):,} blocks an epoch"
     )

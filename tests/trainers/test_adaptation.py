@@ -58,7 +58,7 @@ def test_a_base_model_given_by_dots_has_the_name_of_its_folder(model):
 
 
 def test_an_unknown_language_is_refused_with_the_nearest():
-    with pytest.raises(ValueError, match="swh_Latn"):
+    with pytest.raises(ValueError, match="swa_Latn"):
         arguments(target_language="swwa")
 
 
@@ -88,7 +88,7 @@ def test_a_tokenizer_from_elsewhere_is_used(tmp_path, tokenizer, make_model):
 def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(tmp_path, bitext, make_model):
     make_model().save_pretrained(tmp_path)
     train_tokenizer(bitext["source"], 450).save_pretrained(tmp_path)
-    with pytest.raises(ValueError, match=r"450 tokens.* only 400"):
+    with pytest.raises(ValueError, match=r"450 tokens.* only 400.*model\.resize_token_embeddings\(450\)"):
         load_base(str(tmp_path))
 
 

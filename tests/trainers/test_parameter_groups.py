@@ -158,7 +158,7 @@ class TestLearningRates:
             set_learning_rates(optimizer, model, SensiaConfig(output_dir=str(tmp_path), trunk_learning_rate=1e-3))
 
     def test_below_zero_are_refused(self, tmp_path):
-        with pytest.raises(ValueError, match="`sense_learning_rate` must not be negative, got -1"):
+        with pytest.raises(ValueError, match="`sense_learning_rate` must be 0 or more, got -1"):
             SensiaConfig(output_dir=str(tmp_path), sense_learning_rate=-1.0)
 
 
