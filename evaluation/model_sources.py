@@ -88,7 +88,7 @@ def check_vocabulary(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase,
         ValueError: with both numbers, and how to resize the model.
     """
     tokens = max(tokenizer.get_vocab().values(), default=-1) + 1
-    rows = model.get_input_embeddings().weight.shape[0]  # type: ignore[union-attr]
+    rows = model.get_input_embeddings().weight.shape[0]  # type: ignore[union-attr,index]
     if tokens > rows:
         raise ValueError(
             f"The tokenizer {tokenizer_name} has {tokens:,} tokens, the model {model_name} has embeddings for only "

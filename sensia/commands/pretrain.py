@@ -100,7 +100,7 @@ def prepare(args: PretrainArguments, folder: Path) -> tuple[PreTrainedTokenizerB
 def prepare_tokenizer(args: PretrainArguments, folder: Path) -> PreTrainedTokenizerBase:
     """The tokenizer of the model that is gone on from, or one trained on the text and kept in `folder`."""
     if args.model or args.trunk:
-        return AutoTokenizer.from_pretrained(model_source(args.model or args.trunk), trust_remote_code=False)
+        return AutoTokenizer.from_pretrained(model_source(str(args.model or args.trunk)), trust_remote_code=False)
     if not (folder / "tokenizer.json").exists():
         train_tokenizer(chain.from_iterable(read_sources(args)), args.vocabulary_size).save_pretrained(folder)
     return AutoTokenizer.from_pretrained(folder)
