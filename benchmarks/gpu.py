@@ -39,19 +39,30 @@ def parse_arguments() -> argparse.Namespace:
     return args
 
 
-def main():
+def run_section(report: Report, section: str, setup: Setup):
+    """Runs the checks of a section, or records what it cannot do without."""
+    try:
+        checks = import_module(f"gpu_{section}").CHECKS
+    except ModuleNotFoundError as error:
+        report.add(section, "all", "not run", 0, f"{error.name} is not installed")
+        return
+    for name, check in checks.items():
+        run_check(report, section, name, check, setup)
+        gc.collect()
+        if setup.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+def main() -> int:
     start = time.monotonic()
     args = parse_arguments()
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     setup = Setup(args.dry_run, start + args.seconds, TINY if args.dry_run else Sizes())
-    report = Report(args.out, f"python {shlex.join(sys.argv)}", setup.device)
+    command = shlex.join("DIR" if word == str(args.out) else word for word in sys.argv)  # the page is published
+    report = Report(args.out, f"python {command}", setup.device)
     for section in (name for name in SECTIONS if name in args.only):
-        for name, check in import_module(f"gpu_{section}").CHECKS.items():
-            run_check(report, section, name, check, setup)
-            gc.collect()
-            if setup.device.type == "cuda":
-                torch.cuda.empty_cache()
+        run_section(report, section, setup)
     print(f"{report.summary()} See {report.page}.")
     return int(report.failed)
 

@@ -108,16 +108,16 @@ def take_turns(setup: Setup, variants: dict[str, Variant]) -> list[Row]:
 
 
 def warm_up(setup: Setup, each: Variant) -> int:
-    """Takes a turn, and returns the peak of memory that its steps took beyond what was there, in bytes."""
-    each.turn()
-    if setup.device.type == "cpu":
-        return 0
-    setup.wait()
-    before = torch.cuda.memory_allocated()
-    torch.cuda.reset_peak_memory_stats()
+    """Takes two turns, and returns what the second one took beyond what was there, in bytes at its peak."""
     each.turn()
     setup.wait()
-    return torch.cuda.max_memory_allocated() - before
+    on_gpu = setup.device.type == "cuda"
+    before = torch.cuda.memory_allocated() if on_gpu else 0
+    if on_gpu:
+        torch.cuda.reset_peak_memory_stats()
+    each.turn()
+    setup.wait()
+    return torch.cuda.max_memory_allocated() - before if on_gpu else 0
 
 
 def figures(setup: Setup, name: str, each: Variant, seconds: float, peak: int) -> Row:

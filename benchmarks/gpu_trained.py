@@ -7,7 +7,7 @@ from gpu_adapt import adapt
 from gpu_report import Found, NotRun, Row
 from gpu_setup import Setup
 
-#: README.md, "What comes out", `make adapt`: in float32 on a CPU.
+#: The rows of `make adapt` in README.md, "Results", measured on a CPU; a test compares them.
 ON_A_CPU = {
     "in-domain": {"bits per byte": 2.307, "sense recall@1": 0.774, "context recall@1": 0.829},
     "NTREX": {"bits per byte": 2.961, "sense recall@1": 0.426, "context recall@1": 0.563},

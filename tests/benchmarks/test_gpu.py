@@ -99,6 +99,13 @@ def test_a_missing_package_is_named_and_nothing_failed(load, report, setup):
     assert not report.failed
 
 
+def test_a_section_that_lacks_a_package_is_not_run(load, report, setup, monkeypatch):
+    command = load("gpu")
+    monkeypatch.setitem(sys.modules, "gpu_sharded", None)
+    command.run_section(report, "sharded", setup)
+    assert [each["status"] for each in recorded(report)] == ["not run"]
+
+
 def test_nothing_starts_when_the_time_is_over(load, report):
     module = load("gpu_setup")
     started = []
@@ -189,7 +196,7 @@ def test_the_quickstart_is_compared_with_what_the_readme_says(load):
     in_domain, news = load("gpu_trained").ON_A_CPU.values()
     names = ("bits per byte", "sense recall@1", "context recall@1")
     for row in (in_domain, news):
-        assert f"| {' | '.join(f'{row[name]:.3f}' for name in names)} |" in readme
+        assert f"| {' | '.join(f'{row[name]:.3f}' for name in names)} |" in readme, "bring ON_A_CPU up to date"
 
 
 @pytest.mark.slow
@@ -203,9 +210,9 @@ def test_a_run_of_the_quickstart_gives_what_is_compared(load, setup, tmp_path):
     assert {row["set"] for row in load("gpu_trained").against_cpu(results).rows} == {"in-domain", "NTREX"}
 
 
-def test_what_a_step_needs_is_read_without_datasets():
+def test_what_a_step_needs_is_read_without_what_data_need():
     modules = ("losses", "collator", "schedule", "contrastive_cache")
     imports = "".join(f"; import sensia.trainers.{module}" for module in modules)
-    script = f"import sys; sys.modules['datasets'] = None{imports}"
+    script = f"import sys; sys.modules.update(datasets=None, langcodes=None){imports}"
     run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr[-2000:]
