@@ -132,13 +132,18 @@ class PublishedBackpack(nn.Module):
             theirs.load_state_dict(weights, assign=share)
 
 
+def precise(values: Tensor) -> Tensor:
+    """float32, or float64 where the model is."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
 def pool(output: PublishedOutput, real: Tensor) -> tuple[Tensor, Tensor]:
     """Unit sense vectors [B, D] and entropies [B], from contributions that are formed once more."""
-    contributions = (output.contextualization @ output.senses).float()  # [B, K, L, D]
+    contributions = precise(output.contextualization @ output.senses)  # [B, K, L, D]
     weights = (contributions.norm(dim=-1) / POOLING_TEMPERATURE).softmax(1)  # [B, K, L]
     entropy = -(weights * weights.log()).sum(1)  # [B, L]
     pooled = (weights[..., None] * contributions).sum(1)  # [B, L, D]
-    real = real.float()
+    real = real.to(contributions.dtype)
     count = real.sum(1, keepdim=True).clamp(min=1)
     vectors = F.normalize((pooled * real[..., None]).sum(1) / count, dim=-1)
     return vectors, (entropy * real).sum(1) / count[:, 0]
@@ -146,7 +151,7 @@ def pool(output: PublishedOutput, real: Tensor) -> tuple[Tensor, Tensor]:
 
 def last_token(output: PublishedOutput, mask: Tensor) -> Tensor:
     rows = torch.arange(len(mask), device=mask.device)
-    return F.normalize(output.mixture[rows, mask.sum(1) - 1].float(), dim=-1)  # [B, D]
+    return F.normalize(precise(output.mixture[rows, mask.sum(1) - 1]), dim=-1)  # [B, D]
 
 
 def one_way_info_nce(queries: Tensor, keys: Tensor, temperature: float) -> Tensor:
@@ -159,7 +164,7 @@ def losses(model: PublishedBackpack, source: Batch, target: Batch, point: PhaseP
     sense_source, entropy_source = pool(of_source, source.ids != pad)
     sense_target, entropy_target = pool(of_target, target.ids != pad)
     labels = target.ids.masked_fill(target.mask == 0, -100)[:, 1:].flatten()
-    logits = of_target.logits[:, :-1].flatten(0, 1).float()  # [B (L - 1), V]
+    logits = precise(of_target.logits[:, :-1].flatten(0, 1))  # [B (L - 1), V]
     with torch.no_grad():
         plain = F.cross_entropy(logits, labels)
     return {
@@ -200,7 +205,7 @@ class PublishedTraining:
         self.optimizer = torch.optim.AdamW(model.parameters(), lr=5e-5, weight_decay=0.01)
 
     def backward(self, source: Batch, target: Batch) -> dict[str, Tensor]:
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
+        with torch.autocast(source.ids.device.type, torch.bfloat16, enabled=self.autocast):
             found = losses(self.model, source, target, self.point, self.pad)
             loss = objective(found, self.point)
         loss.backward()

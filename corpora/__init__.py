@@ -1,15 +1,38 @@
 """Reading: text in, checked pairs out. Knows no model."""
 
-from sensia.corpora.cleaning import CleaningReport, clean_pairs
-from sensia.corpora.documents import join_documents
-from sensia.corpora.fingerprint import describe_file
-from sensia.corpora.grouping import group_near_duplicates
-from sensia.corpora.held_out import DataPart, held_out_part
-from sensia.corpora.languages import Language, find_language
-from sensia.corpora.monolingual import encode_texts
-from sensia.corpora.overlap import row_keys, shared_rows
-from sensia.corpora.packing import pack_texts
-from sensia.corpora.reading import read_pairs, read_texts
+from typing import TYPE_CHECKING
+
+from sensia.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from sensia.corpora.cleaning import CleaningReport, clean_pairs
+    from sensia.corpora.documents import join_documents
+    from sensia.corpora.fingerprint import describe_file
+    from sensia.corpora.grouping import group_near_duplicates
+    from sensia.corpora.held_out import DataPart, held_out_part
+    from sensia.corpora.languages import Language, find_language
+    from sensia.corpora.monolingual import encode_texts
+    from sensia.corpora.overlap import row_keys, shared_rows
+    from sensia.corpora.packing import pack_texts
+    from sensia.corpora.reading import read_pairs, read_texts
+
+_NAMES = {
+    "CleaningReport": "sensia.corpora.cleaning",
+    "clean_pairs": "sensia.corpora.cleaning",
+    "join_documents": "sensia.corpora.documents",
+    "describe_file": "sensia.corpora.fingerprint",
+    "group_near_duplicates": "sensia.corpora.grouping",
+    "DataPart": "sensia.corpora.held_out",
+    "held_out_part": "sensia.corpora.held_out",
+    "Language": "sensia.corpora.languages",
+    "find_language": "sensia.corpora.languages",
+    "encode_texts": "sensia.corpora.monolingual",
+    "row_keys": "sensia.corpora.overlap",
+    "shared_rows": "sensia.corpora.overlap",
+    "pack_texts": "sensia.corpora.packing",
+    "read_pairs": "sensia.corpora.reading",
+    "read_texts": "sensia.corpora.reading",
+}
 
 __all__ = [
     "CleaningReport",
@@ -28,3 +51,5 @@ __all__ = [
     "row_keys",
     "shared_rows",
 ]
+
+__getattr__, __dir__ = lazy_names(__name__, _NAMES)

@@ -6,10 +6,10 @@ Importing it registers Backpacks with the Auto classes of transformers. The pack
 `modeling_sensia`.
 """
 
-from importlib import import_module
 from pathlib import Path
 
 import modeling_sensia  # noqa: F401 - registers the Auto classes
+from sensia.lazy_names import lazy_names
 
 _ROOT = Path(__file__).resolve().parents[1]
 if (_ROOT / "pyproject.toml").is_file() and (_ROOT / "trainers").is_dir():
@@ -32,12 +32,4 @@ _NAMES = {
 
 __all__ = sorted(_NAMES)
 
-
-def __getattr__(name: str):
-    if name in _NAMES:
-        return getattr(import_module(_NAMES[name]), name)
-    raise AttributeError(f"module 'sensia' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return [*globals(), *_NAMES]
+__getattr__, __dir__ = lazy_names(__name__, _NAMES)

@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None):
         print(f"sensia {version('sensia')}")
         return
     if name not in COMMANDS:
-        from sensia.trainers.arguments import did_you_mean
+        from sensia.trainers.suggestions import did_you_mean
 
         raise SystemExit(f"sensia: there is no command `{name}`.{did_you_mean(name, COMMANDS)} See `sensia --help`.")
     command = COMMANDS[name]

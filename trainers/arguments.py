@@ -1,6 +1,5 @@
 """The settings of every command: from a YAML file and the command line into dataclasses."""
 
-import difflib
 import sys
 from argparse import Action, Namespace
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any, NoReturn, get_type_hints
 from sensia.trainers.setting_ranges import check_training_arguments
 from sensia.trainers.setting_types import describe_type, read_value, show_value
 from sensia.trainers.settings_template import settings_template
+from sensia.trainers.suggestions import did_you_mean
 from sensia.trainers.yaml_settings import read_yaml
 from transformers import HfArgumentParser, TrainingArguments
 
@@ -180,15 +180,3 @@ def _build(dataclass_type: type, settings: Mapping[str, Any]) -> Any:
         return dataclass_type(**given)
     except (ValueError, ImportError) as error:
         raise ValueError(" ".join(str(error).split())) from error
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """
-    A sentence that offers the nearest known name, for the end of an error message; empty where none is near.
-
-    Args:
-        name (`str`): what was given.
-        known (`Iterable[str]`): what there is.
-    """
-    nearest = difflib.get_close_matches(name, known, n=1)
-    return f" Did you mean `{nearest[0]}`?" if nearest else ""

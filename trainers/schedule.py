@@ -7,7 +7,7 @@ from dataclasses import MISSING, dataclass, fields
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from sensia.trainers.arguments import did_you_mean
+from sensia.trainers.suggestions import did_you_mean
 
 PHASES = ("align", "joint", "polish")
 #: Each curriculum, and the settings that mean nothing to it.
