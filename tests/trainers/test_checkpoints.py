@@ -217,6 +217,8 @@ def test_a_resumed_run_saves_as_often_as_it_is_told_now(make_trainer, tmp_path):
 
 
 def test_ctrl_c_says_which_checkpoint_the_run_goes_on_from(make_trainer, tmp_path):
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+
     class Interrupt(TrainerCallback):
         def __init__(self, step):
             self.step = step
