@@ -4,6 +4,7 @@ import errno
 import os
 import resource
 import shutil
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -43,25 +44,29 @@ def test_a_checkpoint_without_optimizer_takes_the_weights_alone(make_trainer):
     assert checkpoint_bytes(trainer.args, trainer.model) == weight_bytes(trainer.model)
 
 
-@pytest.fixture
-def small_files():
+@contextmanager
+def small_files(size):
     """No file of this process grows over so many bytes; a write beyond ends as on a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:  # before pytest writes its report, which may be a long file itself
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def largest_file(folder):
     return max(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def test_a_save_that_finds_no_room_says_so_and_names_the_last_whole_checkpoint(make_trainer, tmp_path, small_files):
+def test_a_save_that_finds_no_room_says_so_and_names_the_last_whole_checkpoint(make_trainer, tmp_path):
     run = tmp_path / "run"
     make_trainer(save_strategy="steps", save_steps=2).train()
     shutil.rmtree(run / "checkpoint-4")
     trainer = make_trainer(save_strategy="steps", save_steps=2)
-    small_files(largest_file(run / "checkpoint-2") // 2)  # the weights fit, the moments do not
-    with pytest.raises(OSError, match=rf"^checkpoint-4 could not be saved in {run}: .*{run}/checkpoint-2 is whole"):
+    room = largest_file(run / "checkpoint-2") // 2  # the weights fit, the moments do not
+    said = rf"^checkpoint-4 could not be saved in {run}: .*{run}/checkpoint-2 is whole"
+    with pytest.raises(OSError, match=said), small_files(room):
         trainer.train(resume_from_checkpoint=str(run / "checkpoint-2"))
     assert newest_checkpoint(run) == str(run / "checkpoint-2")
     assert [path.name for path in run.iterdir() if path.name.startswith(".writing")] == []
@@ -76,11 +81,11 @@ def test_the_systems_word_is_given(tmp_path, number):
         raise RuntimeError("unexpected pos 64 vs 0") from OSError(number, os.strerror(number))
 
 
-def test_a_weights_file_that_does_not_fit_is_told_by_the_room_it_needs(tmp_path, small_files):
+def test_a_weights_file_that_does_not_fit_is_told_by_the_room_it_needs(tmp_path):
     weights, size = {"weight": torch.zeros(4096)}, 4 * 4096
-    small_files(4096)
     with (
         pytest.raises(OSError, match="The model could not be saved"),
+        small_files(4096),
         naming_a_full_disk("The model", tmp_path, size),
     ):
         save_file(weights, tmp_path / "model.safetensors")
