@@ -197,7 +197,7 @@ def text_or_none(value: Any) -> str | None:
 
 
 def _is_unicode(text: str) -> bool:
-    """Whether the text can be written as UTF-8; half a surrogate pair, which JSON can spell, cannot."""
+    """Tells text that can be written as UTF-8 from half a surrogate pair, which JSON can spell and which cannot."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -70,7 +70,7 @@ def find_language(code: str) -> Language:
 
 def column_rank(column: str, language: Language) -> int | None:
     """
-    How surely a column is named after a language.
+    Rank of a column by how surely it is named after a language.
 
     Args:
         column (`str`): name of a column (`id`, `ind_Latn`, `zh-CN`, `sentence_eng_Latn`, `Indonesian`).

@@ -59,7 +59,7 @@ def _name_words(path: Path) -> set[str]:
 
 
 def _is_data(path: Path) -> bool:
-    """Whether a file in a folder may be data: no hidden copy, as editors and notebooks leave, and no description."""
+    """Leaves out hidden copies, which editors and notebooks make, and files that only describe data."""
     hidden = any(part.startswith((".", "__")) for part in path.parts)
     return not hidden and path.name not in _DESCRIPTIONS
 
@@ -123,7 +123,7 @@ def _one_split(source: str, split: str | None, splits: list[str]) -> str:
 
 
 def _describes_configurations(card: Path) -> bool:
-    """Whether the card of a data set says which files belong to which configuration and split."""
+    """Looks in the card of a data set for the files of each configuration and split."""
     if not card.is_file():
         return False
     try:

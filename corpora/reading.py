@@ -178,7 +178,7 @@ def _records_of_file(
 
 
 def _unnamed(request: PairRequest) -> tuple[str, ...]:
-    """What the two columns of text of a table without names are called; none where columns are asked for by number."""
+    """Names for the two columns of text of a table without names; none where columns are asked for by number."""
     asked = (request.source_column, request.target_column)
     if any(name and name.isdecimal() for name in asked):
         return ()

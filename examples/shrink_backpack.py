@@ -68,7 +68,7 @@ def use_layers(model, layers: list):
 
 @torch.no_grad()
 def record(model, blocks: Tensor) -> dict[str, Tensor]:
-    """What flows into norms and output layers, and out of the mixture: rows of activations by name."""
+    """Activations by name: the inputs of norms and output layers, and the mixture; one row for each token."""
     found: dict[str, list[Tensor]] = {}
     trunk, handles = model.backpack.trunk, []
 
