@@ -54,13 +54,13 @@ class CheckpointingTrainer(Trainer):
         return newest_checkpoint(str(self.args.output_dir))
 
     def train(self, *args, **kwargs) -> TrainOutput:
-        """Trains as `transformers.Trainer` does. A `KeyboardInterrupt` (Ctrl-C) says how the run is resumed."""
+        """Trains as `transformers.Trainer` does. Ctrl-C and SIGTERM say how the run is resumed."""
         try:
             return super().train(*args, **kwargs)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupt:
             whole = newest_checkpoint(str(self.args.output_dir))
             resumed = f"goes on from {whole}" if whole else "begins anew: no checkpoint was saved yet (`save_steps`)"
-            raise KeyboardInterrupt(f"The same command {resumed}.") from None
+            raise type(interrupt)(f"The same command {resumed}.") from None
 
     def _save_checkpoint(self, model, trial):
         run, name = Path(self._get_output_dir(trial)), f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"

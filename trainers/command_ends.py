@@ -1,29 +1,38 @@
-"""How every command ends: with its process group closed, and on wrong input or Ctrl-C with one line."""
+"""The end of every command: its process group is closed, and wrong input, Ctrl-C and SIGTERM give one line."""
 
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 from torch import distributed
 from transformers.utils import logging
 
 logger = logging.get_logger(__name__)
 
-#: What a shell reports of a program that Ctrl-C ended.
-_INTERRUPTED = 130
+#: Exit codes that a shell reports of programs that SIGINT and SIGTERM end: 128 and the number of the signal.
+_INTERRUPTED, _TERMINATED = 130, 143
+
+
+class Terminated(KeyboardInterrupt):
+    """The process received SIGTERM, which cluster schedulers send before they kill a job."""
 
 
 @contextmanager
 def exit_on_input_error(program: str) -> Iterator[None]:
     """
     Runs a command, alone or on each of several processes. Wrong input, a `ValueError` or `OSError`, ends it with the
-    message alone, in one line; the traceback is shown where `TRANSFORMERS_VERBOSITY` is `debug`. Ctrl-C ends it with
-    one line too. However the command ends, its process group is closed: a process that exits while the threads of the
+    message alone, in one line; the traceback is shown where `TRANSFORMERS_VERBOSITY` is `debug`. Ctrl-C and SIGTERM
+    end it with one line too. However the command ends, its process group is closed: a process that exits while the threads of the
     group run may abort, and a launcher then calls a run failed that did everything.
 
     Args:
         program (`str`): name of the script, put before the message.
     """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _terminate)
     try:
         yield
         if _has_process_group():
@@ -32,12 +41,19 @@ def exit_on_input_error(program: str) -> Iterator[None]:
     except (ValueError, OSError) as error:
         logger.debug("Where it was noticed:", exc_info=error)
         raise SystemExit(_line(program, str(error))) from None
+    except Terminated as interrupt:
+        print(_line(program, f"Stopped by SIGTERM. {interrupt}"), file=sys.stderr)
+        raise SystemExit(_TERMINATED) from None
     except KeyboardInterrupt as interrupt:
         print(_line(program, f"Stopped by Ctrl-C. {interrupt}"), file=sys.stderr)
         raise SystemExit(_INTERRUPTED) from None
     finally:
         if _has_process_group():
             distributed.destroy_process_group()
+
+
+def _terminate(signum: int, frame: FrameType | None):
+    raise Terminated
 
 
 def _has_process_group() -> bool:

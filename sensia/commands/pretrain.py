@@ -84,17 +84,16 @@ def read_held_out(args: PretrainArguments, name: str):
     return read_bitext(args, part.source, **part.options())
 
 
-def prepare(args: PretrainArguments, folder: Path) -> tuple[PreTrainedTokenizerBase, MixedBlocks]:
-    """The tokenizer and the packed blocks of each source, made once and kept in `folder`."""
+def prepare_blocks(args: PretrainArguments, tokenizer: PreTrainedTokenizerBase, folder: Path) -> MixedBlocks:
+    """The packed blocks of each source, made once and kept in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer = prepare_tokenizer(args, folder)
     blocks = []
     for number, texts in enumerate(read_sources(args)):
         path = folder / f"blocks-{number}.npy"
         blocks.append(
             np.load(path, mmap_mode="r") if path.exists() else pack_texts(texts, tokenizer, args.num_positions, path)
         )
-    return tokenizer, MixedBlocks(blocks, args.text_weights)
+    return MixedBlocks(blocks, args.text_weights)
 
 
 def prepare_tokenizer(args: PretrainArguments, folder: Path) -> PreTrainedTokenizerBase:
@@ -102,6 +101,7 @@ def prepare_tokenizer(args: PretrainArguments, folder: Path) -> PreTrainedTokeni
     if args.model or args.trunk:
         return AutoTokenizer.from_pretrained(model_source(str(args.model or args.trunk)), trust_remote_code=False)
     if not (folder / "tokenizer.json").exists():
+        folder.mkdir(parents=True, exist_ok=True)
         train_tokenizer(chain.from_iterable(read_sources(args)), args.vocabulary_size).save_pretrained(folder)
     return AutoTokenizer.from_pretrained(folder)
 
@@ -150,10 +150,12 @@ def pretrain(args: PretrainArguments, training_args: TrainingArguments):
     # Before training: a data set that has no such split is refused now.
     dev = [held_out_part(text_source(args, name)) for name in args.dev_texts]
     with training_args.main_process_first():
-        tokenizer, blocks = prepare(args, output / "data")
+        tokenizer = prepare_tokenizer(args, output / "data")
     model = build_model(args, tokenizer)
     if begun_from := args.model or args.trunk:
         check_vocabulary(model, tokenizer, begun_from, begun_from)
+    with training_args.main_process_first():
+        blocks = prepare_blocks(args, tokenizer, output / "data")
     print(
         f"{model.num_parameters():,} parameters, {blocks.num_tokens:,} tokens of text, {len(blocks):,} blocks an epoch"
     )

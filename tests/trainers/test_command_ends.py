@@ -1,5 +1,7 @@
 """How commands end: what they say, and that they leave no process group open."""
 
+import os
+import signal
 import sys
 
 import pytest
@@ -29,6 +31,13 @@ def test_ctrl_c_ends_the_script_with_one_line(capsys):
         raise KeyboardInterrupt("Go on later.")
     assert ended.value.code == 130
     assert capsys.readouterr().err == "look.py: Stopped by Ctrl-C. Go on later.\n"
+
+
+def test_sigterm_ends_the_script_with_one_line(capsys):
+    with pytest.raises(SystemExit) as ended, exit_on_input_error("look.py"):
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert ended.value.code == 143
+    assert capsys.readouterr().err == "look.py: Stopped by SIGTERM.\n"
 
 
 @pytest.mark.slow
