@@ -92,8 +92,8 @@ def error_of(found: Measured, expected: Measured) -> dict[str, float]:
     return {"losses": max(of_losses), "gradient": (difference / size) ** 0.5}
 
 
-def ours(setup: Setup, model: nn.Module, share_rows: bool = True) -> Measured:
-    batch = setup.batch(setup.checked_pairs, share_rows)
+def ours(setup: Setup, model: nn.Module, packing: bool = True) -> Measured:
+    batch = setup.batch(setup.checked_pairs, packing)
     return measure(model, lambda: sensia_losses(model, batch, one_way=True))
 
 
@@ -128,7 +128,7 @@ def against_float64(precision: Precision) -> Callable[[Setup], Found]:
             published = error_of(written_out(setup, model), expected)
             found = {"packed rows, sdpa": error_of(ours(setup, model), expected)}
             model.backpack.trunk.set_attn_implementation("eager")
-            found["padded rows, eager"] = error_of(ours(setup, model, share_rows=False), expected)
+            found["padded rows, eager"] = error_of(ours(setup, model, packing=False), expected)
         limits = {name: max(precision.limit, BEYOND_WRITTEN_OUT * error) for name, error in published.items()}
         rows: list[Row] = [{"computed as": "written out", **published, "passed": "-"}]
         for name, errors in found.items():
@@ -146,7 +146,7 @@ def check_packing(setup: Setup) -> Found:
     """Sentences side by side in rows give what a row for each gives."""
     model = setup.backpack()
     with FLOAT32(setup):
-        errors = error_of(ours(setup, model), ours(setup, model, share_rows=False))
+        errors = error_of(ours(setup, model), ours(setup, model, packing=False))
     return within(errors["gradient"], FLOAT32.limit, "packed and padded gradients differ by")
 
 

@@ -156,9 +156,9 @@ class Setup:
         with self.device:
             return GPT2LMHeadModel._from_config(self.trunk_config, attn_implementation="sdpa")
 
-    def batch(self, pairs: Sequence[Pair], share_rows: bool = True) -> dict[str, Any]:
+    def batch(self, pairs: Sequence[Pair], packing: bool = True) -> dict[str, Any]:
         """A stacked batch of pairs as training has it, on the device."""
-        collate = ParallelCollator(self.tokenizer, share_rows=share_rows, max_positions=self.sizes.positions)
+        collate = ParallelCollator(self.tokenizer, packing=packing, max_positions=self.sizes.positions)
         return self.on_device(collate(pairs))
 
     def batches(self, size: int) -> list[list[Pair]]:

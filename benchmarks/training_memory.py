@@ -192,7 +192,7 @@ def make_batches(pairs: Pairs, tokenizer, size: int, positions: int) -> list[dic
     """Batches in the order in which training reads them."""
     lengths = [max(len(pair["source_ids"]), len(pair["target_ids"])) for pair in pairs]
     order = list(LengthWindowSampler(lengths, BatchShape(size), SEED))
-    collate = ParallelCollator(tokenizer, share_rows=True, max_positions=positions)
+    collate = ParallelCollator(tokenizer, packing=True, max_positions=positions)
     return [collate([pairs[n] for n in order[start : start + size]]) for start in range(0, len(order), size)]
 
 

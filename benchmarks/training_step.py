@@ -121,7 +121,7 @@ class OurTraining:
 
     def batches(self, savings: frozenset[str]) -> list[dict[str, Any]]:
         positions = self.model.config.max_position_embeddings
-        collate = ParallelCollator(self.tokenizer, share_rows="shared-rows" in savings, max_positions=positions)
+        collate = ParallelCollator(self.tokenizer, packing="shared-rows" in savings, max_positions=positions)
         order = order_of(self.pairs, self.size, "sorted" in savings)
         return [collate([self.pairs[number] for number in batch]) for batch in order]
 

@@ -25,7 +25,6 @@ from reproduction.plan import Base, Run, distill, read_plan, read_results
 from reproduction.report import write_claims_report
 from rich.console import Console
 from sensia.evaluation.tasks.registry import make_tasks
-from sensia.model_cards.files import write_whole
 from sensia.trainers import SensiaConfig
 from sensia.trainers.arguments import parse_arguments as parse_settings
 from sensia.trainers.arguments import read_config, read_yaml
@@ -33,6 +32,8 @@ from sensia.trainers.command_ends import exit_on_input_error
 from sensia.trainers.pretraining import PretrainArguments
 from sensia.trainers.run_arguments import AdaptArguments
 from transformers import TrainingArguments
+
+from sensia.whole_files import write_whole
 
 ROOT = Path(__file__).resolve().parents[1]
 

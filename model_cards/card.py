@@ -16,12 +16,13 @@ from sensia.model_cards.comparison import (
     metric_notes,
 )
 from sensia.model_cards.curriculum import PHASE_HEADERS, curriculum_sentence, phase_rows
-from sensia.model_cards.files import write_whole
 from sensia.model_cards.limits import limit_sentences
 from sensia.model_cards.markdown import code, fence, one_line, words
 from sensia.model_cards.metadata import card_metadata, eval_results_yaml
 from sensia.model_cards.plots import plot_bits_per_byte, plot_entropy, plot_losses, plot_recall
 from sensia.model_cards.results import check_results
+
+from sensia.whole_files import write_whole
 
 TEMPLATE = Path(__file__).with_name("template.md")
 

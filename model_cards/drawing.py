@@ -6,7 +6,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 from PIL import Image
-from sensia.model_cards.files import write_whole
+
+from sensia.whole_files import write_whole
 
 # A card is about 800 pixels wide; 1,200 keep the text sharp on dense screens.
 WIDTH, DPI = 8.0, 150

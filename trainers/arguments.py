@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn, get_type_hints
 
+from sensia.trainers.renamed_settings import current_name
 from sensia.trainers.setting_ranges import check_training_arguments
 from sensia.trainers.setting_types import describe_type, read_value, show_value
 from sensia.trainers.settings_template import settings_template
@@ -35,7 +36,7 @@ def parse_arguments(*dataclass_types: type, description: str, arguments: Sequenc
         ValueError: in one line that names the setting which is unknown, missing, of another type or out of range, or
             the file that cannot be read.
     """
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    words = [_with_current_name(word) for word in (sys.argv[1:] if arguments is None else arguments)]
     if "--print_config" in words:
         print(settings_template(dataclass_types, Path(sys.argv[0]).name))
         raise SystemExit(0)
@@ -56,6 +57,13 @@ def parse_arguments(*dataclass_types: type, description: str, arguments: Sequenc
         named = ", ".join(f"`{name}`" for name in missing)
         raise ValueError(f"{named} must be given: in the file of --config, or as --{missing[0]} VALUE.")
     return tuple(_build(dataclass_type, settings) for dataclass_type in dataclass_types)
+
+
+def _with_current_name(word: str) -> str:
+    if not word.startswith("--"):
+        return word
+    name, equals, value = word[2:].partition("=")
+    return f"--{current_name(name)}{equals}{value}"
 
 
 class _Parser(HfArgumentParser):
@@ -120,7 +128,10 @@ def read_config(path: str | Path, dataclass_types: Sequence[type]) -> dict[str, 
     """
     known = _known(dataclass_types)
     settings = {}
-    for name, value in read_yaml(path).items():
+    for given, value in read_yaml(path).items():
+        name = current_name(given) if isinstance(given, str) else given
+        if name in settings:
+            raise ValueError(f"{path}: `{given}` and `{name}` are one setting: leave one of them out.")
         if name not in known:
             raise ValueError(f"{path}: unknown setting `{show_key(name)}`.{did_you_mean(str(name), known)}")
         try:

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from accelerate.state import PartialState
 from accelerate.utils import gather_object
-from sensia.model_cards.files import write_whole
 from sensia.trainers.sensia_config import SensiaConfig
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+
+from sensia.whole_files import write_whole
 
 if TYPE_CHECKING:
     from sensia.trainers.run_arguments import AdaptArguments
@@ -78,7 +79,7 @@ def find_checkpoint(config: SensiaConfig, args: "AdaptArguments") -> str | None:
     output = Path(str(config.output_dir))
     with PartialState().main_process_first():  # it tidies the folder that the others then read
         if config.should_save:
-            settle(output)
+            recover_interrupted(output)
         checkpoint = newest_checkpoint(output)
         if checkpoint:
             _refuse_other_settings(output, _settings(config, args))
@@ -133,7 +134,7 @@ def is_whole(checkpoint: Path) -> bool:
         return False
 
 
-def finish(written: Path, checkpoint: Path):
+def commit_checkpoint(written: Path, checkpoint: Path):
     """
     Makes a checkpoint of a folder that all processes have written.
 
@@ -171,7 +172,7 @@ def rotate(newest: Path, limit: int | None, best: str | None = None):
         _delete(path)
 
 
-def settle(folder: Path):
+def recover_interrupted(folder: Path):
     """
     Clears up after a process that was killed while it saved: a checkpoint that was being replaced gets its name back,
     what was half-written or half-deleted is removed.

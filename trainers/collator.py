@@ -23,14 +23,14 @@ class ParallelCollator:
     is empty is text: its target follows behind all pairs, and only the language model loss sees it. Where a row has
     `prompt_tokens`, so many leading target tokens have no label.
 
-    Each sentence has a row of its own, padded on the right to the longest of the batch; with `share_rows`, sentences
+    Each sentence has a row of its own, padded on the right to the longest of the batch; with `packing`, sentences
     stand side by side in rows of that length or up to twice it, and little is padded. Where nothing is contrasted,
     `targets_only` leaves the sources out: every row of the data is then text.
 
     Args:
         tokenizer (`PreTrainedTokenizerBase`): supplies the id that fills pads; masks, never ids, mark them.
         pad_to_multiple_of (`int`, *optional*, defaults to 1): round the padded length up to a multiple of this.
-        share_rows (`bool`, *optional*, defaults to `False`): put several sentences into a row.
+        packing (`bool`, *optional*, defaults to `False`): put several sentences into a row.
         max_positions (`int`, *optional*): most tokens of a shared row; without it, twice the longest sentence.
         targets_only (`bool`, *optional*, defaults to `False`): leave the sources out.
         source_lm_weight (`float`, *optional*, defaults to 0): how much a source token counts in the language model
@@ -39,7 +39,7 @@ class ParallelCollator:
 
     tokenizer: PreTrainedTokenizerBase
     pad_to_multiple_of: int = 1
-    share_rows: bool = False
+    packing: bool = False
     max_positions: int | None = None
     targets_only: bool = False
     source_lm_weight: float = 0.0
@@ -71,7 +71,7 @@ class ParallelCollator:
         fill = self.tokenizer.pad_token_id
         if fill is None:
             fill = self.tokenizer.eos_token_id
-        lay_out = self._share_rows if self.share_rows else self._one_row_each
+        lay_out = self._packed if self.packing else self._one_row_each
         batch: dict[str, Any] = {**lay_out(sentences, unlabelled, fill), "num_pairs": len(pairs)}
         if self.source_lm_weight:
             sources = of_sources(batch)
@@ -85,7 +85,7 @@ class ParallelCollator:
         labelled = (mask != 0) & (torch.arange(ids.shape[1]) >= torch.tensor(unlabelled)[:, None])
         return {"input_ids": ids, "attention_mask": mask, "labels": ids.masked_fill(~labelled, -100)}
 
-    def _share_rows(self, sentences, unlabelled: list[int], fill: int) -> dict[str, torch.Tensor]:
+    def _packed(self, sentences, unlabelled: list[int], fill: int) -> dict[str, torch.Tensor]:
         own, mask = pad_rows(sentences, fill, self.pad_to_multiple_of)  # [N, L]
         lengths = mask.sum(1).tolist()
         width = choose_width(lengths, own.shape[1], self.max_positions)

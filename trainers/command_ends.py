@@ -25,8 +25,8 @@ def exit_on_input_error(program: str) -> Iterator[None]:
     """
     Runs a command, alone or on each of several processes. Wrong input, a `ValueError` or `OSError`, ends it with the
     message alone, in one line; the traceback is shown where `TRANSFORMERS_VERBOSITY` is `debug`. Ctrl-C and SIGTERM
-    end it with one line too. However the command ends, its process group is closed: a process that exits while the threads of the
-    group run may abort, and a launcher then calls a run failed that did everything.
+    end it with one line too. However the command ends, its process group is closed. A process that exits while the
+    threads of the group run may abort, and a launcher then calls a run failed that did everything.
 
     Args:
         program (`str`): name of the script, put before the message.

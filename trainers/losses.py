@@ -1,4 +1,6 @@
-"""The contrastive loss, exact across processes."""
+"""The contrastive loss, exact across processes, and losses that are not finite."""
+
+import math
 
 import torch
 from torch import distributed
@@ -77,3 +79,17 @@ def _rows_find_partners(rows: torch.Tensor, candidates: torch.Tensor, temperatur
     logits = rows @ candidates.T / temperature  # [B, B * processes]
     first = distributed.get_rank() * len(rows) if len(candidates) > len(rows) else 0
     return F.cross_entropy(logits, torch.arange(first, first + len(rows), device=rows.device))
+
+
+def with_nan_gradient_if_nonfinite(loss: torch.Tensor) -> torch.Tensor:
+    """
+    The same loss, with a gradient of NaN where the loss is not finite. Some infinite losses have a finite gradient.
+    With NaN, every process sees the fault in the norm of the gradients, and no process has to ask the others.
+
+    Args:
+        loss (`torch.Tensor`): scalar.
+
+    Returns:
+        `torch.Tensor`: scalar.
+    """
+    return loss * torch.where(loss.detach().isfinite(), 1.0, math.nan).to(loss.dtype)

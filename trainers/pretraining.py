@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from sensia.trainers.checkpointing_trainer import CheckpointingTrainer
 from sensia.trainers.muon import MuonAdamW
+from sensia.trainers.saving_trainer import SavingTrainer
 from sensia.trainers.setting_ranges import check_counts, check_names, check_positive, check_shares
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from torch.optim import Optimizer
@@ -106,7 +106,7 @@ class PretrainArguments:
             )
 
 
-class PretrainingTrainer(CheckpointingTrainer):
+class PretrainingTrainer(SavingTrainer):
     """The stock Trainer with whole checkpoints and, where `muon` is true, [`MuonAdamW`] as its optimizer."""
 
     def __init__(self, *args, muon: bool = False, decay_share: float = 0.2, **kwargs):

@@ -1,10 +1,9 @@
-"""What an adaptation starts from: its arguments and the base model."""
+"""The arguments of an adaptation."""
 
 import os
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
-from typing import Any
 
 from datasets import Dataset, IterableDataset
 from peft import PeftModel
@@ -12,7 +11,6 @@ from sensia.corpora import find_language, read_pairs
 from sensia.corpora.held_out import within
 from sensia.corpora.licences import find_licence
 from sensia.corpora.tables import QUOTINGS
-from sensia.evaluation.model_sources import check_model_folder, check_tokenizer_folder, check_vocabulary, model_source
 from sensia.model_cards.results import is_absolute
 from sensia.trainers.lora import AdapterArguments, with_adapter
 from sensia.trainers.setting_ranges import (
@@ -23,12 +21,7 @@ from sensia.trainers.setting_ranges import (
     check_positive,
     check_shares,
 )
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
-
-from modeling_sensia import BackpackConfig, BackpackForCausalLM
-
-#: Code of a repository is neither run nor asked about: a question would stop a run that nobody watches.
-_NO_CODE: dict[str, Any] = {"trust_remote_code": False}
+from transformers import PreTrainedModel
 
 
 @dataclass
@@ -235,60 +228,3 @@ class AdaptArguments(AdapterArguments):
             target_column=self.target_column,
             **options,
         )
-
-
-def load_base(
-    name: str,
-    *,
-    tokenizer_name: str | None = None,
-    attn_implementation: str | None = None,
-    dropout: float | None = None,
-    from_scratch: bool = False,
-    dense: bool = False,
-) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """
-    Loads the Backpack to adapt, or a dense model to compare with, and its tokenizer.
-
-    Args:
-        name (`str`): Hub id or folder, in our layout or the public one.
-        tokenizer_name (`str`, *optional*, defaults to `name`): Hub id or folder of the tokenizer.
-        attn_implementation (`str`, *optional*): attention of the trunk, as transformers names them.
-        dropout (`float`, *optional*): dropout of trunk and senses, instead of the model's own.
-        from_scratch (`bool`, *optional*, defaults to `False`): keep the architecture alone, with random weights.
-        dense (`bool`, *optional*, defaults to `False`): load any causal language model, with its own dropout.
-
-    Raises:
-        ValueError: if it is not a Backpack where one is wanted, the tokenizer has no end-of-text token, or more tokens
-            than the model, or a dense model's dropout is to be another.
-        OSError: if there is no such folder or Hub model.
-    """
-    if dense and dropout is not None:
-        raise ValueError(f"`dropout` is set for Backpacks only; a dense model keeps its own, got {dropout}.")
-    name = model_source(name)
-    tokenizer_name = model_source(tokenizer_name) if tokenizer_name else name
-    check_model_folder(name)
-    config = None if dropout is None else _with_dropout(BackpackConfig.from_pretrained(name), dropout)
-    model: PreTrainedModel = (AutoModelForCausalLM if dense else BackpackForCausalLM).from_pretrained(
-        name, config=config, dtype="float32", attn_implementation=attn_implementation, **_NO_CODE
-    )
-    if from_scratch:
-        model = type(model)(model.config)  # type: ignore[arg-type]
-    check_tokenizer_folder(tokenizer_name)
-    tokenizer = AutoTokenizer.from_pretrained(tokenizer_name, **_NO_CODE)
-    if tokenizer.eos_token_id is None:
-        raise ValueError(f"The tokenizer {tokenizer_name} has no end-of-text token to close sentences with.")
-    check_vocabulary(model, tokenizer, name, tokenizer_name)
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    return model, tokenizer
-
-
-def _with_dropout(config: BackpackConfig, dropout: float) -> BackpackConfig:
-    """A configuration in which every dropout, however the trunk calls its own, is this one."""
-    if not 0 <= dropout < 1:
-        raise ValueError(f"`dropout` must lie in [0, 1), got {dropout}.")
-    for name, value in config.trunk_config.to_dict().items():
-        if name.endswith(("dropout", "pdrop")) and isinstance(value, int | float):
-            setattr(config.trunk_config, name, dropout)
-    config.sense_dropout = dropout
-    return config

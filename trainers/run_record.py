@@ -9,7 +9,7 @@ from typing import Any
 
 from datasets import Dataset
 from sensia.corpora import Language, describe_file
-from sensia.trainers.health import limits_of_run
+from sensia.trainers.alignment import limits_of_run
 from sensia.trainers.licence_notes import base_licence, data_licence, licence_reason, licensed_parts, stated_about
 from sensia.trainers.lora import base_parameters, describe_adapter
 from sensia.trainers.run_arguments import AdaptArguments
@@ -179,7 +179,7 @@ def describe_training(config: SensiaConfig, trainer: SensiaTrainer) -> dict[str,
     """
     schedule = config.phase_schedule()
     unused = {*_inherited(), *config.unused_settings()}
-    knobs = [field.name for field in fields(SensiaConfig) if field.name not in unused]
+    knobs = [field.name for field in fields(config) if field.name not in unused]
     logs: list[dict[str, Any]] = [
         {**entry, "phase": schedule.phase_names[int(entry["phase"])]} if "phase" in entry else dict(entry)
         for entry in trainer.state.log_history

@@ -4,6 +4,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
+from functools import cached_property
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -181,12 +182,12 @@ class PhaseSchedule:
     @property
     def phase_names(self) -> tuple[str, ...]:
         """`tuple` of `str`: the phases in order; logs name them by their place here."""
-        return tuple(phase.name for phase in self._curriculum())
+        return tuple(phase.name for phase in self._curriculum)
 
     @property
     def aligning_phase(self) -> str | None:
         """`str`, *optional*: the first phase that gives an InfoNCE term weight."""
-        for phase in self._curriculum():
+        for phase in self._curriculum:
             if any(w_ctx or w_sns for w_ctx, w_sns, _ in (phase.weights, phase.end_weights or phase.weights)):
                 return phase.name
         return None
@@ -199,7 +200,7 @@ class PhaseSchedule:
     @property
     def freezes(self) -> bool:
         """`bool`: whether any phase freezes what `polish_freeze` names."""
-        return any(phase.freeze for phase in self._curriculum())
+        return any(phase.freeze for phase in self._curriculum)
 
     def at(self, step: int, max_steps: int, ended: Sequence[int] = ()) -> PhasePoint:
         """
@@ -218,7 +219,7 @@ class PhaseSchedule:
             raise ValueError(f"Expected 0 <= step <= max_steps with max_steps >= 1, got {step} of {max_steps}.")
         self._check_ended(ended)
         index, within = self._locate(step, max_steps, ended)
-        phase = self._curriculum()[index]
+        phase = self._curriculum[index]
         end_weights = phase.weights if phase.end_weights is None else phase.end_weights
         weights = Weights(*(_ease(a, b, within) for a, b in zip(phase.weights, end_weights, strict=True)))
         if self.name != "constant":
@@ -254,6 +255,7 @@ class PhaseSchedule:
         spans = zip(names, pairwise(starts), strict=True)
         return [(name, start, following - 1) for name, (start, following) in spans if start < following]
 
+    @cached_property
     def _curriculum(self) -> tuple[Phase, ...]:
         if self.name == "custom":
             return self.phases
@@ -279,7 +281,7 @@ class PhaseSchedule:
         """The place of the phase that a step lies in, and how far into the phase that is, in [0, 1]."""
         if self.name == "adaptive":
             return sum(end <= step for end in ended), 0.0
-        progress, start, phases = step / max_steps, 0.0, self._curriculum()
+        progress, start, phases = step / max_steps, 0.0, self._curriculum
         for index, phase in enumerate(phases[:-1]):
             end = start + phase.share
             inside = progress < end - _TOLERANCE if index else progress <= end + _TOLERANCE

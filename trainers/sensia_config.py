@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from accelerate.utils import parse_flag_from_env
-from sensia.trainers.representations import REPRESENTATIONS
+from sensia.trainers.renamed_settings import accepts_old_names
 from sensia.trainers.run_log import LOG_FORMATS
 from sensia.trainers.schedule import SCHEDULES, Phase, PhaseSchedule
 from sensia.trainers.setting_ranges import check_counts, check_not_negative, check_positive, check_shares
@@ -27,6 +27,7 @@ POLISH_FREEZES = ("none", "sense_network", "sense_vectors")
 ON_NONFINITE = ("stop", "skip")
 
 
+@accepts_old_names
 @dataclass
 class SensiaConfig(TrainingArguments):
     """
@@ -96,13 +97,6 @@ class SensiaConfig(TrainingArguments):
     tau_sns: float = field(default=0.05, metadata={"help": "Temperature of the sense InfoNCE."})
     tau_ctx_end: float | None = field(default=None, metadata={"help": _TAU_END.format("tau_ctx")})
     tau_sns_end: float | None = field(default=None, metadata={"help": _TAU_END.format("tau_sns")})
-    representation: str = field(
-        default="senses",
-        metadata={
-            "help": "What is aligned: senses, or, to compare with, a dense model's hidden states of the last and the "
-            "middle layer (in the place of context and sense vectors), at the last_token or as their mean."
-        },
-    )
     tau_pool: float = field(default=0.7, metadata={"help": "Temperature of the mixture in the sense vector."})
     contrastive_batch_size: int | None = field(
         default=None,
@@ -112,8 +106,8 @@ class SensiaConfig(TrainingArguments):
             "gradient_accumulation_steps. Without it, negatives are the pairs of one micro-batch of all processes."
         },
     )
-    share_rows: bool = field(
-        default=True, metadata={"help": "Put short sentences side by side into one row, so that little is padded."}
+    packing: bool = field(
+        default=True, metadata={"help": "Put several short sentences into one row, so that little is padded."}
     )
     batches_per_window: int = field(
         default=50,
@@ -201,7 +195,6 @@ class SensiaConfig(TrainingArguments):
         self.phases = _read_phases(self.phases)
         self.phase_schedule()
         self._check_curriculum()
-        self._check_representation()
         self._check()
         if self.contrastive_batch_size is not None:
             self.gradient_accumulation_steps = self._micro_batches()
@@ -248,31 +241,6 @@ class SensiaConfig(TrainingArguments):
                 "`schedule` adaptive ends phases by held-out recall: `eval_strategy` no never measures it."
             )
 
-    def _check_representation(self):
-        if self.representation not in REPRESENTATIONS:
-            raise ValueError(
-                f"`representation` must be one of {', '.join(REPRESENTATIONS)}, got {self.representation!r}."
-            )
-        if self.contrastive_batch_size is not None and not self.phase_schedule().contrasts:
-            raise ValueError("`contrastive_batch_size` means nothing where no phase weighs an InfoNCE term.")
-        if self.representation == "senses":
-            return
-        # What of these settings a dense model has nothing for.
-        needed: dict[str, Any] = {"polish_freeze": "none", "share_rows": True}
-        needed |= {"sense_learning_rate": None, "trunk_learning_rate": None}
-        needed |= {each.name: each.default for each in fields(self) if each.name in ("tau_pool", "collapse_entropy")}
-        for name, value in needed.items():
-            if getattr(self, name) != value:
-                raise ValueError(
-                    f"`representation` {self.representation} is of a dense model: `{name}` must be {value}, got "
-                    f"{getattr(self, name)}."
-                )
-        if self.eval_strategy != IntervalStrategy.NO:
-            raise ValueError(
-                "Evaluation while training measures senses: with `representation` "
-                f"{self.representation} set `eval_strategy` to no, and score the model by examples/score.py."
-            )
-
     def _micro_batches(self) -> int:
         """How many micro-batches make a contrastive batch."""
         at_once = self.per_device_train_batch_size * self.world_size
@@ -294,6 +262,8 @@ class SensiaConfig(TrainingArguments):
             raise ValueError(
                 f"`polish_freeze` must be one of {', '.join(POLISH_FREEZES)}, got {self.polish_freeze!r}."
             )
+        if self.contrastive_batch_size is not None and not self.phase_schedule().contrasts:
+            raise ValueError("`contrastive_batch_size` means nothing where no phase weighs an InfoNCE term.")
         check_counts(self, "batches_per_window")
         check_not_negative(self, "text_rate", "source_lm_weight", "sense_learning_rate", "trunk_learning_rate")
         check_positive(self, "tau_pool")

@@ -2,46 +2,42 @@
 
 import math
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate.utils import gather
-from datasets import Dataset
+from datasets import Dataset, IterableDataset
 from peft import PeftModel
 from sensia.evaluation import evaluate_bitext
 from sensia.trainers.adaptive_phases import AdaptivePhases
-from sensia.trainers.batching_trainer import BatchingTrainer
+from sensia.trainers.alignment import AlignmentWatch, contrast_over_chance, recall_over_chance, warn_of_collapse
 from sensia.trainers.collator import ParallelCollator, of_sources
 from sensia.trainers.contrastive_cache import ContrastiveCache, RandomState
-from sensia.trainers.health import (
-    AlignmentWatch,
-    StepWatch,
-    contrast_over_chance,
-    recall_over_chance,
-    spread_nonfinite,
-    warn_of_collapse,
-)
+from sensia.trainers.data_order import TRAINING_COLUMNS, DataOrder
 from sensia.trainers.lora import check_something_learns
-from sensia.trainers.losses import info_nce
+from sensia.trainers.losses import info_nce, with_nan_gradient_if_nonfinite
+from sensia.trainers.nonfinite import NonfiniteSteps
 from sensia.trainers.parameter_groups import decaying_parameter_names, set_learning_rates
-from sensia.trainers.representations import check_dense_model, encode_dense
 from sensia.trainers.run_log import RunLog
+from sensia.trainers.saving_trainer import SavingTrainer
 from sensia.trainers.schedule import PhasePoint
 from sensia.trainers.sensia_config import SensiaConfig
 from torch import nn
+from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.trainer_callback import PrinterCallback, ProgressCallback, TrainerState
 from transformers.trainer_utils import TrainOutput, speed_metrics
 
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
 
-#: Of a batch, what the forward does not take.
+#: Keys of a batch that are not arguments of the model's forward.
 _NOT_OF_THE_MODEL = ("num_pairs", "row_numbers")
 _SIDES = ("source", "target")
 
 
-class SensiaTrainer(BatchingTrainer):
+class SensiaTrainer(SavingTrainer):
     """
     Adapts a Backpack to another language by aligning meanings.
 
@@ -49,27 +45,27 @@ class SensiaTrainer(BatchingTrainer):
 
         w_ctx InfoNCE(context vectors) + w_sns InfoNCE(sense vectors) + w_lm LM(target)
 
-    where, with `source_lm_weight` w, LM is one mean over the tokens of both sides, of which a source token counts w,
-    with weights and temperatures from the phase schedule. Gradient accumulation leaves the language model term as if
-    the batch were whole; the InfoNCE terms are means over micro-batches, whose negatives are their own pairs, unless
+    The phase schedule gives the weights and temperatures. With `source_lm_weight` w, LM is one mean over the tokens of
+    both sides, in which a source token counts w. Gradient accumulation leaves the language model term as if the batch
+    were whole. The InfoNCE terms are means over micro-batches, whose negatives are their own pairs, unless
     `contrastive_batch_size` asks for gradient caching: then every pair of the step is a negative of every other. Where
     no phase weighs an InfoNCE term, sources are not encoded.
 
     Args:
         model ([`BackpackForCausalLM`] or `PeftModel` of one): the English Backpack to adapt; see [`with_adapter`].
-            With another `representation` than senses, a dense causal language model.
         args ([`SensiaConfig`]): the settings.
-        train_dataset, train_texts: see [`BatchingTrainer`].
-        eval_dataset (`datasets.Dataset`, *optional*): pairs from [`sensia.corpora.clean_pairs`]; may be a
-            `dict` of several by name. Metrics are those of [`sensia.evaluation.evaluate_bitext`], with the prefix
-            `eval_`
-            and the set's name, so `metric_for_best_model="eval_dev_sense_recall@1"` works.
+        train_dataset (`datasets.Dataset` or `datasets.IterableDataset`): pairs from [`sensia.corpora.clean_pairs`].
+        train_texts (`datasets.Dataset`, *optional*): texts from [`sensia.corpora.encode_texts`], with
+            `args.text_rate`.
+        eval_dataset (`datasets.Dataset`, *optional*): pairs from [`sensia.corpora.clean_pairs`]; may be a `dict` of
+            several by name. Metrics are those of [`sensia.evaluation.evaluate_bitext`], with the prefix `eval_` and
+            the set's name, so `metric_for_best_model="eval_dev_sense_recall@1"` works.
         processing_class (`PreTrainedTokenizerBase`): the tokenizer.
         data_collator, callbacks, optimizers: as in `transformers.Trainer`.
 
     Raises:
-        ValueError: if one process would see fewer than two pairs, or drive several GPUs by itself, or the model is not
-            of the kind that `representation` is of.
+        ValueError: if one process would see fewer than two pairs, or drive several GPUs by itself, if the model is no
+            Backpack, or if texts and `text_rate` do not fit.
     """
 
     args: SensiaConfig
@@ -85,187 +81,125 @@ class SensiaTrainer(BatchingTrainer):
         args: SensiaConfig,
         *,
         processing_class,
+        train_dataset: Dataset | IterableDataset | None = None,
+        train_texts: Dataset | None = None,
         data_collator=None,
         **kwargs,
     ):
-        if (model.config.model_type == BackpackConfig.model_type) != (args.representation == "senses"):
-            raise ValueError(
-                f"`representation` {args.representation} does not fit a model of type {model.config.model_type}: "
-                "Backpacks have senses, dense models last_token and mean."
-            )
-        if args.representation != "senses":
-            check_dense_model(model)
-        self.phase_schedule = args.phase_schedule()
+        self.check_model(model)
+        self.phase_schedule, self.decay_share = args.phase_schedule(), args.decay_share
         collator = data_collator or ParallelCollator(
             processing_class,
-            share_rows=args.share_rows,
+            packing=args.packing,
             max_positions=model.config.max_position_embeddings,
             targets_only=not (self.phase_schedule.contrasts or args.source_lm_weight),
             source_lm_weight=args.source_lm_weight,
         )
-        self.decay_share = args.decay_share
         if args.schedule == "adaptive":
             ends_phases = AdaptivePhases.from_config(args, kwargs.get("eval_dataset"))
             kwargs["callbacks"] = [*(kwargs.get("callbacks") or []), ends_phases]
-        super().__init__(model, args, data_collator=collator, processing_class=processing_class, **kwargs)
+        self.data_order = DataOrder(args, train_dataset, train_texts)
+        super().__init__(
+            model,
+            args,
+            data_collator=collator,
+            train_dataset=train_dataset,
+            processing_class=processing_class,
+            **kwargs,
+        )
         if args.n_gpu > 1:
             raise ValueError("One process sees several GPUs: start it with `accelerate launch`, one process for each.")
         if args.per_device_train_batch_size * args.world_size < 2:
             raise ValueError("InfoNCE needs at least 2 pairs in a batch: raise `per_device_train_batch_size`.")
-        backpack = self.accelerator.unwrap_model(self.model)
         if self.phase_schedule.freezes:
+            backpack = self.accelerator.unwrap_model(self.model)
             check_something_learns(backpack, _frozen_parameters(backpack, args.polish_freeze), args.polish_freeze)
         self.remove_callback(PrinterCallback)
         self.remove_callback(ProgressCallback)
-        self.add_callback(RunLog(args.log_format, self.phase_schedule.phase_names, self.batch_shape.pairs_per_step))
-        self._step_watch = StepWatch(args, self.accelerator)
-        self.add_callback(self._step_watch.skips)
+        pairs_per_step = self.data_order.batch_shape.pairs_per_step
+        self.add_callback(RunLog(args.log_format, self.phase_schedule.phase_names, pairs_per_step))
+        self.nonfinite_steps = NonfiniteSteps(args, self.accelerator)
+        self.add_callback(self.nonfinite_steps.skips)
         self._alignment_watch = AlignmentWatch(args, self._phase_at)
         self._to_contrast: list[dict[str, Any]] = []
         self._contrast_cache: ContrastiveCache | None = None
         self._side_tokens = torch.zeros(2)  # predicted tokens of the step: of sources, of targets and texts
-        self._sums: dict[str, torch.Tensor] = {}
+        self._step_losses: dict[str, torch.Tensor] = {}  # of the micro-batches so far
+        self._step_rows: list[torch.Tensor] = []
+        self._sums: dict[str, torch.Tensor] = {}  # of the steps since the last log
         self._summed_steps = 0
         self._session_start = self._earlier_seconds = 0.0
 
-    def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs) -> TrainOutput:  # type: ignore[override]
+    @staticmethod
+    def check_model(model: PreTrainedModel | PeftModel):
         """
-        Trains as `transformers.Trainer` does. A checkpoint of the last step is only loaded: the Trainer itself would
-        take one step more.
+        Refuses a model that this trainer cannot align.
 
-        Args:
-            resume_from_checkpoint (`str` or `bool`, *optional*): a checkpoint, or `True` for the newest whole one.
-            kwargs: as in `transformers.Trainer.train`.
+        Raises:
+            ValueError: if it is no Backpack.
         """
-        if resume_from_checkpoint is True:
-            resume_from_checkpoint = self.newest_checkpoint()
-        self._session_start, self._earlier_seconds = time.time(), 0.0
-        if resume_from_checkpoint:
-            state = TrainerState.load_from_json(str(Path(str(resume_from_checkpoint), "trainer_state.json")))
-            self._earlier_seconds = max((entry.get("seconds", 0.0) for entry in state.log_history), default=0.0)
-            self._step_watch.resume(state)
-            if state.global_step >= state.max_steps:
-                self._load_from_checkpoint(str(resume_from_checkpoint))
-                self.state = state
-                if self.args.load_best_model_at_end and state.best_model_checkpoint:
-                    best = Path(str(resume_from_checkpoint)).parent / Path(state.best_model_checkpoint).name
-                    state.best_model_checkpoint = str(best)
-                    self._load_best_model()
-                for callback in self.callback_handler.callbacks:
-                    if isinstance(callback, AdaptivePhases):
-                        callback.restore(state)
-                return TrainOutput(state.global_step, 0.0, {})
-        return super().train(resume_from_checkpoint=resume_from_checkpoint, **kwargs)
+        if model.config.model_type != BackpackConfig.model_type:
+            raise ValueError(
+                f"SensiaTrainer adapts Backpacks, got a model of type {model.config.model_type}. Dense models have no "
+                "senses: DenseAlignmentTrainer (examples/align_dense.py) aligns their hidden states."
+            )
 
-    @property
-    def phase_ends(self) -> tuple[int, ...]:
-        """`tuple` of `int`: how many steps were done when phases of an `adaptive` curriculum ended; else empty."""
-        # Looked up each time: transformers may replace its callbacks by those of a checkpoint.
-        callbacks = self.callback_handler.callbacks
-        return next((tuple(each.ends) for each in callbacks if isinstance(each, AdaptivePhases)), ())
-
-    @property
-    def phase_point(self) -> PhasePoint:
-        """[`PhasePoint`]: weights, temperatures and phase of the step under way."""
-        return self.phase_schedule.at(self.state.global_step, self.state.max_steps, self.phase_ends)
-
-    def _phase_at(self, step: int, max_steps: int) -> str:
-        return self.phase_schedule.at(step, max_steps, self.phase_ends).phase
+    # The step: compute_loss is the paper's equation, and what follows it are its terms.
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         """SENSIA's objective on one micro-batch (arXiv 2601.10310); see the class."""
-        outputs = self._encode(model, inputs, num_items_in_batch)
+        point = self.phase_point
         contrastive_scale, lm_scale = self._micro_batch_scales(num_items_in_batch)
-        loss_lm = lm_scale * outputs["loss"]
-        terms = {"loss_lm": loss_lm, "loss_lm_plain": lm_scale * outputs["plain_loss"]}
-        loss = self.phase_point.w_lm * loss_lm
+        outputs = self.encode(model, inputs, num_items_in_batch)
+        losses = {"loss_lm": lm_scale * outputs["loss"], "loss_lm_plain": lm_scale * outputs["plain_loss"]}
+        loss = point.w_lm * losses["loss_lm"]
+        if _has_pairs(inputs):
+            ctx, sns = _vectors_of_pairs(outputs, inputs)  # [2 B, D] each
+            if self._contrast_cache is None:
+                loss_ctx, loss_sns = (contrastive_scale * each for each in self._contrast(ctx, sns, point))
+                loss = point.w_ctx * loss_ctx + point.w_sns * loss_sns + loss
+            else:
+                loss_ctx, loss_sns = (contrastive_scale * each for each in self._contrast_cache.losses)
+                loss = self._contrast_cache.replay(ctx, sns) + loss
+            losses |= {"loss_ctx": loss_ctx, "loss_sns": loss_sns}
+            losses |= _entropies_of_sides(outputs, inputs, contrastive_scale)
         if self.args.source_lm_weight:
             tokens = _tokens_of_sides(inputs) if num_items_in_batch is None else self._side_tokens
-            terms |= _losses_of_sides(outputs["token_losses"], inputs, tokens, lm_scale)
-        if _has_pairs(inputs):
-            contrastive, of_pairs = self._contrast_micro_batch(outputs, inputs.get("num_pairs"), contrastive_scale)
-            loss = contrastive + loss
-            terms |= of_pairs
-        self._step_watch.note_losses(loss=loss, **terms)
-        loss = spread_nonfinite(loss)
+            losses |= _losses_of_sides(outputs["token_losses"], inputs, tokens, lm_scale)
+        self._note_losses(loss=loss, **losses)
+        loss = with_nan_gradient_if_nonfinite(loss)
         return (loss, outputs) if return_outputs else loss
 
-    def _contrast_micro_batch(
-        self, outputs, num_pairs: int | None, scale: float
-    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """The micro-batch's part of the weighted InfoNCE, and of what is logged of its pairs."""
-        point = self.phase_point
-        stacked = 2 * num_pairs if num_pairs is not None else len(outputs["context_vectors"])
-        ctx, sns = (outputs[name][:stacked] for name in ("context_vectors", "sense_vectors"))  # [2 B, D] each
-        if self._contrast_cache is None:
-            loss_ctx, loss_sns = (scale * loss for loss in self._contrast(ctx, sns))
-            contrastive = point.w_ctx * loss_ctx + point.w_sns * loss_sns
-        else:
-            loss_ctx, loss_sns = (scale * loss for loss in self._contrast_cache.losses)
-            contrastive = self._contrast_cache.replay(ctx, sns)
-        terms = {"loss_ctx": loss_ctx, "loss_sns": loss_sns}
-        if "mixture_entropy" in outputs:
-            entropies = outputs["mixture_entropy"][:stacked].chunk(2)  # [B] each
-            terms |= {f"entropy_{side}": scale * each.mean() for side, each in zip(_SIDES, entropies, strict=True)}
-        return contrastive, terms
+    def encode(self, model, inputs, num_items_in_batch=None):
+        """
+        The one forward: sentence vectors of both languages and, with labels, the language model loss.
 
-    def _encode(self, model, inputs, num_items_in_batch=None):
-        """The one forward: sentence vectors of both languages and, with labels, the language model loss."""
-        options = {"label_smoothing": self.args.label_smoothing_factor, "num_items_in_batch": num_items_in_batch}
-        if self.args.representation != "senses":
-            head = self.accelerator.unwrap_model(model).get_output_embeddings()
-            with self.accelerator.autocast():  # the head runs outside of the model's forward
-                return encode_dense(model, head, inputs, self.args.representation, **options)
+        Args:
+            model (`nn.Module`): the model, wrapped or not.
+            inputs (`dict`): a batch of [`ParallelCollator`].
+            num_items_in_batch (`torch.Tensor` or `int`, *optional*): divisor of the language model loss.
+
+        Returns:
+            `Mapping`: `context_vectors` and `sense_vectors` [N, D] of N sentences, `loss`, `plain_loss`,
+            `token_losses` and, of a Backpack, `mixture_entropy` [N].
+        """
         return model(
             **{name: value for name, value in inputs.items() if name not in _NOT_OF_THE_MODEL},
             pooling_temperature=self.args.tau_pool if _has_pairs(inputs) else None,
+            label_smoothing=self.args.label_smoothing_factor,
+            num_items_in_batch=num_items_in_batch,
             return_logits=False,
             use_cache=False,
-            **options,
         )
 
-    def _contrast(self, ctx: torch.Tensor, sns: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def _contrast(self, ctx: torch.Tensor, sns: torch.Tensor, point: PhasePoint) -> tuple[torch.Tensor, torch.Tensor]:
         """InfoNCE of stacked context and sense vectors [2 B, D] each, sources first."""
-        point = self.phase_point
         ctx_src, ctx_tgt = ctx.chunk(2)  # [B, D] each
         sns_src, sns_tgt = sns.chunk(2)  # [B, D] each
         return (
             info_nce(ctx_src, ctx_tgt, point.tau_ctx, self.args.one_way),
             info_nce(sns_src, sns_tgt, point.tau_sns, self.args.one_way),
         )
-
-    def get_batch_samples(self, epoch_iterator, num_batches, device):
-        samples, num_items_in_batch = super().get_batch_samples(epoch_iterator, num_batches, device)
-        if self.args.contrastive_batch_size is not None:
-            self._to_contrast = list(samples)
-        return samples, num_items_in_batch
-
-    def _get_num_items_in_batch(self, batch_samples: list, device: torch.device):
-        """What the language model loss is divided by: the labels of the step, over all processes, as they count."""
-        if not self.args.source_lm_weight or not batch_samples:
-            return super()._get_num_items_in_batch(batch_samples, device)
-        weights = [((each["labels"] != -100) * each["label_weights"])[:, 1:].sum() for each in batch_samples]
-        sides = torch.stack([_tokens_of_sides(each) for each in batch_samples]).sum(0)  # [2]
-        counts = torch.cat([torch.stack(weights).sum()[None], sides]).to(device)  # [3]
-        if self.args.average_tokens_across_devices:
-            counts = gather(counts[None]).sum(0)
-        self._side_tokens = counts[1:]
-        return counts[0]
-
-    def _contrast_whole_batch(self, model) -> ContrastiveCache:
-        """Encodes the micro-batches of a step without graph, and contrasts all their sentences with each other."""
-        vectors, states = [], []
-        for sample in self._to_contrast:
-            unlabelled = {name: value for name, value in sample.items() if name not in ("labels", "label_weights")}
-            inputs = self._prepare_inputs(unlabelled)
-            states.append(RandomState(self.args.device))
-            with torch.no_grad(), self.compute_loss_context_manager():
-                outputs = self._encode(model, inputs)
-            stacked = 2 * inputs["num_pairs"]
-            vectors.append((outputs["context_vectors"][:stacked], outputs["sense_vectors"][:stacked]))
-        self._to_contrast = []
-        point = self.phase_point
-        return ContrastiveCache(vectors, states, self._contrast, (point.w_ctx, point.w_sns))
 
     def _micro_batch_scales(self, num_items_in_batch) -> tuple[float, float]:
         """
@@ -284,7 +218,8 @@ class SensiaTrainer(BatchingTrainer):
             self._contrast_cache = self._contrast_whole_batch(model)
         if self._contrast_cache is not None:
             self._contrast_cache.restore_random_state()
-        self._step_watch.note_rows(inputs.get("row_numbers"))
+        if "row_numbers" in inputs:
+            self._step_rows.append(inputs["row_numbers"])
         loss = super().training_step(model, inputs, num_items_in_batch)
         if self.phase_point.freeze:
             # Without a gradient a parameter is left out of clipping and of the optimizer. `requires_grad` must not
@@ -293,6 +228,98 @@ class SensiaTrainer(BatchingTrainer):
                 parameter.grad = None
         # The Trainer adds this up; its sum must outlive a step that is skipped.
         return loss.nan_to_num(nan=0.0)
+
+    def _contrast_whole_batch(self, model) -> ContrastiveCache:
+        """Encodes the micro-batches of a step without graph, and contrasts all their sentences with each other."""
+        vectors, states = [], []
+        for sample in self._to_contrast:
+            unlabelled = {name: value for name, value in sample.items() if name not in ("labels", "label_weights")}
+            inputs = self._prepare_inputs(unlabelled)
+            states.append(RandomState(self.args.device))
+            with torch.no_grad(), self.compute_loss_context_manager():
+                vectors.append(_vectors_of_pairs(self.encode(model, inputs), inputs))
+        self._to_contrast = []
+        point = self.phase_point
+        return ContrastiveCache(vectors, states, partial(self._contrast, point=point), (point.w_ctx, point.w_sns))
+
+    def _get_grad_norm(self, model, grad_norm=None):
+        # The Trainer calls this when gradients are reduced and clipped, right before the optimizer uses them.
+        grad_norm = super()._get_grad_norm(model, grad_norm)
+        losses, rows = self._step_losses, self._step_rows
+        self._step_losses, self._step_rows = {}, []
+        # The only value that a step reads from the device; the processor waits here until the gradients are there.
+        norm = 0.0 if grad_norm is None else float(grad_norm)
+        if math.isfinite(norm):
+            self.nonfinite_steps.skips.in_a_row = 0
+        elif self.nonfinite_steps.handle(model, self.state.global_step + 1, norm, losses, rows):
+            return grad_norm
+        self._summed_steps += 1
+        for name, value in losses.items():  # on the device: reading values out would wait for the GPU
+            self._sums[name] = self._sums.get(name, 0) + value
+        return grad_norm
+
+    def _note_losses(self, **losses: torch.Tensor):
+        """Adds losses of a micro-batch, scalars that sum to those of the step."""
+        for name, value in losses.items():
+            earlier = self._step_losses.get(name)
+            self._step_losses[name] = value.detach() if earlier is None else earlier + value.detach()
+
+    # The schedule.
+
+    @property
+    def phase_ends(self) -> tuple[int, ...]:
+        """`tuple` of `int`: how many steps were done when phases of an `adaptive` curriculum ended; else empty."""
+        # Looked up each time: transformers may replace its callbacks by those of a checkpoint.
+        callbacks = self.callback_handler.callbacks
+        return next((tuple(each.ends) for each in callbacks if isinstance(each, AdaptivePhases)), ())
+
+    @property
+    def phase_point(self) -> PhasePoint:
+        """[`PhasePoint`]: weights, temperatures and phase of the step under way."""
+        return self.phase_schedule.at(self.state.global_step, self.state.max_steps, self.phase_ends)
+
+    def _phase_at(self, step: int, max_steps: int) -> str:
+        return self.phase_schedule.at(step, max_steps, self.phase_ends).phase
+
+    # Data and optimizer.
+
+    def get_train_dataloader(self) -> DataLoader:
+        """
+        Returns:
+            `DataLoader`: of this process; each batch holds the pairs, then the texts of a forward.
+
+        Raises:
+            ValueError: if there is nothing to train on, or a stream is to be read by several workers.
+        """
+        shape = self.data_order.batch_shape
+        return self._get_dataloader(
+            dataset=self.data_order.dataset(),
+            description="Training",
+            batch_size=shape.pairs + shape.texts,
+            sampler_fn=lambda _: self.data_order.sampler(),
+            is_training=True,
+        )
+
+    def _set_signature_columns_if_needed(self):
+        self._signature_columns = list(TRAINING_COLUMNS)  # type: ignore[assignment]
+
+    def get_batch_samples(self, epoch_iterator, num_batches, device):
+        samples, num_items_in_batch = super().get_batch_samples(epoch_iterator, num_batches, device)
+        if self.args.contrastive_batch_size is not None:
+            self._to_contrast = list(samples)
+        return samples, num_items_in_batch
+
+    def _get_num_items_in_batch(self, batch_samples: list, device: torch.device):
+        """Divisor of the language model loss: the labels of the step over all processes, each with its weight."""
+        if not self.args.source_lm_weight or not batch_samples:
+            return super()._get_num_items_in_batch(batch_samples, device)
+        weights = [((each["labels"] != -100) * each["label_weights"])[:, 1:].sum() for each in batch_samples]
+        sides = torch.stack([_tokens_of_sides(each) for each in batch_samples]).sum(0)  # [2]
+        counts = torch.cat([torch.stack(weights).sum()[None], sides]).to(device)  # [3]
+        if self.args.average_tokens_across_devices:
+            counts = gather(counts[None]).sum(0)
+        self._side_tokens = counts[1:]
+        return counts[0]
 
     def create_optimizer(self, model=None):
         made_here = self.optimizer is None
@@ -305,23 +332,44 @@ class SensiaTrainer(BatchingTrainer):
     def get_decay_parameter_names(self, model) -> list[str]:
         return decaying_parameter_names(model)
 
-    def _get_grad_norm(self, model, grad_norm=None):
-        # The Trainer calls this when gradients are reduced and clipped, right before the optimizer uses them.
-        grad_norm = super()._get_grad_norm(model, grad_norm)
-        losses = self._step_watch.end_step(model, grad_norm, self.state.global_step + 1)
-        if losses is not None:
-            self._summed_steps += 1
-            for name, value in losses.items():  # on the device: reading values out would wait for the GPU
-                self._sums[name] = self._sums.get(name, 0) + value
-        return grad_norm
+    # The run.
+
+    def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs) -> TrainOutput:  # type: ignore[override]
+        """
+        Trains as `transformers.Trainer` does. A checkpoint of the last step is only loaded: the Trainer itself would
+        take one step more.
+
+        Args:
+            resume_from_checkpoint (`str` or `bool`, *optional*): a checkpoint, or `True` for the newest whole one.
+            kwargs: as in `transformers.Trainer.train`.
+        """
+        if resume_from_checkpoint is True:
+            resume_from_checkpoint = self.newest_checkpoint()
+        self._session_start, self._earlier_seconds = time.time(), 0.0
+        if resume_from_checkpoint:
+            state = TrainerState.load_from_json(str(Path(str(resume_from_checkpoint), "trainer_state.json")))
+            self._earlier_seconds = max((entry.get("seconds", 0.0) for entry in state.log_history), default=0.0)
+            self.nonfinite_steps.skips.restore(state)
+            if state.global_step >= state.max_steps:
+                self._load_from_checkpoint(str(resume_from_checkpoint))
+                self.state = state
+                if self.args.load_best_model_at_end and state.best_model_checkpoint:
+                    best = Path(str(resume_from_checkpoint)).parent / Path(state.best_model_checkpoint).name
+                    state.best_model_checkpoint = str(best)
+                    self._load_best_model()
+                for callback in self.callback_handler.callbacks:
+                    if isinstance(callback, AdaptivePhases):
+                        callback.restore(state)
+                return TrainOutput(state.global_step, 0.0, {})
+        return super().train(resume_from_checkpoint=resume_from_checkpoint, **kwargs)
 
     def log(self, logs: dict[str, float], start_time: float | None = None):
         if "loss" in logs:
             seconds = self._earlier_seconds + time.time() - self._session_start
             logs = {**logs, **self._recorded_means(), **self._schedule_log(), "seconds": round(seconds, 1)}
-            logs |= self._step_watch.logs()
+            logs |= self.nonfinite_steps.logs()
             if "loss_ctx" in logs:
-                logs |= self._look_after(logs)
+                logs |= self._check_alignment(logs)
         super().log(logs, start_time)
 
     def _recorded_means(self) -> dict[str, float]:
@@ -332,7 +380,8 @@ class SensiaTrainer(BatchingTrainer):
         self._sums, self._summed_steps = {}, 0
         return means
 
-    def _look_after(self, logs: dict[str, float]) -> dict[str, float]:
+    def _check_alignment(self, logs: dict[str, float]) -> dict[str, float]:
+        """Warns where senses collapse or languages do not align; the score of the alignment, for the log."""
         if "entropy_source" in logs:
             num_senses = self.accelerator.unwrap_model(self.model).config.num_senses
             warn_of_collapse(logs, self.state.global_step, num_senses, self.args.collapse_entropy)
@@ -398,6 +447,22 @@ class SensiaTrainer(BatchingTrainer):
 
 def _has_pairs(inputs) -> bool:
     return inputs.get("num_pairs") != 0
+
+
+def _vectors_of_pairs(outputs, inputs) -> tuple[torch.Tensor, torch.Tensor]:
+    """Context and sense vectors [2 B, D] of the B pairs of a batch; those of texts behind them are left out."""
+    pairs = inputs.get("num_pairs")
+    stacked = None if pairs is None else 2 * pairs
+    return outputs["context_vectors"][:stacked], outputs["sense_vectors"][:stacked]
+
+
+def _entropies_of_sides(outputs, inputs, scale: float) -> dict[str, torch.Tensor]:
+    """The micro-batch's part of the mean entropy of the sense mixture of each side, in nats; empty without senses."""
+    if "mixture_entropy" not in outputs:
+        return {}
+    pairs = inputs.get("num_pairs")
+    entropies = outputs["mixture_entropy"][: None if pairs is None else 2 * pairs].chunk(2)  # [B] each
+    return {f"entropy_{side}": scale * each.mean() for side, each in zip(_SIDES, entropies, strict=True)}
 
 
 def _predicted_of_sides(inputs) -> torch.Tensor:

@@ -24,10 +24,10 @@ from rich.table import Table
 from rich.text import Text
 from transformers import set_seed
 
+from modeling_sensia.loading import load_base
 from sensia.evaluation import evaluate_bitext
 from sensia.model_cards import comparison_rows, format_value, write_card
 from sensia.model_cards.card import without_folders
-from sensia.model_cards.files import write_whole
 from sensia.trainers import SensiaConfig, SensiaTrainer, parse_arguments
 from sensia.trainers.checkpoints import find_checkpoint
 from sensia.trainers.command_ends import exit_on_input_error
@@ -35,10 +35,11 @@ from sensia.trainers.disk_space import check_free_disk, naming_a_full_disk, weig
 from sensia.trainers.licence_notes import licence_warnings, licensed_parts
 from sensia.trainers.output_folder import claim_output_folder
 from sensia.trainers.prompts import check_prompts, continue_prompts
-from sensia.trainers.run_arguments import AdaptArguments, load_base
+from sensia.trainers.run_arguments import AdaptArguments
 from sensia.trainers.run_record import describe_run
 from sensia.trainers.run_rehearsal import made_up_record
 from sensia.trainers.training_data import PairSet, find_trained_on, load_eval_pairs, load_train_pairs
+from sensia.whole_files import write_whole
 
 
 def main():

@@ -16,15 +16,15 @@ from typing import Any
 from rich.console import Console
 from transformers import PreTrainedTokenizerBase
 
+from modeling_sensia.loading import load_base
 from sensia.corpora import find_language, read_pairs
 from sensia.evaluation.senses.inspection import check_same_tokens, mixture_of, senses_of
 from sensia.evaluation.senses.senses_page import VocabularyUse, count_use, page_data, render_page
 from sensia.evaluation.senses.senses_tables import mixture_table, sense_tables
-from sensia.model_cards.files import write_whole
 from sensia.trainers import parse_arguments
 from sensia.trainers.command_ends import exit_on_input_error
-from sensia.trainers.run_arguments import load_base
 from sensia.trainers.setting_ranges import check_counts, check_languages
+from sensia.whole_files import write_whole
 
 PAGE = Path(__file__).parents[1] / "senses_page"
 

@@ -27,16 +27,16 @@ from transformers import (
 )
 
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
+from modeling_sensia.model_sources import check_vocabulary, model_source
 from sensia.corpora import DataPart, held_out_part, pack_texts, read_pairs, read_texts
 from sensia.corpora.locations import is_local
 from sensia.evaluation import perplexity
-from sensia.evaluation.model_sources import check_vocabulary, model_source
-from sensia.model_cards.files import write_whole
 from sensia.trainers import parse_arguments
 from sensia.trainers.command_ends import exit_on_input_error
 from sensia.trainers.disk_space import check_free_disk, naming_a_full_disk, weight_bytes
 from sensia.trainers.output_folder import claim_output_folder
 from sensia.trainers.pretraining import MixedBlocks, PretrainArguments, PretrainingTrainer, train_tokenizer
+from sensia.whole_files import write_whole
 
 
 def text_source(args: PretrainArguments, name: str) -> str:

@@ -22,10 +22,10 @@ from sensia.evaluation.tasks.registry import make_tasks
 from sensia.evaluation.tasks.score_tables import scores_table
 from sensia.evaluation.tasks.scoring import load_scored_model, score_tasks
 from sensia.model_cards import with_scores, write_card
-from sensia.model_cards.files import write_whole
 from sensia.trainers import parse_arguments
 from sensia.trainers.command_ends import exit_on_input_error
 from sensia.trainers.setting_ranges import check_languages, check_names, check_range
+from sensia.whole_files import write_whole
 
 
 @dataclass

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from modeling_sensia.loading import load_base
 from modeling_sensia.steering import find_words
 from sensia.evaluation.rounding import rounded
 from sensia.evaluation.senses.steering_effects import measure_bias, measure_swap, measure_topic, topic_settings
 from sensia.evaluation.word_pairs import read_lexicon
 from sensia.trainers import parse_arguments
 from sensia.trainers.command_ends import exit_on_input_error
-from sensia.trainers.run_arguments import load_base
 from sensia.trainers.setting_ranges import check_counts, check_range, check_seeds
 
 WORDS = {

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from rich.console import Console
 
+from modeling_sensia.loading import load_base
 from sensia.corpora import DataPart, describe_file, held_out_part, read_pairs
 from sensia.evaluation.rounding import rounded
 from sensia.evaluation.senses.annotation import (
@@ -25,13 +26,12 @@ from sensia.evaluation.senses.annotation import (
 from sensia.evaluation.senses.sense_study import PAIRS, choose_tags, choose_words, study_model
 from sensia.evaluation.senses.senses_tables import meanings_table, mixture_lines
 from sensia.evaluation.word_pairs import read_lexicon
-from sensia.model_cards.files import write_whole
 from sensia.model_cards.sense_plots import plot_senses
 from sensia.model_cards.sense_report import sense_report
 from sensia.trainers import parse_arguments
 from sensia.trainers.command_ends import exit_on_input_error
-from sensia.trainers.run_arguments import load_base
 from sensia.trainers.setting_ranges import check_counts, check_languages, check_names, check_positive, check_seeds
+from sensia.whole_files import write_whole
 
 
 @dataclass

@@ -152,11 +152,11 @@ def test_a_model_that_computes_something_else_fails(load, setup, monkeypatch, ch
     module = load("gpu_right")
     measure = module.ours
 
-    def wrong(setup, model, share_rows=True):
+    def wrong(setup, model, packing=True):
         handle = model.get_submodule(changed if changed == "lm_head" else f"backpack.{changed}.c_attn")
         with torch.no_grad():
             handle.weight.mul_(1.01)
-        return measure(setup, model, share_rows)
+        return measure(setup, model, packing)
 
     monkeypatch.setattr(module, "ours", wrong)
     assert not module.against_float64(module.FLOAT32)(setup).passed

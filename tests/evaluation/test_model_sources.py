@@ -1,11 +1,12 @@
 """Models are told from Hub ids by how they are written, and refused where they or their tokenizers cannot be used."""
 
 import pytest
-from sensia.evaluation.model_sources import check_vocabulary, model_source
 from sensia.evaluation.tasks.scoring import load_scored_model
 from sensia.trainers.pretraining import train_tokenizer
-from sensia.trainers.run_arguments import load_base
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel
+
+from modeling_sensia.loading import load_base
+from modeling_sensia.model_sources import check_vocabulary, model_source
 
 
 @pytest.mark.parametrize(

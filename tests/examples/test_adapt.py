@@ -6,7 +6,8 @@ import pytest
 from adaptation_runs import adapt, write_bitext
 from sensia.corpora import clean_pairs, read_pairs
 from sensia.evaluation import evaluate_bitext
-from sensia.trainers.run_arguments import load_base
+
+from modeling_sensia.loading import load_base
 
 pytestmark = pytest.mark.slow
 

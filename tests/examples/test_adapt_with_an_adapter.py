@@ -8,7 +8,8 @@ from adaptation_runs import ROOT, adapt, write_bitext
 from peft import PeftModel
 from sensia.corpora import clean_pairs, read_pairs
 from sensia.evaluation import evaluate_bitext
-from sensia.trainers.run_arguments import load_base
+
+from modeling_sensia.loading import load_base
 
 pytestmark = pytest.mark.slow
 

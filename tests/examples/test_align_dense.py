@@ -68,8 +68,8 @@ def test_it_is_aligned_saved_as_what_it_is_described_and_scored(folder):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (("--representation", "senses", "--polish_freeze", "sense_network"), "does not fit a model of type gpt2"),
-        (("--dropout", "0.1"), "`dropout` is set for Backpacks only"),
+        (("--representation", "senses"), "`representation` must be one of last_token, mean"),
+        (("--dropout", "0.1"), "`dropout` means nothing to dense alignment"),
         (("--polish_freeze", "sense_network"), "`polish_freeze` must be none"),
         (("--tau_pool", "9"), "`tau_pool` must be 0.7"),
         (("--use_peft", "true"), "`use_peft` means nothing to dense alignment"),

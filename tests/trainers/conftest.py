@@ -30,7 +30,8 @@ def make_model(tokenizer):
 
 @pytest.fixture
 def make_trainer(make_model, pairs, tokenizer, tmp_path):
-    def make(model=None, train=None, evaluate=None, texts=None, **settings):
+    def make(model=None, train=None, evaluate=None, texts=None, kinds=(SensiaConfig, SensiaTrainer), **settings):
+        config, trainer = kinds
         settings = {
             "output_dir": str(tmp_path / "run"),
             "max_steps": 4,
@@ -44,9 +45,9 @@ def make_trainer(make_model, pairs, tokenizer, tmp_path):
             "warmup_steps": 0,
             **settings,
         }
-        return SensiaTrainer(
+        return trainer(
             make_model() if model is None else model,
-            SensiaConfig(**settings),
+            config(**settings),
             train_dataset=pairs if train is None else train,
             train_texts=texts,
             eval_dataset=evaluate,

@@ -5,10 +5,17 @@ import pytest
 import torch
 from sensia.evaluation.tasks.scoring import load_scored_model
 from sensia.trainers.pretraining import train_tokenizer
-from sensia.trainers.run_arguments import AdaptArguments, load_base
+from sensia.trainers.run_arguments import AdaptArguments
 from sensia.trainers.training_data import load_eval_pairs, load_train_pairs
+from transformers import AutoModelForCausalLM
 
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
+from modeling_sensia.loading import load_base
+
+
+def load_dense_base(name):
+    return load_base(name, model_class=AutoModelForCausalLM)
+
 
 BITEXT = "examples/assets/bitext/en-id.dev-indomain.parquet"
 
@@ -127,7 +134,7 @@ def test_from_scratch_keeps_the_architecture_and_forgets_the_weights(tmp_path, t
     assert not torch.equal(*embeddings)
 
 
-@pytest.mark.parametrize("load", [load_base, lambda name: load_base(name, dense=True), load_scored_model])
+@pytest.mark.parametrize("load", [load_base, load_dense_base, load_scored_model])
 def test_a_model_with_code_of_its_own_is_refused_without_a_question(tmp_path, monkeypatch, load):
     auto_map = {"AutoConfig": "custom.Config", "AutoModelForCausalLM": "custom.Model"}
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "custom", "auto_map": auto_map}))

@@ -9,12 +9,12 @@ from sensia.trainers import SensiaConfig
 from sensia.trainers.checkpoints import (
     MANIFEST_NAME,
     WRITING_FOLDER,
+    commit_checkpoint,
     find_checkpoint,
-    finish,
     is_whole,
     newest_checkpoint,
+    recover_interrupted,
     rotate,
-    settle,
 )
 from sensia.trainers.run_arguments import AdaptArguments
 from transformers import TrainerCallback
@@ -63,7 +63,7 @@ def write(run, step, content="state"):
 
 def save(run, step, limit=None, content="state"):
     checkpoint = run / f"checkpoint-{step}"
-    finish(write(run, step, content), checkpoint)
+    commit_checkpoint(write(run, step, content), checkpoint)
     rotate(checkpoint, limit)
     return checkpoint
 
@@ -152,7 +152,7 @@ def test_a_whole_checkpoint_is_found_wherever_saving_is_killed(tmp_path, step):
         run = tmp_path / str(change)
         save(run, 2, content="old")
         killed = save_until(change, run, step, "new")
-        settle(run)
+        recover_interrupted(run)
         (checkpoint,) = {newest_checkpoint(run)} - {None}
         assert list(run.glob(".*")) == []
         contents = {(run / checkpoint / name).read_text() for name in FILES}

@@ -41,7 +41,7 @@ def test_a_batch_without_tokens_is_refused(tokenizer, pairs):
 
 
 def test_shared_rows_hold_each_sentence_once_and_whole(tokenizer):
-    batch = ParallelCollator(tokenizer, share_rows=True)(PAIRS)
+    batch = ParallelCollator(tokenizer, packing=True)(PAIRS)
     assert batch["input_ids"].shape == (3, 4) and batch["num_pairs"] == 2
     held = [batch["input_ids"][batch["sentence_ids"] == number].tolist() for number in range(4)]
     assert held == [[5, 6, 0], [8, 0], [7, 0], [9, 10, 11, 0]]
@@ -50,29 +50,29 @@ def test_shared_rows_hold_each_sentence_once_and_whole(tokenizer):
 
 
 def test_in_shared_rows_nothing_is_predicted_across_sentences(tokenizer):
-    batch = ParallelCollator(tokenizer, share_rows=True)(PAIRS)
+    batch = ParallelCollator(tokenizer, packing=True)(PAIRS)
     labels = [batch["labels"][batch["sentence_ids"] == number].tolist() for number in range(4)]
     assert labels == [[-100] * 3, [-100] * 2, [-100, 0], [-100, 10, 11, 0]]
     assert (batch["labels"][batch["sentence_ids"] < 0] == -100).all()
 
 
-@pytest.mark.parametrize("share_rows", [False, True])
-def test_text_without_source_comes_behind_the_pairs_and_is_predicted(tokenizer, share_rows):
+@pytest.mark.parametrize("packing", [False, True])
+def test_text_without_source_comes_behind_the_pairs_and_is_predicted(tokenizer, packing):
     rows = [PAIRS[0], {"source_ids": [], "target_ids": [4, 3, 0]}, PAIRS[1]]
-    batch = ParallelCollator(tokenizer, share_rows=share_rows)(rows)
+    batch = ParallelCollator(tokenizer, packing=packing)(rows)
     assert batch["num_pairs"] == 2
-    if share_rows:
+    if packing:
         assert batch["input_ids"][batch["sentence_ids"] == 4].tolist() == [4, 3, 0]
         assert batch["labels"][batch["sentence_ids"] == 4].tolist() == [-100, 3, 0]
     else:
         assert batch["labels"][4].tolist() == [4, 3, 0, -100]
 
 
-@pytest.mark.parametrize("share_rows", [False, True])
-def test_the_prompt_of_a_target_is_not_predicted(tokenizer, share_rows):
+@pytest.mark.parametrize("packing", [False, True])
+def test_the_prompt_of_a_target_is_not_predicted(tokenizer, packing):
     rows = [PAIRS[0], {**PAIRS[1], "prompt_tokens": 2}]
-    batch = ParallelCollator(tokenizer, share_rows=share_rows)(rows)
-    labels = batch["labels"][batch["sentence_ids"] == 3] if share_rows else batch["labels"][3]
+    batch = ParallelCollator(tokenizer, packing=packing)(rows)
+    labels = batch["labels"][batch["sentence_ids"] == 3] if packing else batch["labels"][3]
     assert labels.tolist() == [-100, -100, 11, 0]
 
 
@@ -119,16 +119,15 @@ def test_the_chosen_row_is_allowed_and_wastes_no_more_than_the_shortest(lengths,
 def test_shared_rows_fit_the_positions_of_the_model(tokenizer):
     pairs = [{"source_ids": [5] * 10, "target_ids": [7] * 5}] * 3
     shapes = [
-        ParallelCollator(tokenizer, share_rows=True, max_positions=most)(pairs)["input_ids"].shape
-        for most in (None, 14)
+        ParallelCollator(tokenizer, packing=True, max_positions=most)(pairs)["input_ids"].shape for most in (None, 14)
     ]
     assert shapes == [(3, 15), (5, 10)]
 
 
-@pytest.mark.parametrize("share_rows", [False, True])
-def test_without_sources_every_row_is_text(tokenizer, share_rows):
+@pytest.mark.parametrize("packing", [False, True])
+def test_without_sources_every_row_is_text(tokenizer, packing):
     pairs = [{**pair, "row": row, "dataset": 2} for row, pair in enumerate(PAIRS)]
-    batch = ParallelCollator(tokenizer, share_rows=share_rows, targets_only=True)(pairs)
-    texts = ParallelCollator(tokenizer, share_rows=share_rows)([{**pair, "source_ids": []} for pair in PAIRS])
+    batch = ParallelCollator(tokenizer, packing=packing, targets_only=True)(pairs)
+    texts = ParallelCollator(tokenizer, packing=packing)([{**pair, "source_ids": []} for pair in PAIRS])
     assert batch["num_pairs"] == 0 and batch["row_numbers"].tolist() == [[2, 0], [2, 1]]
     assert all(torch.equal(batch[name], texts[name]) for name in ("input_ids", "labels"))

@@ -78,14 +78,14 @@ def test_dropout_of_the_replay_is_that_of_the_first_pass(make_trainer, make_mode
     trainer = make_trainer(
         make_model(dropout=0.3), per_device_train_batch_size=2, contrastive_batch_size=4, max_steps=2
     )
-    encode_once = trainer._encode
+    encode_once = trainer.encode
 
     def recorded(model, inputs, *arguments):
         outputs = encode_once(model, inputs, *arguments)
         passes.append((outputs.context_vectors.requires_grad, outputs.context_vectors.detach()))
         return outputs
 
-    monkeypatch.setattr(trainer, "_encode", recorded)
+    monkeypatch.setattr(trainer, "encode", recorded)
     trainer.train()
     assert [with_graph for with_graph, _ in passes] == [False, False, True, True] * 2
     for start in (0, 4):

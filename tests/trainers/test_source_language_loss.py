@@ -106,9 +106,9 @@ def test_without_a_weight_sources_have_no_labels(make_trainer):
     assert "label_weights" not in batch and (batch["labels"][of_sources(batch)] == -100).all()
 
 
-@pytest.mark.parametrize("share_rows", [False, True])
-def test_sources_get_labels_and_their_weight(tokenizer, share_rows):
-    batch = ParallelCollator(tokenizer, share_rows=share_rows, source_lm_weight=0.5)(PAIRS)
+@pytest.mark.parametrize("packing", [False, True])
+def test_sources_get_labels_and_their_weight(tokenizer, packing):
+    batch = ParallelCollator(tokenizer, packing=packing, source_lm_weight=0.5)(PAIRS)
     weights, real = batch["label_weights"], batch["labels"] != -100
     assert set(weights[real & of_sources(batch)].tolist()) == {0.5}
     assert set(weights[real & ~of_sources(batch)].tolist()) == {1.0}

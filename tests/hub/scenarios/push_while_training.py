@@ -12,7 +12,8 @@ from pathlib import Path
 from huggingface_hub import HfApi
 from sensia.corpora import clean_pairs, read_pairs
 from sensia.trainers import SensiaConfig, SensiaTrainer
-from sensia.trainers.run_arguments import load_base
+
+from modeling_sensia.loading import load_base
 
 
 def main(base: str, bitext: str, output: str, repo: str):

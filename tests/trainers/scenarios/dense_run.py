@@ -9,8 +9,8 @@ from pathlib import Path
 
 import torch
 from sensia.corpora import clean_pairs, read_pairs
-from sensia.trainers import SensiaConfig, SensiaTrainer
 from sensia.trainers.command_ends import exit_on_input_error
+from sensia.trainers.dense_alignment import DenseAlignmentConfig, DenseAlignmentTrainer
 from sensia.trainers.pretraining import train_tokenizer
 from transformers import GPT2Config, GPT2LMHeadModel
 
@@ -23,10 +23,8 @@ def run(folder: Path, batch: int):
     pairs, _ = clean_pairs(bitext, tokenizer, max_length=64)
     torch.manual_seed(0)
     model = GPT2LMHeadModel(GPT2Config(**tiny_trunk(tokenizer)))
-    config = SensiaConfig(
+    config = DenseAlignmentConfig(
         output_dir=str(folder / "run"),
-        representation="mean",
-        polish_freeze="none",
         per_device_train_batch_size=batch,
         max_steps=4,
         learning_rate=1e-2,
@@ -38,7 +36,7 @@ def run(folder: Path, batch: int):
         disable_tqdm=True,
         use_cpu=True,
     )
-    trainer, trace = SensiaTrainer(model, config, train_dataset=pairs, processing_class=tokenizer), Trace()
+    trainer, trace = DenseAlignmentTrainer(model, config, train_dataset=pairs, processing_class=tokenizer), Trace()
     trainer.add_callback(trace)
     trainer.train()
     history = [entry for entry in trainer.state.log_history if "loss_ctx" in entry]

@@ -37,7 +37,7 @@ def train(folder: Path, name: str) -> dict:
     return {
         "error": error,
         "steps": trainer.state.global_step,
-        "skipped": trainer._step_watch.skipped_steps,
+        "skipped": trainer.nonfinite_steps.skips.total,
         "sums": sums,
     }
 

@@ -1,5 +1,6 @@
 import pytest
-from sensia.model_cards.files import write_whole
+
+from sensia.whole_files import write_whole
 
 
 def test_content_replaces_what_was_there_and_leaves_nothing_else(tmp_path):

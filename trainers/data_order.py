@@ -1,12 +1,11 @@
-"""The publishing Trainer with batches of pairs and texts."""
+"""The order in which training sees pairs and texts: batches of similar length, no sentence twice in a step."""
 
 import datasets
 from sensia.trainers.collator import TEXT_DATASET
-from sensia.trainers.publishing_trainer import PublishingTrainer
 from sensia.trainers.sampling import BatchShape, LengthWindowSampler, measure_pairs
 from sensia.trainers.sensia_config import SensiaConfig
 from sensia.trainers.streaming import StreamedWindows
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import Sampler
 from transformers.utils import logging
 
 logger = logging.get_logger(__name__)
@@ -15,37 +14,31 @@ logger = logging.get_logger(__name__)
 TRAINING_COLUMNS = ("source_ids", "target_ids", "prompt_tokens", "dataset", "row")
 
 
-class BatchingTrainer(PublishingTrainer):
+class DataOrder:
     """
-    [`PublishingTrainer`] whose every forward gets `per_device_train_batch_size` pairs of similar length, followed by
-    `text_rate` times as many texts of the target language. No sentence comes twice in a step, over all processes.
+    The data of a run in the order of its training. Every forward gets `per_device_train_batch_size` pairs of similar
+    length, followed by `text_rate` times as many texts. No sentence comes twice in a step, over all processes.
 
     Args:
-        model, args, kwargs: as in `transformers.Trainer`; `args` is a [`SensiaConfig`].
-        train_dataset (`datasets.Dataset` or `datasets.IterableDataset`): pairs from [`sensia.corpora.clean_pairs`].
-        train_texts (`datasets.Dataset`, *optional*): texts from [`sensia.corpora.encode_texts`], with
-            `args.text_rate`.
+        args ([`SensiaConfig`]): the settings.
+        pairs (`datasets.Dataset` or `datasets.IterableDataset`, *optional*): pairs from
+            [`sensia.corpora.clean_pairs`].
+        texts (`datasets.Dataset`, *optional*): texts from [`sensia.corpora.encode_texts`], with `args.text_rate`.
 
     Raises:
-        ValueError: for texts without a rate, a rate without texts, and a rate of no text for a whole batch.
+        ValueError: for texts without a rate, a rate without texts, and a rate of less than one text in a batch.
     """
-
-    args: SensiaConfig
 
     def __init__(
         self,
-        model,
         args: SensiaConfig,
-        *,
-        train_dataset: datasets.Dataset | datasets.IterableDataset | None = None,
-        train_texts: datasets.Dataset | None = None,
-        **kwargs,
+        pairs: datasets.Dataset | datasets.IterableDataset | None,
+        texts: datasets.Dataset | None,
     ):
-        if (train_texts is None) != (args.text_rate == 0):
-            given = "`text_rate` 0" if train_texts is not None else f"`text_rate` {args.text_rate} without texts"
+        if (texts is None) != (args.text_rate == 0):
+            given = "`text_rate` 0" if texts is not None else f"`text_rate` {args.text_rate} without texts"
             raise ValueError(f"Texts need a `text_rate` and a `text_rate` needs texts (`text_data`), got {given}.")
-        super().__init__(model, args, train_dataset=train_dataset, **kwargs)
-        self.train_texts = train_texts
+        self.args, self.pairs, self.texts = args, pairs, texts
         if args.text_rate and self.batch_shape.texts == 0:
             raise ValueError(
                 f"`text_rate` {args.text_rate} is not one text for the {args.train_batch_size} pairs of a batch."
@@ -60,38 +53,31 @@ class BatchingTrainer(PublishingTrainer):
             texts=round(self.args.text_rate * self.args.train_batch_size),
         )
 
-    def get_train_dataloader(self) -> DataLoader:
+    def dataset(self) -> datasets.Dataset | StreamedWindows:
         """
-        Returns:
-            `DataLoader`: of this process, whose batches hold the pairs, then the texts of a forward.
+        Rows to draw batches from: pairs, then texts; or a stream that is in its order already.
 
         Raises:
             ValueError: if there is nothing to train on, or a stream is to be read by several workers.
         """
-        dataset = self.train_dataset
-        if dataset is None:
+        if self.pairs is None:
             raise ValueError("There is nothing to train on: give `train_dataset`.")
-        if isinstance(dataset, datasets.IterableDataset):
-            dataset = self._windows(dataset)
-        elif self.train_texts is not None:
-            pairs = _training_columns(dataset)
-            dataset = datasets.concatenate_datasets([pairs, _fill(self.train_texts, pairs.features)])
-        return self._get_dataloader(
-            dataset=dataset,
-            description="Training",
-            batch_size=self.batch_shape.pairs + self.batch_shape.texts,
-            sampler_fn=self._get_train_sampler,
-            is_training=True,
-        )
+        if isinstance(self.pairs, datasets.IterableDataset):
+            return self._windows(self.pairs)
+        if self.texts is None:
+            return self.pairs
+        pairs = _training_columns(self.pairs)
+        return datasets.concatenate_datasets([pairs, _fill(self.texts, pairs.features)])
 
-    def _get_train_sampler(self, train_dataset=None) -> Sampler:
-        lengths, keys = measure_pairs(self.train_dataset)
+    def sampler(self) -> Sampler:
+        """The order of the rows of [`dataset`], of a data set in memory."""
+        lengths, keys = measure_pairs(self.pairs)
         sampler = LengthWindowSampler(
             lengths,
             self.batch_shape,
-            self._data_seed,
+            self._seed,
             keys,
-            num_texts=0 if self.train_texts is None else len(self.train_texts),
+            num_texts=0 if self.texts is None else len(self.texts),
             batches_per_window=self.args.batches_per_window,
         )
         if sampler.left_out >= self.batch_shape.pairs_per_step:
@@ -107,16 +93,11 @@ class BatchingTrainer(PublishingTrainer):
                 "A stream is read by the training process itself: several workers would repeat it, and one would "
                 f"shuffle it differently. Leave `dataloader_num_workers` at 0, got {self.args.dataloader_num_workers}."
             )
-        return StreamedWindows(
-            stream, self.batch_shape, self._data_seed, self.train_texts or (), self.args.batches_per_window
-        )
+        return StreamedWindows(stream, self.batch_shape, self._seed, self.texts or (), self.args.batches_per_window)
 
     @property
-    def _data_seed(self) -> int:
+    def _seed(self) -> int:
         return self.args.seed if self.args.data_seed is None else self.args.data_seed
-
-    def _set_signature_columns_if_needed(self):
-        self._signature_columns = list(TRAINING_COLUMNS)  # type: ignore[assignment]
 
 
 def _training_columns(pairs: datasets.Dataset) -> datasets.Dataset:

@@ -1,7 +1,12 @@
 import pytest
 import torch
 from sensia.trainers import ParallelCollator
-from sensia.trainers.representations import check_dense_model, encode_dense
+from sensia.trainers.dense_alignment import (
+    DenseAlignmentConfig,
+    DenseAlignmentTrainer,
+    check_dense_model,
+    encode_dense,
+)
 from torch.nn import functional as F
 from transformers import (
     AutoModelForCausalLM,
@@ -13,6 +18,7 @@ from transformers import (
     LlamaForCausalLM,
 )
 
+DENSE = (DenseAlignmentConfig, DenseAlignmentTrainer)
 SIZES = {"vocab_size": 400, "bos_token_id": 0, "eos_token_id": 0}
 
 
@@ -49,7 +55,7 @@ def one_by_one(model, sentences, pooling):
 def test_vectors_are_those_of_each_sentence_alone(pairs, tokenizer, family, attention, pooling):
     model = dense_model(family, attention)
     chosen = list(pairs.select(range(6)))
-    batch = ParallelCollator(tokenizer, share_rows=True)(chosen)
+    batch = ParallelCollator(tokenizer, packing=True)(chosen)
     assert batch["input_ids"].shape[0] < 12  # sentences do share rows
     encoded = encode_dense(model, model.get_output_embeddings(), batch, pooling)
     sentences = [pair["source_ids"] for pair in chosen] + [pair["target_ids"] for pair in chosen]
@@ -61,7 +67,7 @@ def test_vectors_are_those_of_each_sentence_alone(pairs, tokenizer, family, atte
 def test_losses_and_their_gradient_are_those_of_the_targets_one_by_one(pairs, tokenizer):
     model = dense_model()
     chosen = list(pairs.select(range(5)))
-    batch = ParallelCollator(tokenizer, share_rows=True)(chosen)
+    batch = ParallelCollator(tokenizer, packing=True)(chosen)
     encoded = encode_dense(model, model.get_output_embeddings(), batch, "mean", label_smoothing=0.1)
     encoded["loss"].backward()
     found = [parameter.grad.clone() for parameter in model.parameters()]
@@ -94,13 +100,13 @@ def test_a_model_that_changes_its_logits_is_refused(make_trainer, config, messag
     sizes = {"num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 2, "head_dim": 16}
     config = config(hidden_size=32, intermediate_size=64, pad_token_id=0, **sizes, **SIZES)
     with pytest.raises(ValueError, match=message):
-        make_trainer(AutoModelForCausalLM.from_config(config), representation="mean", polish_freeze="none")
+        make_trainer(AutoModelForCausalLM.from_config(config), kinds=DENSE)
 
 
 @pytest.mark.parametrize("representation", ["last_token", "mean"])
 def test_the_trainer_aligns_a_dense_model(make_trainer, representation):
     trainer = make_trainer(
-        dense_model().float(), representation=representation, polish_freeze="none", max_steps=40, learning_rate=3e-3
+        dense_model().float(), kinds=DENSE, representation=representation, max_steps=40, learning_rate=3e-3
     )
     trainer.train()
     losses = [entry["loss_ctx"] + entry["loss_sns"] for entry in trainer.state.log_history if "loss_ctx" in entry]
@@ -111,13 +117,19 @@ def test_the_trainer_aligns_a_dense_model(make_trainer, representation):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"representation": "first"}, "must be one of senses, last_token, mean"),
-        ({"representation": "mean"}, "`polish_freeze` must be none, got sense_network"),
-        ({"representation": "mean", "polish_freeze": "none", "share_rows": False}, "`share_rows` must be True"),
-        ({"representation": "mean", "polish_freeze": "none", "eval_strategy": "steps"}, "set `eval_strategy` to no"),
-        ({"representation": "mean", "polish_freeze": "none"}, "does not fit a model of type backpack"),
+        ({"representation": "first"}, "must be one of last_token, mean"),
+        ({"polish_freeze": "sense_network"}, "`polish_freeze` must be none, got sense_network"),
+        ({"packing": False}, "`packing` must be True"),
+        ({"sense_learning_rate": 1e-3}, "`sense_learning_rate` must be None"),
+        ({"eval_strategy": "steps"}, "set `eval_strategy` to no"),
+        ({}, "takes a dense model, got a Backpack"),
     ],
 )
 def test_settings_that_do_not_belong_together_are_refused(make_trainer, pairs, settings, message):
     with pytest.raises(ValueError, match=message):
-        make_trainer(evaluate=pairs if "eval_strategy" in settings else None, **settings)
+        make_trainer(evaluate=pairs if "eval_strategy" in settings else None, kinds=DENSE, **settings)
+
+
+def test_the_trainer_of_backpacks_refuses_a_dense_model(make_trainer):
+    with pytest.raises(ValueError, match="adapts Backpacks, got a model of type gpt2"):
+        make_trainer(dense_model())

@@ -7,16 +7,15 @@ import torch
 from accelerate import Accelerator
 from datasets import Dataset
 from sensia.trainers import PhaseSchedule, SensiaConfig
-from sensia.trainers.health import (
-    MAX_SKIPPED_IN_A_ROW,
+from sensia.trainers.alignment import (
     AlignmentWatch,
-    StepWatch,
     contrast_over_chance,
     limits_of_run,
     recall_over_chance,
-    spread_nonfinite,
     warn_of_collapse,
 )
+from sensia.trainers.losses import with_nan_gradient_if_nonfinite
+from sensia.trainers.nonfinite import MAX_SKIPPED_IN_A_ROW, NonfiniteSteps
 from transformers.trainer_callback import TrainerState
 from transformers.utils import logging
 
@@ -199,13 +198,13 @@ def test_skipping_is_refused_under_deepspeed(monkeypatch, tmp_path):
 
 def test_an_infinite_loss_with_a_finite_gradient_is_seen_in_the_gradient():
     weight = torch.tensor(2.0, requires_grad=True)
-    spread_nonfinite(weight + math.inf).backward()
+    with_nan_gradient_if_nonfinite(weight + math.inf).backward()
     assert weight.grad.isnan()
 
 
 def test_a_finite_loss_keeps_its_value_and_gradient_to_the_bit():
     weight = torch.tensor(2.7, requires_grad=True)
-    loss = spread_nonfinite(weight**3)
+    loss = with_nan_gradient_if_nonfinite(weight**3)
     loss.backward()
     assert loss.item() == (weight**3).item() and weight.grad.item() == (3 * weight**2).item()
 
@@ -213,15 +212,15 @@ def test_a_finite_loss_keeps_its_value_and_gradient_to_the_bit():
 def test_an_overflow_that_a_gradient_scaler_handles_is_left_to_it(tmp_path):
     config = SensiaConfig(output_dir=str(tmp_path), use_cpu=True)
     accelerator = Accelerator(cpu=True)
-    watch = StepWatch(config, accelerator)
+    steps = NonfiniteSteps(config, accelerator)
     model = torch.nn.Linear(2, 2)
     model.weight.grad = torch.ones(2, 2)
     accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**16)
-    assert watch.end_step(model, torch.tensor(math.inf), 1) is not None and model.weight.grad is not None
+    assert not steps.handle(model, 1, math.inf, {}, []) and model.weight.grad is not None
     # A scale of 1 is none: then it is the model's own number that is too large.
     accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=1.0)
     with pytest.raises(FloatingPointError):
-        watch.end_step(model, torch.tensor(math.inf), 2)
+        steps.handle(model, 2, math.inf, {}, [])
 
 
 @pytest.mark.parametrize(
@@ -365,7 +364,7 @@ class TestDefinedOutcomes:
         trainer.state.max_steps, trainer.current_gradient_accumulation_steps = 1, 1
         loss = trainer.compute_loss(trainer.model, batch)
         loss.backward()
-        losses = trainer._step_watch._losses_of_step[0]
+        losses = trainer._step_losses
         assert losses["loss_ctx"].item() == pytest.approx(math.log(4), rel=1e-5)
         assert losses["loss_sns"].item() == pytest.approx(math.log(4), rel=1e-5)
         assert all(parameter.grad.isfinite().all() for parameter in trainer.model.parameters())

@@ -1,25 +1,107 @@
-"""What of a dense model is aligned, to compare a Backpack's senses with.
+"""Dense alignment, the baseline: hidden states of a dense model are aligned in the way that SENSIA aligns senses.
 
 Shapes: R rows, L positions, N sentences, D the hidden size.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import torch
 from peft import PeftModel
+from sensia.trainers.renamed_settings import accepts_old_names
+from sensia.trainers.sensia_config import SensiaConfig
+from sensia.trainers.sensia_trainer import SensiaTrainer
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedModel
+from transformers.trainer_utils import IntervalStrategy
 
+from modeling_sensia import BackpackConfig
 from modeling_sensia.cached_positions import additive_mask
 from modeling_sensia.lm_loss import language_model_losses_of_states
 from modeling_sensia.sequence_packing import Sentences
 
-#: A Backpack's context and sense vectors; a dense model's hidden states at the last token, or their mean.
-REPRESENTATIONS = ("senses", "last_token", "mean")
+#: Where a sentence's vector is taken from.
+REPRESENTATIONS = ("last_token", "mean")
 # Settings by which a decoder's logits are something else than states times the head's weight.
 _OTHER_LOGITS = ("logit_scale", "logits_scaling", "final_logit_softcapping")
+# Settings of the senses, which a dense model does not have, and the only value that each may have here.
+_OF_SENSES: dict[str, Any] = {
+    "polish_freeze": "none",
+    "packing": True,
+    "sense_learning_rate": None,
+    "trunk_learning_rate": None,
+    **{each.name: each.default for each in fields(SensiaConfig) if each.name in ("tau_pool", "collapse_entropy")},
+}
+
+
+@accepts_old_names
+@dataclass
+class DenseAlignmentConfig(SensiaConfig):
+    """
+    Arguments of [`DenseAlignmentTrainer`]: those of [`SensiaConfig`], and how a sentence becomes a vector.
+
+    Raises:
+        ValueError: naming the setting that is out of range, or that means nothing to a dense model.
+    """
+
+    representation: str = field(
+        default="mean",
+        metadata={
+            "help": "Vector of a sentence: the hidden state at its last_token, or the mean of its hidden states. The "
+            "last layer's stands for the context vector, the middle layer's for the sense vector.",
+            "choices": REPRESENTATIONS,
+        },
+    )
+    polish_freeze: str = field(default="none", metadata={"help": "Stays none: a dense model has no senses to freeze."})
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.representation not in REPRESENTATIONS:
+            raise ValueError(
+                f"`representation` must be one of {', '.join(REPRESENTATIONS)}, got {self.representation!r}."
+            )
+        for name, value in _OF_SENSES.items():
+            if getattr(self, name) != value:
+                raise ValueError(
+                    f"Dense alignment has no senses: `{name}` must be {value}, got {getattr(self, name)}."
+                )
+        if self.eval_strategy != IntervalStrategy.NO:
+            raise ValueError(
+                "Evaluation while training measures senses: for dense alignment set `eval_strategy` to no, and score "
+                "the model by `sensia score`."
+            )
+
+
+class DenseAlignmentTrainer(SensiaTrainer):
+    """
+    [`SensiaTrainer`] of a dense causal language model. Hidden states take the place of the sentence vectors; see
+    [`encode_dense`].
+
+    Args:
+        model (`PreTrainedModel`): a dense causal language model.
+        args ([`DenseAlignmentConfig`]): the settings.
+        kwargs: as in [`SensiaTrainer`].
+    """
+
+    args: DenseAlignmentConfig  # type: ignore[assignment]
+
+    @staticmethod
+    def check_model(model: PreTrainedModel | PeftModel):
+        check_dense_model(model)
+
+    def encode(self, model, inputs, num_items_in_batch=None):
+        head = self.accelerator.unwrap_model(model).get_output_embeddings()
+        with self.accelerator.autocast():  # the head runs outside of the model's forward
+            return encode_dense(
+                model,
+                head,
+                inputs,
+                self.args.representation,
+                label_smoothing=self.args.label_smoothing_factor,
+                num_items_in_batch=num_items_in_batch,
+            )
 
 
 def encode_dense(
@@ -32,13 +114,14 @@ def encode_dense(
     num_items_in_batch: Tensor | int | None = None,
 ) -> dict[str, Tensor]:
     """
-    What [`BackpackForCausalLM`] gives the trainer, of a dense causal language model: the last layer's sentence vectors
-    in the place of the context vectors, the middle layer's in that of the sense vectors, and the losses.
+    Encodes a batch with a dense causal language model, in the form that a Backpack gives the trainer: the sentence
+    vectors of the last layer in the place of the context vectors, those of the middle layer in the place of the sense
+    vectors, and the losses.
 
     Args:
         model (`nn.Module`): a decoder of transformers that takes `position_ids`, wrapped or not.
         head (`nn.Linear`): its language model head, a linear layer without bias.
-        batch (`Mapping`): of [`ParallelCollator`] with shared rows.
+        batch (`Mapping`): of [`ParallelCollator`] with packing.
         pooling (`str`): `"last_token"` or `"mean"`.
         label_smoothing (`float`, *optional*, defaults to 0): share of each target spread over the vocabulary.
         num_items_in_batch (`int`, *optional*): divisor of the loss; defaults to the number of predicted tokens.
@@ -86,12 +169,17 @@ def encode_dense(
 
 def check_dense_model(model: PreTrainedModel | PeftModel):
     """
+    Refuses a model that dense alignment is not exact for.
+
     Args:
         model (`PreTrainedModel`): a causal language model.
 
     Raises:
-        ValueError: if its logits are not the last hidden states times the weight of a linear head.
+        ValueError: if it is a Backpack, or if its logits are not the last hidden states times the weight of a linear
+            head.
     """
+    if model.config.model_type == BackpackConfig.model_type:
+        raise ValueError("Dense alignment takes a dense model, got a Backpack: SensiaTrainer aligns its senses.")
     head, config = model.get_output_embeddings(), model.config
     if not isinstance(head, nn.Linear) or head.bias is not None:
         raise ValueError(f"Dense alignment needs a linear head without bias, got {head} of a {config.model_type}.")

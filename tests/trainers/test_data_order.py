@@ -84,7 +84,7 @@ def test_a_window_of_one_batch_is_not_sorted(make, pairs):
     def widest(**settings):
         return [
             batch["input_ids"].shape[1]
-            for batch in make(train=pairs, share_rows=False, **settings).get_train_dataloader()
+            for batch in make(train=pairs, packing=False, **settings).get_train_dataloader()
         ]
 
     assert sum(widest(batches_per_window=1)) > 1.1 * sum(widest())

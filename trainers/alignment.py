@@ -1,0 +1,157 @@
+"""Warnings about the goal of a run: senses that collapse, and languages that do not align."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from sensia.trainers.sensia_config import SensiaConfig
+from transformers.trainer_callback import TrainerState
+from transformers.utils import logging
+
+logger = logging.get_logger(__name__)
+
+
+def warn_of_collapse(logs: Mapping[str, float], step: int, num_senses: int, share: float):
+    """
+    Warns where one sense takes nearly all weight.
+
+    Args:
+        logs (`Mapping`): with `entropy_source` and `entropy_target` in nats.
+        step (`int`): for the message.
+        num_senses (`int`): number K of senses.
+        share (`float`): warn under this share of ln K.
+    """
+    for side in ("source", "target"):
+        if logs[f"entropy_{side}"] < share * math.log(num_senses):
+            logger.warning(
+                f"Step {step}: the sense mixture of the {side} side is collapsing: entropy "
+                f"{logs[f'entropy_{side}']:.3f} of ln {num_senses} = {math.log(num_senses):.3f}. One sense takes "
+                "nearly all weight; a lower learning rate or a higher `tau_pool` may help."
+            )
+
+
+def recall_over_chance(metrics: Mapping[str, float], sizes: Mapping[str, int]) -> float:
+    """
+    How far held-out translations are found: 0 where they are guessed, which succeeds once in n, and 1 where all are
+    found, and less than 0, down to -1 / (n - 1), where it is worse than guessing. The mean over sets, and over context
+    and sense vectors.
+
+    Args:
+        metrics (`Mapping`): of [`SensiaTrainer.evaluate`].
+        sizes (`Mapping`): number n of pairs of each set, by the prefix of its metrics.
+    """
+    scores = [
+        (metrics[f"{prefix}_{kind}_recall@1"] - 1 / size) / (1 - 1 / size)
+        for prefix, size in sizes.items()
+        if size > 1
+        for kind in ("context", "sense")
+    ]
+    return sum(scores) / len(scores) if scores else 1.0
+
+
+def contrast_over_chance(logs: Mapping[str, float], pairs: int) -> float:
+    """
+    How far the translations of a training batch are told apart: 0 where InfoNCE is that of guessing among B pairs,
+    ln B, 1 where it is 0, and less than 0, without an end, where it is more than ln B. Weaker than recall: these pairs
+    are trained on, and a temperature scales their loss.
+
+    Args:
+        logs (`Mapping`): with `loss_ctx` and `loss_sns`.
+        pairs (`int`): number B of pairs that are contrasted with each other.
+    """
+    return 1 - (logs["loss_ctx"] + logs["loss_sns"]) / 2 / math.log(pairs)
+
+
+#: What a score of alignment means. It has no lower end: a loss may be any number of times that of guessing.
+ALIGNMENT_SCALE = "1 is perfect, 0 is guessing, and less than 0 is worse than guessing"
+
+#: Share of a run before which nobody can expect much.
+_TIME_TO_ALIGN = 0.2
+
+
+class AlignmentWatch:
+    """
+    Judges once, when the first phase that aligns is over, whether the languages have been aligned.
+
+    Args:
+        args ([`SensiaConfig`]): `alignment_floor` says when to warn.
+        phase_at (`Callable`): step and number of steps -> the name of the phase.
+    """
+
+    def __init__(self, args: SensiaConfig, phase_at: Callable[[int, int], str]):
+        self.args, self._phase_at = args, phase_at
+        schedule = args.phase_schedule()
+        self._names, self._aligning = schedule.phase_names, schedule.aligning_phase
+
+    def is_due(self, state: TrainerState, evaluating: bool) -> bool:
+        """
+        Whether to judge now: not before the first phase that aligns is over, or half of a run that ends in it, and not
+        before a fifth of a run, which is what the paper gives to aligning; never twice in a run, resumed or not; and
+        by training batches only where nothing is evaluated on the way.
+
+        Args:
+            state (`TrainerState`): of the trainer.
+            evaluating (`bool`): whether this is an evaluation.
+        """
+        if self._aligning is None:
+            return False
+        if evaluating == (str(getattr(self.args.eval_strategy, "value", self.args.eval_strategy)) == "no"):
+            return False
+        if any("alignment" in entry for entry in state.log_history):
+            return False
+        step, steps = state.global_step, state.max_steps
+        if not max(_TIME_TO_ALIGN * steps, 1) <= step <= steps:
+            return False
+        now, last = self._phase_at(step, steps), self._phase_at(steps, steps)
+        if now == last == self._aligning:
+            return step >= steps / 2
+        return self._names.index(now) > self._names.index(self._aligning)
+
+    def judge(self, score: float, signal: str, state: TrainerState) -> dict[str, float]:
+        """
+        Warns where the score is under the floor.
+
+        Args:
+            score (`float`): 1 for perfect, 0 for guessing, less for worse than guessing.
+            signal (`str`): what it was taken from, for the message.
+            state (`TrainerState`): of the trainer.
+
+        Returns:
+            `dict`: what belongs in the log.
+        """
+        if score < self.args.alignment_floor:
+            logger.warning(
+                f"Step {state.global_step}: the languages are not aligned after phase {self._aligning!r}: {signal} "
+                f"{score:.3f} ({ALIGNMENT_SCALE}), which is under `alignment_floor` {self.args.alignment_floor}. "
+                "Likely reasons: a learning rate that is too low or too high, a wrong language column "
+                "(`source_column`, `target_column`), or files whose lines do not belong together."
+            )
+        return {"alignment": score}
+
+
+def limits_of_run(history: list[dict[str, Any]], args: SensiaConfig, num_senses: int) -> Iterator[str]:
+    """
+    What went wrong in a run, in sentences for its card; from the log, so that nothing is lost by an interruption.
+
+    Args:
+        history (`list` of `dict`): `state.log_history`.
+        args ([`SensiaConfig`]): the settings.
+        num_senses (`int`): number K of senses; 0 of a dense model.
+    """
+    skipped = max((entry.get("skipped_steps", 0) for entry in history), default=0)
+    if skipped:
+        yield f"{skipped:.0f} training steps were skipped, because their gradient was not finite."
+    scores = [entry["alignment"] for entry in history if "alignment" in entry]
+    if scores and scores[-1] < args.alignment_floor:
+        yield (
+            f"After the first phase of aligning the languages were hardly aligned: {scores[-1]:.3f} "
+            f"({ALIGNMENT_SCALE})."
+        )
+    floor = args.collapse_entropy * math.log(max(num_senses, 1))
+    for side in ("source", "target"):
+        entropies = [entry[f"entropy_{side}"] for entry in history if f"entropy_{side}" in entry]
+        if entropies and entropies[-1] < floor:
+            yield (
+                f"The mixture of senses of the {side} side has collapsed: at the end its entropy was "
+                f"{entropies[-1]:.3f} of ln {num_senses} = {math.log(num_senses):.3f}: one sense takes nearly all."
+            )
