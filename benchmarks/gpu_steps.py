@@ -13,7 +13,7 @@ from sensia.trainers.losses import info_nce
 from sensia.trainers.schedule import PhaseSchedule
 from torch import Tensor, nn
 
-from modeling_sensia.sequence_packing import Sentences
+from modeling_sensia.positions_and_masks import Sentences
 
 POOLING_TEMPERATURE, LABEL_SMOOTHING = 0.7, 0.05
 #: The middle of the joint phase, where all three losses count.

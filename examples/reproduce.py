@@ -21,7 +21,7 @@ from pathlib import Path
 
 import yaml
 from reproduction.claims import judge
-from reproduction.plan import Base, Run, distill, read_plan, read_results
+from reproduction.plan import Base, Run, read_plan, read_results, summarize_run
 from reproduction.report import write_claims_report
 from rich.console import Console
 from sensia.evaluation.tasks.registry import make_tasks
@@ -122,7 +122,7 @@ def main():
             continue
         console.print(f"{number} of {len(missing)}: {run.name}", highlight=False)
         carry_out(run, folder, args)
-        found = distill(run, folder, None if run.base is None else base_folder(run.base, args))
+        found = summarize_run(run, folder, None if run.base is None else base_folder(run.base, args))
         write_whole(results / f"{run.name}.json", (json.dumps(found, indent=1) + "\n").encode())
     if not args.dry_run:
         claims = judge(read_results(results), ROOT / "docs/results")

@@ -44,7 +44,7 @@ _ABSOLUTE = re.compile(
 _ARROWS = {"higher": " ↑", "lower": " ↓", None: ""}
 
 
-def without_folders(text: str) -> str:
+def strip_folders(text: str) -> str:
     """
     Cut the folders off every absolute path in a text: they mean nothing on another machine.
 
@@ -61,7 +61,7 @@ def _setting(value: Any) -> str:
     if value is None:
         return "not set"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
-    return code(without_folders(text)) if text.strip() else "empty"
+    return code(strip_folders(text)) if text.strip() else "empty"
 
 
 def _settings(knobs: Mapping[str, Any]) -> list[list[str]]:
@@ -222,7 +222,7 @@ def _context(results: Mapping[str, Any], plots: Mapping[str, str]) -> dict[str, 
         "hashes": _hashes(results),
         "limit_sentences": [_sentence(each) for each in limit_sentences(results)],
         "plots": plots,
-        "command": without_folders(results["command"]),
+        "command": strip_folders(results["command"]),
         "command_fence": fence(results["command"]),
         "versions": [(words(name), words(version)) for name, version in sorted(results["versions"].items())],
     }

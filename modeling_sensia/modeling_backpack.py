@@ -20,7 +20,10 @@ from transformers.pytorch_utils import Conv1D
 from transformers.utils import can_return_tuple, logging
 
 from .backpack_outputs import BackpackCausalLMOutput, BackpackModelOutput
-from .cached_positions import (
+from .configuration_backpack import BackpackConfig, refuse_backpack
+from .lm_loss import language_model_losses, language_model_losses_of_states
+from .positions_and_masks import (
+    Sentences,
     additive_mask,
     check_positions,
     extend_cache,
@@ -28,14 +31,11 @@ from .cached_positions import (
     positions_of_real_tokens,
     width_in_cache,
 )
-from .configuration_backpack import BackpackConfig, refuse_backpack
-from .lm_loss import language_model_losses, language_model_losses_of_states
 from .public_checkpoints import PUBLIC_RENAMINGS, check_aliases_agree
 from .sense_mixing import SensesByToken, contextualize, mix_and_measure, mix_senses, pool_context, pool_senses
 from .sense_network import BackpackSenseNetwork, BackpackWeightNetwork, SenseProjection, fuse_activations
 from .sense_store import KeptHidden, KeptIds, KeptSenses, SenseStore
 from .sense_table import SenseEdit, SenseTable, build_table
-from .sequence_packing import Sentences
 
 logger = logging.get_logger(__name__)
 
@@ -331,8 +331,9 @@ class BackpackModel(BackpackPreTrainedModel):
         use_cache, past_key_values = self._resolve_cache(use_cache, past_key_values)
         if pooling_temperature is not None and past_key_values is not None and past_key_values.get_seq_length() > 0:
             raise ValueError("Sentence vectors need the whole sentence: call without `past_key_values`.")
-        length, layer = input_ids.shape[1], self.config.num_hidden_layers - 1
-        check_positions(past_key_values, length, self.config.max_position_embeddings, layer)
+        length, trunk_config = input_ids.shape[1], self.trunk.config
+        layer = trunk_config.num_hidden_layers  # of the mixture in the cache: the one after the trunk's
+        check_positions(past_key_values, length, trunk_config.max_position_embeddings, layer)
         if position_ids is None:
             position_ids = positions_of_real_tokens(attention_mask, length)
         # Computed before the trunk runs, because the trunk's forward advances the cache length that the mask uses.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .sequence_packing import Sentences, rows_as_sentences
+from .positions_and_masks import Sentences, rows_as_sentences
 
 
 def contextualize(queries: Tensor, keys: Tensor, mask: Tensor) -> Tensor:

@@ -18,9 +18,8 @@ from transformers import PreTrainedModel
 from transformers.trainer_utils import IntervalStrategy
 
 from modeling_sensia import BackpackConfig
-from modeling_sensia.cached_positions import additive_mask
 from modeling_sensia.lm_loss import language_model_losses_of_states
-from modeling_sensia.sequence_packing import Sentences
+from modeling_sensia.positions_and_masks import Sentences, additive_mask
 
 #: Where a sentence's vector is taken from.
 REPRESENTATIONS = ("last_token", "mean")

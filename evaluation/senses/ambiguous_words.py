@@ -98,7 +98,7 @@ class _Translation:
         self.inside, self.outside = rows & word_rows, rows - word_rows
 
     @cached_property
-    def company(self) -> dict[str, float]:
+    def neighbours(self) -> dict[str, float]:
         """Log-likelihood weights (length 1) of other English words in the rows without the word."""
         source, share = self.bitext.source, len(self.outside) / len(self.bitext.texts)
         counts = Counter(other for row in self.outside for other in source.words[row])
@@ -252,7 +252,7 @@ class _Finder:
 
 
 def _overlap(first: _Translation, second: _Translation) -> float:
-    return sum(weight * second.company.get(name, 0.0) for name, weight in first.company.items())
+    return sum(weight * second.neighbours.get(name, 0.0) for name, weight in first.neighbours.items())
 
 
 def spaced(rows: Sequence[int], most: int) -> tuple[int, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from reproduction.run_results import MissingRunsError, Results
-from reproduction.verdicts import FAILS, HOLDS, SAME, SLACK, UNTOLD, WEAKLY, Judgement, outdoes
+from reproduction.verdicts import FAILS, HOLDS, SAME, SLACK, UNTOLD, WEAKLY, Judgement, gains_more_than_it_costs
 
 #: Languages on which a curriculum is selected, and languages on which it is then reported.
 SEARCHED, REPORTED = ("tr", "sw"), ("id", "et")
@@ -26,8 +26,8 @@ def other_curricula(found: Results) -> Judgement:
         told.append(f"{kind}: recall {found.recall(kind):.3f}, {bits:.3f} bits per byte ({low:.2f} to {high:.2f})")
     gained = {kind: found.recall(kind) - found.recall("sensia") for kind in kinds}
     cost = {kind: found.mean(kind, "bits per byte") / found.mean("sensia", "bits per byte") for kind in kinds}
-    better = [kind for kind in kinds if outdoes(gained[kind], cost[kind])]
-    worse = [kind for kind in kinds if outdoes(-gained[kind], 1 / cost[kind])]
+    better = [kind for kind in kinds if gains_more_than_it_costs(gained[kind], cost[kind])]
+    worse = [kind for kind in kinds if gains_more_than_it_costs(-gained[kind], 1 / cost[kind])]
     verdict = HOLDS if better else FAILS if len(worse) == len(kinds) else UNTOLD
     why = f"Recall within {SLACK} and bits per byte within {SAME:.0%} count as equal; one seed each."
     return (
@@ -56,7 +56,7 @@ def better_curriculum(found: Results) -> Judgement:
     best = max(pool, key=lambda kind: fmean(found.recall(kind, language) for language in SEARCHED))
     told.append("reported: " + "; ".join(_curriculum(found, kind, REPORTED) for kind in (best, "sensia")))
     better = [_is_better(found, best, each) for each in REPORTED]
-    ahead = [outdoes(*_over_the_papers(found, best, each)) for each in REPORTED]
+    ahead = [gains_more_than_it_costs(*_over_the_papers(found, best, each)) for each in REPORTED]
     kept = all(_cost(found, best, each) <= _FLUENT for each in (*SEARCHED, *REPORTED))
     verdict = HOLDS if all(better) and kept else WEAKLY if all(ahead) else FAILS
     why = f"{best} won the search; of {len(REPORTED)} reported languages it is better on both axes in {sum(better)}, "

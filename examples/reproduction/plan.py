@@ -125,7 +125,7 @@ def _with_language(value: Any, language: str) -> Any:
     return value
 
 
-def distill(run: Run, folder: Path, base_folder: Path | None = None) -> dict[str, Any]:
+def summarize_run(run: Run, folder: Path, base_folder: Path | None = None) -> dict[str, Any]:
     """
     What is kept of a run: settings, curves and scores; a small file that names data by hash and no folder.
 
@@ -186,6 +186,6 @@ def read_results(folder: str | Path) -> list[dict[str, Any]]:
     Reads what was kept of all runs.
 
     Args:
-        folder (`str` or `Path`): files of [`distill`]; may be missing.
+        folder (`str` or `Path`): files of [`summarize_run`]; may be missing.
     """
     return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(Path(folder).glob("*.json"))]

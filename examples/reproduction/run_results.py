@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from statistics import fmean
 from typing import Any
 
-#: What a claim looks at, by the name that tables give it: task and metric of [`reproduction.plan.distill`].
+#: What a claim looks at, by the name that tables give it: task and metric of [`reproduction.plan.summarize_run`].
 METRICS = {
     "context recall@1": ("ntrex", "context_recall@1"),
     "sense recall@1": ("ntrex", "sense_recall@1"),

@@ -11,7 +11,7 @@ SAME = 0.01
 Judgement = tuple[str, str, str]  # figures, verdict, reason
 
 
-def outdoes(gained: float, cost: float) -> bool:
+def gains_more_than_it_costs(gained: float, cost: float) -> bool:
     """
     Tells if one run is better than another on one axis, by more than the variation between seeds, and no worse on the
     other.

@@ -27,7 +27,7 @@ from transformers import set_seed
 from modeling_sensia.loading import load_base
 from sensia.evaluation import evaluate_bitext
 from sensia.model_cards import comparison_rows, format_value, write_card
-from sensia.model_cards.card import without_folders
+from sensia.model_cards.card import strip_folders
 from sensia.trainers import SensiaConfig, SensiaTrainer, parse_arguments
 from sensia.trainers.checkpoints import find_checkpoint
 from sensia.trainers.command_ends import exit_on_input_error
@@ -137,7 +137,7 @@ def typed_command() -> str:
     by_name = sys.argv[0] == "sensia adapt" or script.parent.name == "commands"
     program = ["sensia", "adapt"] if by_name else [os.path.relpath(script)]
     command = shlex.join([*program, *sys.argv[1:]])
-    return without_folders(re.sub(r" --hub[_-]token[ =]\S+", "", command))
+    return strip_folders(re.sub(r" --hub[_-]token[ =]\S+", "", command))
 
 
 def show(results: dict, folder: Path, where: TextIO):

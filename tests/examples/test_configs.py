@@ -6,6 +6,7 @@ from reproduction.plan import read_plan
 from sensia.evaluation.tasks.registry import make_tasks
 from sensia.trainers import SensiaConfig, parse_arguments
 from sensia.trainers.arguments import read_config, read_yaml
+from sensia.trainers.dense_alignment import DenseAlignmentConfig
 from sensia.trainers.pretraining import PretrainArguments
 from sensia.trainers.run_arguments import AdaptArguments
 from transformers import TrainingArguments
@@ -82,7 +83,8 @@ def test_every_run_of_a_plan_is_an_adaptation_with_a_suite(name, tmp_path):
         path = tmp_path / f"{run.name}.yaml"
         path.write_text(yaml.safe_dump(run.settings), encoding="utf-8")
         options = ["--config", str(path), "--target_language", run.language, "--output_dir", str(tmp_path)]
-        args, config = parse_arguments(AdaptArguments, SensiaConfig, description="", arguments=options)
+        config_type = DenseAlignmentConfig if run.is_dense else SensiaConfig
+        args, config = parse_arguments(AdaptArguments, config_type, description="", arguments=options)
         assert f"en-{args.target.iso1}" in args.train_data[0] and config.seed == run.seed
         assert make_tasks([], run.suite, source_language="en", target_language=run.language)
     bases = {run.base.name: run.base for run in runs if run.base is not None}

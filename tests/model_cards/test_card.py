@@ -7,7 +7,7 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard
 from sensia.model_cards import comparison_rows, format_change, format_value, render_card, write_card
-from sensia.model_cards.card import without_folders
+from sensia.model_cards.card import strip_folders
 
 from sensia import model_cards
 
@@ -156,7 +156,7 @@ def test_no_path_of_the_training_machine_reaches_the_reader(results):
     ],
 )
 def test_folders_of_absolute_paths_are_cut(text, cut):
-    assert without_folders(text) == cut
+    assert strip_folders(text) == cut
 
 
 def test_every_python_example_parses(results):
