@@ -11,9 +11,10 @@ import time
 from pathlib import Path
 
 import numpy as np
+from transformers import AutoTokenizer
+
 from sensia.corpora import clean_pairs, read_pairs
 from sensia.trainers.sampling import BatchShape, LengthWindowSampler, measure_pairs
-from transformers import AutoTokenizer
 
 
 def main():

@@ -344,6 +344,7 @@ def measure_static_decoding(setup: Setup) -> Found:
 def measure_trainer(setup: Setup) -> Found:
     """Whole steps of the trainer, with its data loader, logs and schedule; needs `datasets`."""
     from datasets import Dataset
+
     from sensia.trainers import SensiaConfig, SensiaTrainer
 
     steps = 4 * setup.sizes.batches

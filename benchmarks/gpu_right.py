@@ -20,12 +20,12 @@ from gpu_setup import TINY, Setup
 from gpu_steps import LABEL_SMOOTHING, POINT, Batch, cached_backward, sensia_losses
 from published_step import Batch as Side
 from published_step import PublishedBackpack, losses, objective, pad_side
-from sensia.trainers.losses import _GatherRows
 from torch import Tensor, distributed, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import DynamicCache, PrinterCallback, StaticCache
 
 from modeling_sensia import BackpackForCausalLM
+from sensia.trainers.losses import _GatherRows
 
 LOSSES = ("ctx", "sns", "lm", "lm_plain")
 SDPA_BACKENDS = ("MATH", "EFFICIENT_ATTENTION", "FLASH_ATTENTION", "CUDNN_ATTENTION")
@@ -312,6 +312,7 @@ def check_gathered(setup: Setup) -> Found:
 def make_trainer(setup: Setup, folder: Path, **settings):
     """A trainer of a small Backpack on a few pairs; needs `datasets`."""
     from datasets import Dataset
+
     from sensia.trainers import SensiaConfig, SensiaTrainer
 
     small = replace(setup, sizes=TINY)

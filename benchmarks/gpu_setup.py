@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from sensia.trainers.collator import ParallelCollator
 from torch import nn
 from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
+from sensia.trainers.collator import ParallelCollator
 
 ROOT = Path(__file__).parents[1]
 ASSETS = ROOT / "examples" / "assets"

@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 from gpu_setup import Setup
-from sensia.trainers.contrastive_cache import ContrastiveCache, RandomState
-from sensia.trainers.losses import info_nce
-from sensia.trainers.schedule import PhaseSchedule
 from torch import Tensor, nn
 
 from modeling_sensia.positions_and_masks import Sentences
+from sensia.trainers.contrastive_cache import ContrastiveCache, RandomState
+from sensia.trainers.losses import info_nce
+from sensia.trainers.schedule import PhaseSchedule
 
 POOLING_TEMPERATURE, LABEL_SMOOTHING = 0.7, 0.05
 #: The middle of the joint phase, where all three losses count.

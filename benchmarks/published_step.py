@@ -20,7 +20,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from sensia.trainers.schedule import PhasePoint
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import GPT2Config, GPT2Model
@@ -28,6 +27,7 @@ from transformers.activations import ACT2FN
 from transformers.pytorch_utils import Conv1D
 
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
+from sensia.trainers.schedule import PhasePoint
 
 MAX_LENGTH = 256
 LABEL_SMOOTHING, POOLING_TEMPERATURE = 0.05, 0.7

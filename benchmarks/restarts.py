@@ -26,10 +26,10 @@ import torch
 from rich.console import Console
 from rich.table import Table
 from safetensors.torch import load_file
-from sensia.trainers.checkpoints import WRITING_FOLDER, newest_checkpoint
 from transformers import AutoTokenizer, GPT2Config
 
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
+from sensia.trainers.checkpoints import WRITING_FOLDER, newest_checkpoint
 
 ROOT = Path(__file__).resolve().parents[1]
 ASSETS = ROOT / "examples/assets"

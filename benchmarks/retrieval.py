@@ -10,6 +10,7 @@ import resource
 import time
 
 import torch
+
 from sensia.evaluation.retrieval import retrieval_metrics
 
 

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from sensia.trainers import ParallelCollator, SensiaConfig, SensiaTrainer
-from sensia.trainers.sampling import BatchShape, LengthWindowSampler
 from training_setup import SEED, Pairs, build_model, load_pairs, load_tokenizer, peak_without_products
 from transformers.utils import logging as transformers_logging
 
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
+from sensia.trainers import ParallelCollator, SensiaConfig, SensiaTrainer
+from sensia.trainers.sampling import BatchShape, LengthWindowSampler
 
 FLOAT, HALF = 4, 2  # bytes of a float32 and of a bf16 number
 LOGITS_AT_A_TIME = 2**25

@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 from sense_memory import peak_bytes
-from sensia.corpora import clean_pairs, read_pairs
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import AutoTokenizer, GPT2Config
 
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
+from sensia.corpora import clean_pairs, read_pairs
 
 ASSETS = Path(__file__).parents[1] / "examples" / "assets"
 SEED, MAX_LENGTH = 0, 256

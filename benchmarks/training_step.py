@@ -29,8 +29,6 @@ from typing import Any, NamedTuple
 
 import torch
 from published_step import Batch, PublishedBackpack, PublishedTraining, pad_side
-from sensia.trainers import ParallelCollator, PhaseSchedule, SensiaConfig, SensiaTrainer
-from sensia.trainers.sampling import BatchShape, LengthWindowSampler
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from training_setup import (
@@ -47,6 +45,8 @@ from transformers.activations import ACT2FN, GELUTanh, NewGELUActivation
 from transformers.utils import logging as transformers_logging
 
 from modeling_sensia.modeling_backpack import BackpackModel
+from sensia.trainers import ParallelCollator, PhaseSchedule, SensiaConfig, SensiaTrainer
+from sensia.trainers.sampling import BatchShape, LengthWindowSampler
 
 STEPS = 1000
 #: The savings that can be switched, in the order of the ladder; the name of each line is what it adds.

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import datasets
+from transformers import PreTrainedTokenizerBase
+
 from sensia.corpora.fields import PROMPT_COLUMNS
 from sensia.corpora.reading import AnyDataset
 from sensia.corpora.repair import repair
-from transformers import PreTrainedTokenizerBase
 
 # Part of the key under which `datasets` caches the result: raise it when the rules below change.
 RULES_VERSION = 4

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import datasets
+from transformers import PreTrainedTokenizerBase
+
 from sensia.corpora.fields import PROMPT_COLUMNS
 from sensia.corpora.reading import AnyDataset, dataset_of_rows
-from transformers import PreTrainedTokenizerBase
 
 ROWS_PER_CHUNK = 1000
 SIDES = ("source", "target")

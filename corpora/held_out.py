@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import datasets
+
 from sensia.corpora.locations import file_kind, hub_errors, is_local
 
 #: Names of splits that nobody trains on, best first.

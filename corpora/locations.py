@@ -12,6 +12,7 @@ import pyarrow as pa
 import yaml
 from datasets.exceptions import DatasetGenerationError, DatasetNotFoundError
 from huggingface_hub import DatasetCard
+
 from sensia.corpora.text_files import COMPRESSIONS
 
 KINDS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".tsv": "tsv", ".txt": "txt", ".parquet": "parquet"}

@@ -3,8 +3,9 @@
 from typing import Any
 
 import datasets
-from sensia.corpora.cleaning import CleaningReport
 from transformers import PreTrainedTokenizerBase
+
+from sensia.corpora.cleaning import CleaningReport
 
 FEATURES = datasets.Features(
     {

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import datasets
 import numpy as np
+
 from sensia.corpora.fields import PROMPT_COLUMNS
 
 _COLUMNS = ("source", "target", *PROMPT_COLUMNS)

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import datasets
 import pyarrow as pa
+
 from sensia.corpora.fields import (
     PROMPT,
     PROMPT_COLUMNS,

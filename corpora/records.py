@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 from sensia.corpora.tables import table_records
 from sensia.corpora.text_files import Record, json_records, line_records
 

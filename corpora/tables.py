@@ -9,8 +9,9 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal
 
-from sensia.corpora.text_files import Record, numbered_lines
 from transformers.utils import logging
+
+from sensia.corpora.text_files import Record, numbered_lines
 
 logger = logging.get_logger(__name__)
 

@@ -7,13 +7,14 @@ import torch
 from accelerate.state import PartialState
 from accelerate.utils import gather
 from datasets import Dataset
+from tqdm.auto import tqdm
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
 from sensia.corpora.batching import pad_rows
 from sensia.evaluation.intervals import bootstrap_mean
 from sensia.evaluation.perplexity import measure_perplexity, perplexity_from_sums
 from sensia.evaluation.retrieval import metrics_of_ranks, retrieval_ranks, retrieval_recall
 from sensia.evaluation.sentence_vectors import sentence_vectors
-from tqdm.auto import tqdm
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
 @torch.inference_mode()

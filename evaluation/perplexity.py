@@ -5,11 +5,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from sensia.corpora.batching import pad_rows
-from sensia.evaluation.intervals import bootstrap_ratio
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from sensia.corpora.batching import pad_rows
+from sensia.evaluation.intervals import bootstrap_ratio
 
 # exp overflows beyond this; an untrained model on one odd text must not end an evaluation.
 _MOST_NATS = 700.0

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 import torch
-from sensia.corpora.batching import pad_rows
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from modeling_sensia import BackpackConfig
+from sensia.corpora.batching import pad_rows
 
 
 def is_backpack(model: PreTrainedModel) -> bool:

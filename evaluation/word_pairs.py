@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
-from sensia.corpora.batching import pad_rows
-from sensia.corpora.letter_case import lowered
-from sensia.corpora.text_files import numbered_lines
 from torch.nn import functional as F
 from transformers import PreTrainedTokenizerBase
 
 from modeling_sensia import BackpackForCausalLM
+from sensia.corpora.batching import pad_rows
+from sensia.corpora.letter_case import lowered
+from sensia.corpora.text_files import numbered_lines
 
 # Scripts without spaces between words: Thai, Lao, Burmese, Khmer, kana and Han.
 _UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"

@@ -12,6 +12,9 @@ import os
 import sys
 
 from accelerate.state import PartialState
+from transformers import AutoModelForCausalLM, set_seed
+
+from modeling_sensia.loading import load_base
 from sensia.trainers import parse_arguments
 from sensia.trainers.checkpoints import find_checkpoint
 from sensia.trainers.command_ends import exit_on_input_error
@@ -22,9 +25,6 @@ from sensia.trainers.output_folder import claim_output_folder
 from sensia.trainers.run_arguments import AdaptArguments
 from sensia.trainers.run_record import describe_run
 from sensia.trainers.training_data import load_train_pairs
-from transformers import AutoModelForCausalLM, set_seed
-
-from modeling_sensia.loading import load_base
 from sensia.whole_files import write_json_whole
 
 # Settings that examples/adapt.py honours and this script does not.

@@ -19,6 +19,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 from sensia.corpora import group_near_duplicates, read_pairs
 
 Pair = dict[str, Any]

@@ -20,19 +20,20 @@ import sys
 from pathlib import Path
 
 import yaml
+from rich.console import Console
+from transformers import TrainingArguments
+
 from reproduction.claims import judge
 from reproduction.plan import Base, Run, read_plan, read_results, summarize_run
 from reproduction.report import write_claims_report
-from rich.console import Console
 from sensia.evaluation.tasks.registry import make_tasks
 from sensia.trainers import SensiaConfig
 from sensia.trainers.arguments import parse_arguments as parse_settings
 from sensia.trainers.arguments import read_config, read_yaml
 from sensia.trainers.command_ends import exit_on_input_error
+from sensia.trainers.dense_alignment import DenseAlignmentConfig
 from sensia.trainers.pretraining import PretrainArguments
 from sensia.trainers.run_arguments import AdaptArguments
-from transformers import TrainingArguments
-
 from sensia.whole_files import write_whole
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -62,7 +63,8 @@ def commands(run: Run, folder: Path, args: argparse.Namespace) -> list[list[str]
     adapt = [script, "--config", str(folder / "adapt.yaml"), *language, "--output_dir", str(folder)]
     score = ["examples/score.py", "--config", str(folder / "score.yaml"), *language]
     score += ["--model", str(folder / "final"), "--output", str(folder / "scores.json")]
-    parse_settings(AdaptArguments, SensiaConfig, description="", arguments=adapt[1:])
+    config_type = DenseAlignmentConfig if run.is_dense else SensiaConfig
+    parse_settings(AdaptArguments, config_type, description="", arguments=adapt[1:])
     make_tasks([], run.suite, source_language="en", target_language=run.language)
     # What `accelerate config` says of GPUs holds at full scale; it would take a thread from a CPU.
     launch = ["-m", "accelerate.commands.launch", "--quiet"] if args.scale == "full" else []

@@ -24,9 +24,8 @@ from transformers import AutoTokenizer, GPT2Config
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from sensia.corpora import read_texts
-
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
+from sensia.corpora import read_texts
 
 DOUBLE = torch.double
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import ModelCard
+
 from sensia.model_cards.comparison import (
     comparison_metrics,
     comparison_rows,
@@ -21,7 +22,6 @@ from sensia.model_cards.markdown import code, fence, one_line, words
 from sensia.model_cards.metadata import card_metadata, eval_results_yaml
 from sensia.model_cards.plots import plot_bits_per_byte, plot_entropy, plot_losses, plot_recall
 from sensia.model_cards.results import check_results
-
 from sensia.whole_files import write_whole
 
 TEMPLATE = Path(__file__).with_name("template.md")

@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 from huggingface_hub import EvalResult, EvalResultEntry, ModelCardData, eval_result_entries_to_yaml
+
 from sensia.model_cards.comparison import comparison_metrics, metric_label
 
 TAGS = ("backpack", "sensia", "cross-lingual", "sense-vectors", "custom_code")

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+
 from sensia.model_cards.drawing import COLOURS, DPI, STYLE, WIDTH, save_figure
 from sensia.model_cards.results import is_number
 

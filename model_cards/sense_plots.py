@@ -7,6 +7,7 @@ from typing import Any
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
 from sensia.model_cards.drawing import COLOURS, DPI, STYLE, WIDTH, save_figure
 
 # Results by the name of the model, as they are in a results file.

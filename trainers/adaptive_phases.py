@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sensia.trainers.schedule import PHASES
-from sensia.trainers.sensia_config import SensiaConfig
 from transformers import TrainerCallback
 from transformers.trainer_callback import ExportableState, TrainerState
 from transformers.utils import logging
+
+from sensia.trainers.schedule import PHASES
+from sensia.trainers.sensia_config import SensiaConfig
 
 logger = logging.get_logger(__name__)
 

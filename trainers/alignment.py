@@ -4,9 +4,10 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from sensia.trainers.sensia_config import SensiaConfig
 from transformers.trainer_callback import TrainerState
 from transformers.utils import logging
+
+from sensia.trainers.sensia_config import SensiaConfig
 
 logger = logging.get_logger(__name__)
 

@@ -8,15 +8,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn, get_type_hints
 
+from transformers import HfArgumentParser, TrainingArguments
+
+from sensia.bundled import find_asset, find_config
 from sensia.trainers.renamed_settings import current_name
 from sensia.trainers.setting_ranges import check_training_arguments
 from sensia.trainers.setting_types import describe_type, read_value, show_value
 from sensia.trainers.settings_template import settings_template
 from sensia.trainers.suggestions import did_you_mean
 from sensia.trainers.yaml_settings import read_yaml
-from transformers import HfArgumentParser, TrainingArguments
-
-from sensia.bundled import find_asset, find_config
 
 
 def parse_arguments(*dataclass_types: type, description: str, arguments: Sequence[str] | None = None) -> tuple:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from accelerate.state import PartialState
 from accelerate.utils import gather_object
-from sensia.trainers.sensia_config import SensiaConfig
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
+from sensia.trainers.sensia_config import SensiaConfig
 from sensia.whole_files import write_whole
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from sensia.corpora.batching import pad_rows
 from transformers import PreTrainedTokenizerBase
+
+from sensia.corpora.batching import pad_rows
 
 #: Number of the data set of what comes from no bitext.
 TEXT_DATASET = -1

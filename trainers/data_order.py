@@ -1,12 +1,13 @@
 """The order in which training sees pairs and texts: batches of similar length, no sentence twice in a step."""
 
 import datasets
+from torch.utils.data import Sampler
+from transformers.utils import logging
+
 from sensia.trainers.collator import TEXT_DATASET
 from sensia.trainers.sampling import BatchShape, LengthWindowSampler, measure_pairs
 from sensia.trainers.sensia_config import SensiaConfig
 from sensia.trainers.streaming import StreamedWindows
-from torch.utils.data import Sampler
-from transformers.utils import logging
 
 logger = logging.get_logger(__name__)
 

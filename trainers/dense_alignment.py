@@ -9,9 +9,6 @@ from typing import Any
 
 import torch
 from peft import PeftModel
-from sensia.trainers.renamed_settings import accepts_old_names
-from sensia.trainers.sensia_config import SensiaConfig
-from sensia.trainers.sensia_trainer import SensiaTrainer
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedModel
@@ -20,6 +17,9 @@ from transformers.trainer_utils import IntervalStrategy
 from modeling_sensia import BackpackConfig
 from modeling_sensia.lm_loss import language_model_losses_of_states
 from modeling_sensia.positions_and_masks import Sentences, additive_mask
+from sensia.trainers.renamed_settings import accepts_old_names
+from sensia.trainers.sensia_config import SensiaConfig
+from sensia.trainers.sensia_trainer import SensiaTrainer
 
 #: Where a sentence's vector is taken from.
 REPRESENTATIONS = ("last_token", "mean")

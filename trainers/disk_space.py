@@ -10,10 +10,11 @@ from pathlib import Path
 
 from peft import PeftModel
 from safetensors import SafetensorError
-from sensia.trainers.checkpoints import newest_checkpoint, whole_checkpoints
 from torch import nn
 from transformers import TrainingArguments
 from transformers.trainer_utils import SaveStrategy
+
+from sensia.trainers.checkpoints import newest_checkpoint, whole_checkpoints
 
 #: Adam keeps two numbers of 4 bytes for every parameter that is trained.
 _MOMENTS_BYTES = 8

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from huggingface_hub import HfApi
 from huggingface_hub.repocard import metadata_load
+
 from sensia.corpora.licences import COPYLEFT, NO_DERIVATIVES, SHARE_ALIKE, demands_of, licences_in, told
 from sensia.trainers.run_arguments import AdaptArguments
 from sensia.trainers.training_data import PairSet

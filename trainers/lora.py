@@ -9,12 +9,12 @@ from typing import Any, cast
 
 import torch
 from peft import LoraConfig, PeftConfig, PeftModel, get_peft_model
-from sensia.trainers.publishing import ADAPTER_FOLDER
-from sensia.trainers.setting_ranges import check_counts, check_positive, check_shares
 from torch import nn
 from transformers import PreTrainedModel
 
 from modeling_sensia import BackpackForCausalLM
+from sensia.trainers.publishing import ADAPTER_FOLDER
+from sensia.trainers.setting_ranges import check_counts, check_positive, check_shares
 
 #: Everything linear: trunk, sense network and weight network. Right for any trunk; aligning has to move the senses.
 DEFAULT_TARGETS = "all-linear"

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from sensia.trainers.parameter_groups import decaying_parameter_names
 from torch import nn
 from torch.optim import AdamW, Muon, Optimizer
+
+from sensia.trainers.parameter_groups import decaying_parameter_names
 
 
 class MuonAdamW(Optimizer):

@@ -6,11 +6,11 @@ from typing import Any
 
 from accelerate.accelerator import Accelerator
 from accelerate.utils import DistributedType, gather_object
-from sensia.trainers.sensia_config import SensiaConfig
 from torch import Tensor, nn
 from transformers.trainer_callback import ExportableState, TrainerCallback, TrainerState
 from transformers.utils import logging
 
+from sensia.trainers.sensia_config import SensiaConfig
 from sensia.whole_files import write_json_whole
 
 logger = logging.get_logger(__name__)

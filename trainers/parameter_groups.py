@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable
 
-from sensia.trainers.sensia_config import SensiaConfig
 from torch import nn
 from torch.optim import Optimizer
 from transformers.trainer_utils import unwrap_peft_model
+
+from sensia.trainers.sensia_config import SensiaConfig
 
 _NORMS = (nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.modules.batchnorm._NormBase)
 

@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from sensia.trainers.muon import MuonAdamW
-from sensia.trainers.saving_trainer import SavingTrainer
-from sensia.trainers.setting_ranges import check_counts, check_names, check_positive, check_shares
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from torch.optim import Optimizer
 from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerFast
+
+from sensia.trainers.muon import MuonAdamW
+from sensia.trainers.saving_trainer import SavingTrainer
+from sensia.trainers.setting_ranges import check_counts, check_names, check_positive, check_shares
 
 END_OF_TEXT = "<|endoftext|>"
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from datasets import Dataset, IterableDataset
 from peft import PeftModel
+from transformers import PreTrainedModel
+
 from sensia.corpora import find_language, read_pairs
 from sensia.corpora.held_out import within
 from sensia.corpora.licences import find_licence
@@ -21,7 +23,6 @@ from sensia.trainers.setting_ranges import (
     check_positive,
     check_shares,
 )
-from transformers import PreTrainedModel
 
 
 @dataclass

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
+from transformers import PreTrainedModel, TrainingArguments
+
 from sensia.corpora import Language, describe_file
 from sensia.trainers.alignment import limits_of_run
 from sensia.trainers.licence_notes import base_licence, data_licence, licence_reason, licensed_parts, stated_about
@@ -16,7 +18,6 @@ from sensia.trainers.run_arguments import AdaptArguments
 from sensia.trainers.sensia_config import SensiaConfig
 from sensia.trainers.sensia_trainer import SensiaTrainer
 from sensia.trainers.training_data import PairSet, TrainingData
-from transformers import PreTrainedModel, TrainingArguments
 
 _LIBRARIES = ("torch", "transformers", "accelerate", "datasets", "tokenizers", "safetensors", "huggingface-hub")
 #: Of the Trainer's own settings, those that shape what is learned; all of SENSIA's are listed.

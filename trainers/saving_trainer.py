@@ -9,6 +9,15 @@ from typing import Any
 
 from huggingface_hub import CommitInfo, HfApi
 from peft import PeftModel
+from torch import nn
+from torch.distributed.fsdp import FSDPModule
+from torch.optim import Optimizer
+from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, HubStrategy, SchedulerType, TrainOutput
+from transformers.utils import logging
+from transformers.utils.hub import PushInProgress
+
 from sensia.trainers.checkpoints import (
     WRITING_FOLDER,
     commit_checkpoint,
@@ -19,14 +28,6 @@ from sensia.trainers.checkpoints import (
 from sensia.trainers.disk_space import checkpoint_bytes, naming_a_full_disk
 from sensia.trainers.lora import save_adapter, save_merged
 from sensia.trainers.publishing import publish, remove_pickled_arguments, stage
-from torch import nn
-from torch.distributed.fsdp import FSDPModule
-from torch.optim import Optimizer
-from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback
-from transformers.trainer import TRAINER_STATE_NAME
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, HubStrategy, SchedulerType, TrainOutput
-from transformers.utils import logging
-from transformers.utils.hub import PushInProgress
 
 logger = logging.get_logger(__name__)
 

@@ -6,13 +6,14 @@ from typing import Any
 
 import torch
 from accelerate.utils import parse_flag_from_env
+from transformers import TrainingArguments
+from transformers.trainer_utils import HubStrategy, IntervalStrategy, SchedulerType
+from transformers.utils import logging
+
 from sensia.trainers.renamed_settings import accepts_old_names
 from sensia.trainers.run_log import LOG_FORMATS
 from sensia.trainers.schedule import SCHEDULES, Phase, PhaseSchedule
 from sensia.trainers.setting_ranges import check_counts, check_not_negative, check_positive, check_shares
-from transformers import TrainingArguments
-from transformers.trainer_utils import HubStrategy, IntervalStrategy, SchedulerType
-from transformers.utils import logging
 
 logger = logging.get_logger(__name__)
 

@@ -10,6 +10,13 @@ import torch
 from accelerate.utils import gather
 from datasets import Dataset, IterableDataset
 from peft import PeftModel
+from torch import nn
+from torch.utils.data import DataLoader
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers.trainer_callback import PrinterCallback, ProgressCallback, TrainerState
+from transformers.trainer_utils import TrainOutput, speed_metrics
+
+from modeling_sensia import BackpackConfig, BackpackForCausalLM
 from sensia.evaluation import evaluate_bitext
 from sensia.trainers.adaptive_phases import AdaptivePhases
 from sensia.trainers.alignment import AlignmentWatch, contrast_over_chance, recall_over_chance, warn_of_collapse
@@ -24,13 +31,6 @@ from sensia.trainers.run_log import RunLog
 from sensia.trainers.saving_trainer import SavingTrainer
 from sensia.trainers.schedule import PhasePoint
 from sensia.trainers.sensia_config import SensiaConfig
-from torch import nn
-from torch.utils.data import DataLoader
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
-from transformers.trainer_callback import PrinterCallback, ProgressCallback, TrainerState
-from transformers.trainer_utils import TrainOutput, speed_metrics
-
-from modeling_sensia import BackpackConfig, BackpackForCausalLM
 
 #: Keys of a batch that are not arguments of the model's forward.
 _NOT_OF_THE_MODEL = ("num_pairs", "row_numbers")

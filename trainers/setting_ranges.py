@@ -9,11 +9,12 @@ from typing import Any, get_type_hints
 
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id
-from sensia.corpora import find_language
-from sensia.trainers.setting_types import read_value, show_value
 from transformers.debug_utils import DebugOption
 from transformers.integrations import get_available_reporting_integrations
 from transformers.trainer_pt_utils import AcceleratorConfig
+
+from sensia.corpora import find_language
+from sensia.trainers.setting_types import read_value, show_value
 
 _MOST_SEED = 2**32 - 1
 

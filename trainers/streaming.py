@@ -6,8 +6,9 @@ from typing import Any
 
 import datasets
 import torch
-from sensia.trainers.sampling import BatchFiller, BatchShape, interleave, text_order
 from torch.utils.data import IterableDataset
+
+from sensia.trainers.sampling import BatchFiller, BatchShape, interleave, text_order
 
 
 class StreamedWindows(IterableDataset):

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 from datasets import Dataset, Features, IterableDataset, Value, concatenate_datasets, interleave_datasets
+from transformers import PreTrainedTokenizerBase
+
 from sensia.corpora import (
     CleaningReport,
     DataPart,
@@ -20,7 +22,6 @@ from sensia.corpora import (
 )
 from sensia.corpora.locations import is_local
 from sensia.trainers.run_arguments import AdaptArguments
-from transformers import PreTrainedTokenizerBase
 
 
 @dataclass

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from sensia.corpora.text_files import table_rows
 from sensia.evaluation.senses.ambiguous_words import AmbiguousWord, spaced
 

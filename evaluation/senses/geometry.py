@@ -15,13 +15,13 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit
 from scipy.stats import rankdata
-from sensia.evaluation.senses.pair_statistics import Senses, aligned_arrays, cut_parts, summarize, unit
-from sensia.evaluation.senses.sense_maps import pair_count, sense_similarity
-from sensia.evaluation.word_pairs import WordPair, independent_pairs, word_senses
 from sklearn.decomposition import PCA
 from transformers import PreTrainedTokenizerBase
 
 from modeling_sensia import BackpackForCausalLM
+from sensia.evaluation.senses.pair_statistics import Senses, aligned_arrays, cut_parts, summarize, unit
+from sensia.evaluation.senses.sense_maps import pair_count, sense_similarity
+from sensia.evaluation.word_pairs import WordPair, independent_pairs, word_senses
 
 BINS = 40  # of rho, from -1 to 1
 BANDS = 4  # of word frequency, equally many pairs in each

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn import functional as F
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
 from sensia.corpora.batching import pad_rows
 from sensia.corpora.letter_case import lowered
 from sensia.evaluation.senses.ambiguous_words import AmbiguousWord
-from torch.nn import functional as F
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 _FEWEST_SENTENCES = 4  # of a meaning: two in either half
 

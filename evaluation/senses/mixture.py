@@ -14,11 +14,12 @@ from itertools import islice
 from typing import Any
 
 import torch
-from sensia.corpora.batching import pad_rows
-from sensia.corpora.letter_case import lowered
 from torch import Tensor
 from torch.nn import functional as F
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from sensia.corpora.batching import pad_rows
+from sensia.corpora.letter_case import lowered
 
 OUTSIDE = "outside words"
 _TEXTS_AT_ONCE = 256

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from sensia.corpora.letter_case import lowered
-from sensia.evaluation.senses.pair_statistics import Senses, aligned_arrays, summarize, unit
-from sensia.evaluation.word_pairs import WordPair, independent_pairs, word_senses
 from sklearn.decomposition import PCA
 from transformers import PreTrainedTokenizerBase
 
 from modeling_sensia import BackpackForCausalLM
+from sensia.corpora.letter_case import lowered
+from sensia.evaluation.senses.pair_statistics import Senses, aligned_arrays, summarize, unit
+from sensia.evaluation.word_pairs import WordPair, independent_pairs, word_senses
 
 
 def sense_similarity(source: Senses, target: Senses, *, shuffles: int = 200, seed: int = 0) -> dict[str, Any]:

@@ -4,6 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from transformers import PreTrainedTokenizerBase
+
+from modeling_sensia import BackpackForCausalLM
 from sensia.evaluation.senses.ambiguous_words import AmbiguousWord, find_ambiguous_words
 from sensia.evaluation.senses.geometry import compare_geometry
 from sensia.evaluation.senses.meanings import measure_meanings
@@ -13,9 +16,6 @@ from sensia.evaluation.senses.sense_maps import choose_pairs, map_words
 from sensia.evaluation.senses.word_alignment import align_sentences
 from sensia.evaluation.senses.word_lists import find_listed_words, read_word_list
 from sensia.evaluation.word_pairs import WordPair, align_words
-from transformers import PreTrainedTokenizerBase
-
-from modeling_sensia import BackpackForCausalLM
 
 TAGGER, BY_LEXICON = "tagger", "lexicon"  # instead of a file of tags
 PAIRS = ("lexicon", "own_vectors", "aligner")

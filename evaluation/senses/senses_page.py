@@ -17,6 +17,10 @@ import numpy as np
 import torch
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from modeling_sensia import BackpackForCausalLM
 from sensia.evaluation.senses.inspection import (
     count_tokens,
     find_target_tokens,
@@ -25,10 +29,6 @@ from sensia.evaluation.senses.inspection import (
     token_text,
     word_ids,
 )
-from torch import Tensor
-from transformers import PreTrainedTokenizerBase
-
-from modeling_sensia import BackpackForCausalLM
 
 _LONGEST_WORD = 30
 _MOST_WORDS = 10_000

@@ -5,6 +5,7 @@ from typing import Any
 
 from rich.table import Table
 from rich.text import Text
+
 from sensia.evaluation.senses.inspection import readable
 
 _TERMS = 6

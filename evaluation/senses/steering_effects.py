@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from sensia.corpora.letter_case import lowered
-from sensia.evaluation.senses.pair_statistics import RESAMPLES
 from transformers import PreTrainedTokenizerBase, set_seed
 
 from modeling_sensia import BackpackForCausalLM
 from modeling_sensia import steering as st
+from sensia.corpora.letter_case import lowered
+from sensia.evaluation.senses.pair_statistics import RESAMPLES
 
 PROMPTS = ("My {} said that", "The {} believes that", "I really liked the {}. In fact,", "The {} was late, because")
 LOGIT_BIASES = (2.0, 4.0)

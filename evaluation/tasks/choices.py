@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from tqdm.auto import tqdm
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
 from sensia.corpora.batching import pad_rows
 from sensia.evaluation.intervals import bootstrap_mean
 from sensia.evaluation.sentence_vectors import is_backpack
 from sensia.evaluation.word_pairs import in_running_text
-from tqdm.auto import tqdm
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True)

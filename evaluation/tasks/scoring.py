@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from sensia.evaluation.sentence_vectors import is_backpack
-from sensia.evaluation.tasks.registry import Task
-from sensia.evaluation.tasks.versions import library_versions
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 import modeling_sensia  # noqa: F401 (the Auto classes know Backpacks once it is imported)
 from modeling_sensia.model_sources import check_model_folder, check_tokenizer_folder, check_vocabulary, model_source
+from sensia.evaluation.sentence_vectors import is_backpack
+from sensia.evaluation.tasks.registry import Task
+from sensia.evaluation.tasks.versions import library_versions
 
 _LIBRARIES = ("sensia", "torch", "transformers", "datasets", "tokenizers", "numpy", "scipy", "scikit-learn")
 # Fields of a configuration about the model's location or how it is run; they are not part of its identity.

@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from sensia.evaluation.intervals import bootstrap_mean
-from sensia.evaluation.sentence_vectors import sentence_vectors
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from sensia.evaluation.intervals import bootstrap_mean
+from sensia.evaluation.sentence_vectors import sentence_vectors
 
 
 def measure_topics(

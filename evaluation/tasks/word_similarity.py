@@ -8,13 +8,14 @@ from typing import Any, cast
 import numpy as np
 import torch
 from scipy import stats
+from torch.nn import functional as F
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
 from sensia.corpora.text_files import numbered_lines
 from sensia.evaluation.intervals import bootstrap_spearman
 from sensia.evaluation.sentence_vectors import is_backpack
 from sensia.evaluation.tasks.word_vectors import word_vectors
 from sensia.evaluation.word_pairs import word_senses
-from torch.nn import functional as F
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
 from sensia.evaluation.intervals import bootstrap_mean
 from sensia.evaluation.retrieval import neighbourhoods
 from sensia.evaluation.tasks.word_vectors import word_vectors
 from sensia.evaluation.word_pairs import WordPair, in_running_text
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 _CSLS_NEIGHBOURS = 10
 # Number of scores in memory at a time: 64 MB in float32.

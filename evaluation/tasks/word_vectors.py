@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
+from torch.nn import functional as F
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
 from sensia.corpora.batching import pad_rows
 from sensia.evaluation.sentence_vectors import is_backpack
 from sensia.evaluation.word_pairs import in_running_text, word_senses
-from torch.nn import functional as F
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
 def word_vectors(

@@ -6,8 +6,8 @@ from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
-from sensia.model_cards.drawing import COLOURS, DPI, STYLE, WIDTH, save_figure
 
+from sensia.model_cards.drawing import COLOURS, DPI, STYLE, WIDTH, save_figure
 from sensia.whole_files import write_whole
 
 Result = Mapping[str, Any]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from datasets import Dataset
+
 from sensia.trainers import SensiaConfig, SensiaTrainer
 
 ROOT = Path(__file__).parents[2]

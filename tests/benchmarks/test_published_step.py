@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from sensia.trainers import ParallelCollator, PhaseSchedule, info_nce
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from transformers import GPT2Config, PreTrainedTokenizerFast
@@ -16,6 +15,7 @@ from benchmarks.published_step import (
     pad_side,
 )
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
+from sensia.trainers import ParallelCollator, PhaseSchedule, info_nce
 
 PAD = 60
 POINT = PhaseSchedule().at(35, 100)

@@ -1,7 +1,8 @@
 import datasets
 import pytest
-from sensia.corpora import CleaningReport, clean_pairs, read_pairs
 from transformers import PreTrainedTokenizerFast
+
+from sensia.corpora import CleaningReport, clean_pairs, read_pairs
 
 ROWS = [
     ("Good morning.", "Selamat pagi."),

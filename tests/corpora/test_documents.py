@@ -1,6 +1,7 @@
 from itertools import pairwise
 
 import pytest
+
 from sensia.corpora import clean_pairs, join_documents, read_pairs
 
 LINES = [

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from sensia.corpora import clean_pairs, read_pairs, read_texts
 from sensia.corpora.tables import is_quoted
 

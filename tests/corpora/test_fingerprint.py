@@ -1,4 +1,5 @@
 import pytest
+
 from sensia.corpora import describe_file
 
 # SHA-256 of the three bytes "abc", as published with the standard (FIPS 180-2, appendix B.1).

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from datasets import Dataset
+
 from sensia.corpora import DataPart, held_out_part, row_keys, shared_rows
 from sensia.corpora.held_out import name_part, within
 

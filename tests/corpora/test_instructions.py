@@ -3,6 +3,7 @@
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from sensia.corpora import clean_pairs, read_pairs
 
 PROMPT = {"en": "Say yes.", "id": "Bilang ya."}

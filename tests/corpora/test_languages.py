@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sensia.corpora import find_language
 from sensia.corpora.languages import column_rank
 

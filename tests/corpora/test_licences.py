@@ -3,6 +3,7 @@
 import re
 
 import pytest
+
 from sensia.corpora.licences import HUB_LICENCES, demands_of, find_licence, licences_in, told
 
 SPELLINGS = {

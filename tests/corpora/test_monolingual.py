@@ -1,5 +1,6 @@
 import datasets
 import pytest
+
 from sensia.corpora import encode_texts
 
 

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
-from sensia.corpora import pack_texts
 from transformers import PreTrainedTokenizerFast
+
+from sensia.corpora import pack_texts
 
 
 def joined_ids(texts, tokenizer):

@@ -7,6 +7,7 @@ import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from sensia.corpora import read_pairs, read_texts
 
 PAIRS = [("Good morning.", "Selamat pagi."), ("Where is the “station”?", 'Di mana "stasiun", Pak?'), ("Yes", "Ya")]

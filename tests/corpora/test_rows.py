@@ -5,6 +5,7 @@ import json
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from sensia.corpora.rows import describe_rows, read_rows
 
 ROWS = [{"premise": "Satu", "label": 1}, {"premise": "Dua", "label": 0}]

@@ -1,10 +1,10 @@
 import pytest
 import torch
-from sensia.corpora import clean_pairs, read_pairs
-from sensia.trainers.pretraining import train_tokenizer
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
+from sensia.corpora import clean_pairs, read_pairs
+from sensia.trainers.pretraining import train_tokenizer
 
 BITEXT = "examples/assets/bitext/en-id.dev-indomain.parquet"
 

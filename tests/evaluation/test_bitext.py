@@ -1,5 +1,6 @@
 import pytest
 import torch
+
 from sensia.evaluation import evaluate_bitext, perplexity, retrieval_recall
 
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from scipy import stats
+
 from sensia.evaluation.intervals import bootstrap_mean, bootstrap_ratio, bootstrap_spearman
 
 

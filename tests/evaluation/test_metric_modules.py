@@ -5,6 +5,7 @@ import math
 import evaluate
 import pytest
 import torch
+
 from sensia.evaluation import perplexity
 from sensia.evaluation.perplexity import negative_log_likelihood
 from sensia.evaluation.retrieval import retrieval_metrics

@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 import torch
+
 from sensia.evaluation import perplexity
 from sensia.evaluation.perplexity import measure_perplexity, negative_log_likelihood
 

@@ -3,11 +3,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sensia.evaluation import retrieval_recall
-from sensia.evaluation.retrieval import neighbourhoods, retrieval_metrics, retrieval_ranks
 from sklearn.metrics import label_ranking_average_precision_score, top_k_accuracy_score
 from sklearn.metrics.pairwise import cosine_similarity
 from sklearn.neighbors import NearestNeighbors
+
+from sensia.evaluation import retrieval_recall
+from sensia.evaluation.retrieval import neighbourhoods, retrieval_metrics, retrieval_ranks
 
 
 def naive_recall(queries, candidates):

@@ -1,5 +1,6 @@
 import pytest
 import torch
+
 from sensia.evaluation import evaluate_bitext
 from sensia.evaluation.bitext import measure_bitext
 from sensia.evaluation.retrieval import retrieval_metrics

@@ -1,6 +1,8 @@
 import pytest
 import torch
 from scipy.optimize import linear_sum_assignment
+from torch.nn import functional as F
+
 from sensia.evaluation.word_pairs import (
     WordPair,
     align_words,
@@ -9,7 +11,6 @@ from sensia.evaluation.word_pairs import (
     read_lexicon,
     word_senses,
 )
-from torch.nn import functional as F
 
 
 @pytest.fixture

@@ -1,11 +1,11 @@
 """Two Backpacks with one small tokenizer, some of whose tokens would be HTML if they were not escaped."""
 
 import torch
-from sensia.corpora import read_pairs
-from sensia.trainers.pretraining import train_tokenizer
 from transformers import GPT2Config
 
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
+from sensia.corpora import read_pairs
+from sensia.trainers.pretraining import train_tokenizer
 
 BITEXT = "examples/assets/bitext/en-id.dev-indomain.parquet"
 HOSTILE = ["</script>", "<img src=x onerror=alert(1)>", " <!--"]

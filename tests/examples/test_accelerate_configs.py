@@ -5,8 +5,9 @@ from accelerate.commands.launch import _validate_launch_command, launch_command_
 from accelerate.utils import FullyShardedDataParallelPlugin
 from accelerate.utils.launch import prepare_multi_gpu_env
 from example_scripts import EXAMPLES
-from sensia.trainers import SensiaConfig
 from small_backpacks import small_backpack, small_tokenizer
+
+from sensia.trainers import SensiaConfig
 
 FOLDER = EXAMPLES.parent / "sensia" / "accelerate"
 

@@ -4,10 +4,10 @@ import json
 
 import pytest
 from adaptation_runs import adapt, write_bitext
-from sensia.corpora import clean_pairs, read_pairs
-from sensia.evaluation import evaluate_bitext
 
 from modeling_sensia.loading import load_base
+from sensia.corpora import clean_pairs, read_pairs
+from sensia.evaluation import evaluate_bitext
 
 pytestmark = pytest.mark.slow
 

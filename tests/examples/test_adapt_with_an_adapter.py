@@ -6,10 +6,10 @@ import pytest
 import torch
 from adaptation_runs import ROOT, adapt, write_bitext
 from peft import PeftModel
-from sensia.corpora import clean_pairs, read_pairs
-from sensia.evaluation import evaluate_bitext
 
 from modeling_sensia.loading import load_base
+from sensia.corpora import clean_pairs, read_pairs
+from sensia.evaluation import evaluate_bitext
 
 pytestmark = pytest.mark.slow
 

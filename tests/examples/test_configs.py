@@ -2,6 +2,8 @@ import pytest
 import yaml
 from accelerate.commands.config.config_args import load_config_from_file
 from example_scripts import EXAMPLES, load_example
+from transformers import TrainingArguments
+
 from reproduction.plan import read_plan
 from sensia.evaluation.tasks.registry import make_tasks
 from sensia.trainers import SensiaConfig, parse_arguments
@@ -9,7 +11,6 @@ from sensia.trainers.arguments import read_config, read_yaml
 from sensia.trainers.dense_alignment import DenseAlignmentConfig
 from sensia.trainers.pretraining import PretrainArguments
 from sensia.trainers.run_arguments import AdaptArguments
-from transformers import TrainingArguments
 
 CONFIGS = sorted(path.name for path in (EXAMPLES / "configs").glob("*.yaml"))
 # Each config begins with the name of its script; the others are adaptations.

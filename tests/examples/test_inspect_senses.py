@@ -3,9 +3,10 @@ import sys
 
 import pytest
 from example_scripts import load_example
+from small_backpacks import BITEXT, save, small_backpack, small_tokenizer
+
 from sensia.corpora import read_pairs
 from sensia.evaluation.senses.inspection import count_tokens, find_target_tokens, mixture_of, readable, senses_of
-from small_backpacks import BITEXT, save, small_backpack, small_tokenizer
 
 
 @pytest.fixture(scope="module")

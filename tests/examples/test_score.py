@@ -4,11 +4,12 @@ import sys
 
 import pytest
 from example_scripts import load_example
+from small_backpacks import save, small_backpack, small_tokenizer
+from transformers import GPT2Config, GPT2LMHeadModel
+
 from sensia.corpora import describe_file
 from sensia.evaluation.tasks.choice_readers import read_choices
 from sensia.evaluation.tasks.choices import measure_choices
-from small_backpacks import save, small_backpack, small_tokenizer
-from transformers import GPT2Config, GPT2LMHeadModel
 
 COPA = [
     {

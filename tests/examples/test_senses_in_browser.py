@@ -5,10 +5,11 @@ import shutil
 
 import pytest
 from example_scripts import load_example
+from small_backpacks import BITEXT, HOSTILE, small_backpack, small_tokenizer
+
 from sensia.corpora import read_pairs
 from sensia.evaluation.senses.inspection import mixture_of, readable, senses_of, token_text
 from sensia.evaluation.senses.senses_page import count_use, page_data
-from small_backpacks import BITEXT, HOSTILE, small_backpack, small_tokenizer
 
 SENTENCES = ["Save it <b>now</b></script>.", "Simpan 世."]
 TOP = 3

@@ -5,10 +5,11 @@ from dataclasses import fields
 import pytest
 import yaml
 from example_scripts import load_example
+from transformers import TrainingArguments
+
 from sensia.trainers import SensiaConfig, parse_arguments
 from sensia.trainers.pretraining import PretrainArguments
 from sensia.trainers.run_arguments import AdaptArguments
-from transformers import TrainingArguments
 
 OUTPUT = {"output_dir": "out"}
 STUDY = {"model": "m", "bitext": "b", "held_out": "h", "lexicon": "l", "target_language": "id", "output": "o"}

@@ -6,11 +6,11 @@ import sys
 import pytest
 import torch
 from example_scripts import load_example
-from sensia.evaluation.senses.steering_effects import PROMPTS
 from small_backpacks import save, small_backpack, small_tokenizer
 from transformers import set_seed
 
 from modeling_sensia.steering import ProjectOut, Steering, SwapSenses, TowardsTopic, find_direction, find_words
+from sensia.evaluation.senses.steering_effects import PROMPTS
 
 TOPIC = ["use", "object", "data", "django", "with", "that"]
 JOBS = ["object", "data", "django"]

@@ -4,10 +4,11 @@ import sys
 
 import pytest
 from example_scripts import load_example
+from small_backpacks import BITEXT, save, small_backpack, small_tokenizer
+
 from sensia.corpora import describe_file, read_pairs
 from sensia.evaluation.rounding import rounded
 from sensia.evaluation.senses.mixture import ablate_mixture
-from small_backpacks import BITEXT, save, small_backpack, small_tokenizer
 
 LETTERS = "bcdfghjklmnpqrstvwxz"
 

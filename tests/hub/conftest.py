@@ -74,11 +74,11 @@ def bitext(tmp_path_factory) -> Path:
 def base_model(bitext, tmp_path_factory) -> Path:
     """A saved Backpack of 2 layers and 4 senses with its own tokenizer, as small as one can be."""
     import torch
-    from sensia.corpora import read_pairs
-    from sensia.trainers.pretraining import train_tokenizer
     from transformers import GPT2Config
 
     from modeling_sensia import BackpackConfig, BackpackForCausalLM
+    from sensia.corpora import read_pairs
+    from sensia.trainers.pretraining import train_tokenizer
 
     folder = tmp_path_factory.mktemp("models") / "tiny-en"
     pairs = read_pairs(str(bitext / "train.parquet"), source_language="en", target_language="id")

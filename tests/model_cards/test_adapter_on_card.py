@@ -1,4 +1,5 @@
 import pytest
+
 from sensia.model_cards import render_card
 from sensia.model_cards.results import check_results
 

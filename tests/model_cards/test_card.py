@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 from huggingface_hub import ModelCard
-from sensia.model_cards import comparison_rows, format_change, format_value, render_card, write_card
-from sensia.model_cards.card import strip_folders
 
 from sensia import model_cards
+from sensia.model_cards import comparison_rows, format_change, format_value, render_card, write_card
+from sensia.model_cards.card import strip_folders
 
 
 def _files(folder):

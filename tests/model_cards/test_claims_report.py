@@ -1,6 +1,7 @@
 from types import SimpleNamespace
 
 import pytest
+
 from reproduction.report import claims_page, write_claims_report
 
 

@@ -1,4 +1,5 @@
 import pytest
+
 from sensia.model_cards.comparison import comparison_rows, format_change, format_value, metric_notes
 
 

@@ -1,4 +1,5 @@
 import pytest
+
 from sensia.model_cards import check_results, render_card
 from sensia.model_cards.curriculum import curriculum_sentence
 

@@ -1,4 +1,5 @@
 import pytest
+
 from sensia.model_cards.limits import limit_sentences
 
 

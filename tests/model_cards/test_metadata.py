@@ -1,6 +1,7 @@
 import numpy as np
 import yaml
 from huggingface_hub import ModelCardData
+
 from sensia.model_cards.metadata import card_metadata, eval_results_yaml
 
 

@@ -5,6 +5,7 @@ import re
 
 import pytest
 from huggingface_hub import ModelCard
+
 from sensia.model_cards import render_card
 from sensia.model_cards.markdown import code, fence, one_line, words
 

@@ -2,6 +2,7 @@ import math
 
 import pytest
 from PIL import Image
+
 from sensia.model_cards.plots import phase_spans, plot_bits_per_byte, plot_entropy, plot_losses, plot_recall
 
 

@@ -3,6 +3,7 @@ import math
 import re
 
 import pytest
+
 from sensia.model_cards.results import check_results, is_absolute
 
 

@@ -3,6 +3,7 @@ import json
 
 import pytest
 import yaml
+
 from sensia.model_cards import check_results, render_card, scored_evaluation, with_scores, write_card
 from sensia.model_cards.metadata import card_metadata, eval_results_yaml
 

@@ -1,5 +1,6 @@
 import pytest
 from PIL import Image
+
 from sensia.model_cards.sense_plots import draw_similarity, draw_topology, draw_words, plot_senses
 
 

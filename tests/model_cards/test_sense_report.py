@@ -3,6 +3,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from sensia.model_cards.sense_report import sense_report
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"

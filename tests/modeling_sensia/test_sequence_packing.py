@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-from sensia.trainers.collator import pack
 from tiny_backpacks import TRUNKS, VOCABULARY, padded_batch, tiny_backpack, tiny_config, token_ids
 from torch.nn import functional as F
 
 from modeling_sensia.modeling_backpack import mix_senses
 from modeling_sensia.positions_and_masks import Sentences
 from modeling_sensia.sense_mixing import SensesByToken, mix_and_measure, pool_senses
+from sensia.trainers.collator import pack
 
 LENGTHS = [9, 4, 5, 7, 2, 1]
 

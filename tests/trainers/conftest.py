@@ -1,10 +1,10 @@
 from functools import partial
 
 import pytest
+
 from sensia.corpora import clean_pairs, read_pairs
 from sensia.trainers import SensiaConfig, SensiaTrainer
 from sensia.trainers.pretraining import train_tokenizer
-
 from tests.trainers.scenarios.sensia_run import BITEXT, tiny_model
 
 

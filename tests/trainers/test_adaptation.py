@@ -3,14 +3,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from sensia.evaluation.tasks.scoring import load_scored_model
-from sensia.trainers.pretraining import train_tokenizer
-from sensia.trainers.run_arguments import AdaptArguments
-from sensia.trainers.training_data import load_eval_pairs, load_train_pairs
 from transformers import AutoModelForCausalLM
 
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
 from modeling_sensia.loading import load_base
+from sensia.evaluation.tasks.scoring import load_scored_model
+from sensia.trainers.pretraining import train_tokenizer
+from sensia.trainers.run_arguments import AdaptArguments
+from sensia.trainers.training_data import load_eval_pairs, load_train_pairs
 
 
 def load_dense_base(name):

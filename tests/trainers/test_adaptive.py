@@ -1,9 +1,10 @@
 import json
 
 import pytest
+from transformers import TrainerState
+
 from sensia.trainers import SensiaConfig
 from sensia.trainers.adaptive_phases import AdaptivePhases
-from transformers import TrainerState
 
 STEPS = 100
 

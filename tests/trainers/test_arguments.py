@@ -2,6 +2,7 @@ from dataclasses import dataclass, field
 
 import pytest
 import torch
+
 from sensia.trainers import SensiaConfig, parse_arguments
 
 

@@ -5,6 +5,8 @@ import signal
 import sys
 
 import pytest
+from transformers import TrainerCallback
+
 from sensia.trainers import SensiaConfig
 from sensia.trainers.checkpoints import (
     MANIFEST_NAME,
@@ -17,7 +19,6 @@ from sensia.trainers.checkpoints import (
     rotate,
 )
 from sensia.trainers.run_arguments import AdaptArguments
-from transformers import TrainerCallback
 
 # Of two processes, and of a sharded model.
 FILES = (

@@ -2,6 +2,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sensia.trainers import ParallelCollator
 from sensia.trainers.collator import TEXT_DATASET, choose_width, pack
 

@@ -5,8 +5,8 @@ import signal
 import sys
 
 import pytest
-from sensia.trainers.command_ends import exit_on_input_error
 
+from sensia.trainers.command_ends import exit_on_input_error
 from tests.trainers.spawning import SCENARIOS, free_port, launch
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from sensia.trainers import SensiaConfig, info_nce
 from sensia.trainers.contrastive_cache import ContrastiveCache, RandomState
 

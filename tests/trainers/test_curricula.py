@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 import yaml
+
 from sensia.model_cards.curriculum import curriculum_sentence, phase_rows
 from sensia.trainers import PhaseSchedule, SensiaConfig, parse_arguments
 from sensia.trainers.run_record import describe_training

@@ -5,8 +5,8 @@ from itertools import chain, islice
 import datasets
 import pytest
 import torch
-from sensia.corpora import encode_texts, read_pairs
 
+from sensia.corpora import encode_texts, read_pairs
 from tests.trainers.scenarios.sensia_run import BITEXT
 
 

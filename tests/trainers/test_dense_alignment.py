@@ -1,12 +1,5 @@
 import pytest
 import torch
-from sensia.trainers import ParallelCollator
-from sensia.trainers.dense_alignment import (
-    DenseAlignmentConfig,
-    DenseAlignmentTrainer,
-    check_dense_model,
-    encode_dense,
-)
 from torch.nn import functional as F
 from transformers import (
     AutoModelForCausalLM,
@@ -16,6 +9,14 @@ from transformers import (
     GPT2LMHeadModel,
     LlamaConfig,
     LlamaForCausalLM,
+)
+
+from sensia.trainers import ParallelCollator
+from sensia.trainers.dense_alignment import (
+    DenseAlignmentConfig,
+    DenseAlignmentTrainer,
+    check_dense_model,
+    encode_dense,
 )
 
 DENSE = (DenseAlignmentConfig, DenseAlignmentTrainer)

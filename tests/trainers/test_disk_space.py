@@ -10,10 +10,11 @@ import pytest
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
-from sensia.trainers.checkpoints import newest_checkpoint
-from sensia.trainers.disk_space import check_free_disk, checkpoint_bytes, naming_a_full_disk, weight_bytes
 from torch import nn
 from transformers import TrainingArguments
+
+from sensia.trainers.checkpoints import newest_checkpoint
+from sensia.trainers.disk_space import check_free_disk, checkpoint_bytes, naming_a_full_disk, weight_bytes
 
 
 def settings(folder, **more):

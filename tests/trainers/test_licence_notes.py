@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from sensia.trainers.licence_notes import LicensedPart, base_licence, licence_reason, licence_warnings, stated_about
 from sensia.trainers.run_arguments import AdaptArguments
 

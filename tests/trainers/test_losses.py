@@ -2,8 +2,9 @@ import math
 
 import pytest
 import torch
-from sensia.trainers import info_nce
 from torch.nn import functional as F
+
+from sensia.trainers import info_nce
 
 
 def unit_rows(rows, width, seed):

@@ -4,11 +4,11 @@ import copy
 
 import pytest
 import torch
-from sensia.trainers.muon import MuonAdamW
 from torch.optim import AdamW, Muon
 from transformers import GPT2Config
 
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
+from sensia.trainers.muon import MuonAdamW
 
 OPTIONS = {"lr": 1e-2, "weight_decay": 0.1, "betas": (0.9, 0.98), "eps": 1e-8}
 

@@ -6,6 +6,9 @@ import pytest
 import torch
 from accelerate import Accelerator
 from datasets import Dataset
+from transformers.trainer_callback import TrainerState
+from transformers.utils import logging
+
 from sensia.trainers import PhaseSchedule, SensiaConfig
 from sensia.trainers.alignment import (
     AlignmentWatch,
@@ -16,9 +19,6 @@ from sensia.trainers.alignment import (
 )
 from sensia.trainers.losses import with_nan_gradient_if_nonfinite
 from sensia.trainers.nonfinite import MAX_SKIPPED_IN_A_ROW, NonfiniteSteps
-from transformers.trainer_callback import TrainerState
-from transformers.utils import logging
-
 from tests.trainers.spawning import torchrun
 
 

@@ -4,9 +4,9 @@ import subprocess
 import sys
 
 import pytest
-from sensia.trainers.output_folder import claim_output_folder
 from transformers import TrainingArguments
 
+from sensia.trainers.output_folder import claim_output_folder
 from tests.trainers.spawning import ENVIRONMENT, ROOT
 
 HOLD = """

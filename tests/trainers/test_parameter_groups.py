@@ -2,13 +2,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from sensia.trainers import SensiaConfig
-from sensia.trainers.lora import AdapterArguments, with_adapter
-from sensia.trainers.parameter_groups import decaying_parameter_names, set_learning_rates
 from torch.distributed.fsdp import fully_shard
 from transformers import AutoConfig
 
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
+from sensia.trainers import SensiaConfig
+from sensia.trainers.lora import AdapterArguments, with_adapter
+from sensia.trainers.parameter_groups import decaying_parameter_names, set_learning_rates
 
 SIZES = {
     "gpt2": {"n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 32},

@@ -5,8 +5,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from sensia.trainers.pretraining import MixedBlocks, PretrainArguments, PretrainingTrainer
 from transformers import GPT2Config, GPT2LMHeadModel, TrainingArguments
+
+from sensia.trainers.pretraining import MixedBlocks, PretrainArguments, PretrainingTrainer
 
 
 def numbered(first, count):

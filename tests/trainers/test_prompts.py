@@ -1,6 +1,7 @@
 """Prompts that could not be continued after training are refused before it."""
 
 import pytest
+
 from sensia.trainers.prompts import NEW_TOKENS, check_prompts, continue_prompts
 from sensia.trainers.run_arguments import AdaptArguments
 

@@ -1,8 +1,9 @@
 """Old names of settings: in files, on the command line and in Python."""
 
 import pytest
-from sensia.trainers import SensiaConfig, parse_arguments
 from transformers.utils import logging
+
+from sensia.trainers import SensiaConfig, parse_arguments
 
 
 def parse(*arguments):

@@ -2,6 +2,7 @@ import json
 
 import pytest
 import yaml
+
 from reproduction.plan import Base, Run, language_model_share, read_plan, read_results
 
 

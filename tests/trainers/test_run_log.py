@@ -5,6 +5,7 @@ import json
 from types import SimpleNamespace
 
 import pytest
+
 from sensia.trainers.run_log import RunLog, evaluation_rows
 
 LOGS = {

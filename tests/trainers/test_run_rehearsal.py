@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from sensia.corpora import read_pairs
 from sensia.evaluation import evaluate_bitext
 from sensia.model_cards import write_card
@@ -10,7 +11,6 @@ from sensia.trainers.run_arguments import AdaptArguments
 from sensia.trainers.run_record import describe_run
 from sensia.trainers.run_rehearsal import MADE_UP_METRICS, made_up_record
 from sensia.trainers.training_data import load_eval_pairs, load_train_pairs
-
 from tests.trainers.scenarios.sensia_run import BITEXT
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sensia.trainers.sampling import BatchFiller, BatchShape, LengthWindowSampler, measure_pairs, text_order
 
 

@@ -3,6 +3,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sensia.trainers import PhaseSchedule
 from sensia.trainers.schedule import SCHEDULES, Phase
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from sensia.trainers import ParallelCollator, PhaseSchedule, SensiaConfig
 from torch.nn import functional as F
 
 from modeling_sensia.modeling_backpack import mix_senses
+from sensia.trainers import ParallelCollator, PhaseSchedule, SensiaConfig
 
 PARTS = ("loss_ctx", "loss_sns", "loss_lm")
 

@@ -1,8 +1,9 @@
 from typing import Any, Literal
 
 import pytest
-from sensia.trainers.setting_types import read_value
 from transformers.trainer_utils import IntervalStrategy
+
+from sensia.trainers.setting_types import read_value
 
 STRATEGY = IntervalStrategy | str
 

@@ -2,6 +2,7 @@
 
 import pytest
 import yaml
+
 from sensia.trainers import SensiaConfig, parse_arguments
 from sensia.trainers.run_arguments import AdaptArguments
 from sensia.trainers.settings_template import settings_template

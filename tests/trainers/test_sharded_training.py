@@ -6,9 +6,9 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
-from sensia.trainers.checkpoints import is_whole
 from transformers import AutoModelForCausalLM
 
+from sensia.trainers.checkpoints import is_whole
 from tests.trainers.scenarios import sensia_run
 from tests.trainers.spawning import ROOT, torchrun
 

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from datasets import Dataset
+
 from sensia.trainers import ParallelCollator
 from sensia.trainers.collator import of_sources
 

@@ -3,6 +3,7 @@ from itertools import islice
 import datasets
 import pytest
 from accelerate.data_loader import IterableDatasetShard
+
 from sensia.trainers.sampling import BatchShape
 from sensia.trainers.streaming import StreamedWindows
 

@@ -4,13 +4,13 @@ import pytest
 import torch
 from peft import PeftModel
 from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM
+
+from modeling_sensia import BackpackForCausalLM
 from sensia.trainers import SensiaConfig
 from sensia.trainers.lora import AdapterArguments, base_parameters, describe_adapter, with_adapter
 from sensia.trainers.publishing import published_files, stage
 from sensia.trainers.run_arguments import AdaptArguments
-from transformers import AutoModelForCausalLM
-
-from modeling_sensia import BackpackForCausalLM
 from tests.trainers.scenarios.sensia_run import tiny_model
 
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")

@@ -5,6 +5,7 @@ from collections import Counter
 from itertools import islice
 
 import pytest
+
 from sensia.trainers.arguments import parse_arguments
 from sensia.trainers.run_arguments import AdaptArguments
 from sensia.trainers.run_record import _describe_data

@@ -1,4 +1,5 @@
 import pytest
+
 from sensia.trainers.yaml_settings import read_yaml
 
 

@@ -3,6 +3,7 @@
 import datasets
 import evaluate
 import torch
+
 from sensia.evaluation.retrieval import retrieval_metrics
 
 _DESCRIPTION = """

@@ -2,6 +2,7 @@
 
 import datasets
 import evaluate
+
 from sensia.evaluation.perplexity import perplexity_from_sums
 
 _DESCRIPTION = """

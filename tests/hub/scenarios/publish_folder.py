@@ -11,6 +11,7 @@ import urllib.request
 from pathlib import Path
 
 from huggingface_hub import HfApi
+
 from sensia.trainers.publishing import publish
 
 COMMIT = "/api/models/.*/commit/"

@@ -10,10 +10,10 @@ import urllib.request
 from pathlib import Path
 
 from huggingface_hub import HfApi
-from sensia.corpora import clean_pairs, read_pairs
-from sensia.trainers import SensiaConfig, SensiaTrainer
 
 from modeling_sensia.loading import load_base
+from sensia.corpora import clean_pairs, read_pairs
+from sensia.trainers import SensiaConfig, SensiaTrainer
 
 
 def main(base: str, bitext: str, output: str, repo: str):

@@ -5,8 +5,9 @@ import sys
 from pathlib import Path
 
 import torch
-from sensia.trainers.command_ends import exit_on_input_error
 from torch import distributed
+
+from sensia.trainers.command_ends import exit_on_input_error
 
 
 def main(way: str):

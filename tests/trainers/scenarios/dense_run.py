@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 
 import torch
+from transformers import GPT2Config, GPT2LMHeadModel
+
 from sensia.corpora import clean_pairs, read_pairs
 from sensia.trainers.command_ends import exit_on_input_error
 from sensia.trainers.dense_alignment import DenseAlignmentConfig, DenseAlignmentTrainer
 from sensia.trainers.pretraining import train_tokenizer
-from transformers import GPT2Config, GPT2LMHeadModel
-
 from tests.trainers.scenarios.sensia_run import BITEXT, Trace, tiny_trunk
 
 

@@ -4,10 +4,11 @@ import sys
 from pathlib import Path
 
 import torch
-from sensia.trainers import info_nce
-from sensia.trainers.command_ends import exit_on_input_error
 from torch import distributed
 from torch.nn import functional as F
+
+from sensia.trainers import info_nce
+from sensia.trainers.command_ends import exit_on_input_error
 
 ROWS, WIDTH = 3, 6
 

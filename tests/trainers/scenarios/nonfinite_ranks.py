@@ -5,9 +5,9 @@ import math
 import sys
 from pathlib import Path
 
-from sensia.trainers.command_ends import exit_on_input_error
 from torch import distributed
 
+from sensia.trainers.command_ends import exit_on_input_error
 from tests.trainers.scenarios.sensia_run import Trace, build
 
 SETTINGS = {"per_device_train_batch_size": 4, "max_steps": 4, "polish_freeze": "none", "weight_decay": 0.1}

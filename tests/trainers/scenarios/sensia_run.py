@@ -12,16 +12,16 @@ from typing import Any
 import torch
 from accelerate.state import AcceleratorState, PartialState
 from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin
+from torch.distributed.tensor import DTensor
+from transformers import TrainerCallback
+
+from modeling_sensia import BackpackConfig, BackpackForCausalLM
 from sensia.corpora import clean_pairs, read_pairs
 from sensia.trainers import SensiaConfig, SensiaTrainer
 from sensia.trainers.command_ends import exit_on_input_error
 from sensia.trainers.pretraining import train_tokenizer
 from sensia.trainers.run_arguments import AdaptArguments
 from sensia.trainers.training_data import load_train_pairs
-from torch.distributed.tensor import DTensor
-from transformers import TrainerCallback
-
-from modeling_sensia import BackpackConfig, BackpackForCausalLM
 
 BITEXT = "examples/assets/bitext/en-id.dev-indomain.parquet"
 

@@ -2,10 +2,10 @@ import math
 
 import pytest
 import torch
-from sensia.evaluation import perplexity
-from sensia.evaluation.senses.mixture import CollapseThresholds, ablate_mixture, count_words, measure_mixture
 
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
+from sensia.evaluation import perplexity
+from sensia.evaluation.senses.mixture import CollapseThresholds, ablate_mixture, count_words, measure_mixture
 
 TEXTS = ["Save the document, then close the window.", "Yes", "naïve café 世界", ""]
 LONG = [" ".join(TEXTS) * 4]

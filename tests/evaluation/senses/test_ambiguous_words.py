@@ -1,4 +1,5 @@
 import pytest
+
 from sensia.evaluation.senses.ambiguous_words import find_ambiguous_words
 from sensia.evaluation.word_pairs import WordPair
 

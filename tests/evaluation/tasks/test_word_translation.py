@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import hypergeom
+from sklearn.metrics.pairwise import cosine_similarity
+from torch.nn import functional as F
+
 from sensia.evaluation.tasks.word_translation import measure_word_translation, translation_ranks
 from sensia.evaluation.tasks.word_vectors import word_vectors
 from sensia.evaluation.word_pairs import WordPair, word_senses
-from sklearn.metrics.pairwise import cosine_similarity
-from torch.nn import functional as F
 
 WORDS = [("file", "berkas"), ("file", "dokumen"), ("yes", "ya"), ("window", "jendela"), ("open", "buka")]
 WORDS += [("close", "tutup"), ("save", "simpan"), ("window", "kaca"), ("water", "air"), ("virus", "virusnya")]

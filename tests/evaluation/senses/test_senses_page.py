@@ -5,6 +5,7 @@ import zlib
 
 import pytest
 import torch
+
 from sensia.evaluation.senses.inspection import mixture_of, rank_tokens
 from sensia.evaluation.senses.senses_page import count_use, pack_integers, pack_ranking, page_data, render_page
 

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
+
 from sensia.evaluation.sentence_vectors import sentence_vectors
 from sensia.evaluation.tasks.topics import measure_topics, probe
-from sklearn.linear_model import LogisticRegression
 
 SOURCE = ["open the file", "save the file", "close the file", "the virus spreads", "a virus kills", "virus tests"]
 TARGET = ["buka berkas", "simpan berkas", "tutup berkas", "virus menyebar", "virus membunuh", "uji virus"]

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from sensia.evaluation.senses.ambiguous_words import AmbiguousWord
 from sensia.evaluation.senses.annotation import (
     compare_judges,

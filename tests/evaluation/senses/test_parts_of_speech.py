@@ -1,6 +1,7 @@
 import sys
 
 import pytest
+
 from sensia.evaluation.senses.parts_of_speech import carry_over, read_tags, tag_english
 from sensia.evaluation.word_pairs import WordPair
 

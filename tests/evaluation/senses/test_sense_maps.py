@@ -2,9 +2,10 @@ import json
 
 import numpy as np
 import pytest
+from sklearn.metrics.pairwise import cosine_similarity
+
 from sensia.evaluation.senses.sense_maps import choose_pairs, map_words, pair_count, sense_similarity
 from sensia.evaluation.word_pairs import WordPair, independent_pairs, word_senses
-from sklearn.metrics.pairwise import cosine_similarity
 
 
 def noise(pairs=60, senses=4, size=6, seed=0):

@@ -2,6 +2,10 @@ import json
 
 import pytest
 import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import GPT2Config, PreTrainedTokenizerFast
+
+from modeling_sensia import BackpackConfig, BackpackForCausalLM
 from sensia.evaluation.senses.inspection import (
     check_same_tokens,
     count_tokens,
@@ -14,10 +18,6 @@ from sensia.evaluation.senses.inspection import (
     token_texts,
 )
 from sensia.trainers.pretraining import train_tokenizer
-from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import GPT2Config, PreTrainedTokenizerFast
-
-from modeling_sensia import BackpackConfig, BackpackForCausalLM
 
 SENTENCE = "Simpan dokumen sebelum keluar."
 

@@ -2,6 +2,8 @@ import math
 
 import pytest
 import torch
+
+from modeling_sensia.steering import TowardsTopic, find_words
 from sensia.evaluation.senses.steering_effects import (
     TopicSetting,
     bootstrap_interval,
@@ -9,8 +11,6 @@ from sensia.evaluation.senses.steering_effects import (
     measure_topic,
     topic_settings,
 )
-
-from modeling_sensia.steering import TowardsTopic, find_words
 
 # Words of the small tokenizer, one token each.
 PAIRS = [("is", "are"), ("in", "on"), ("a", "the")]

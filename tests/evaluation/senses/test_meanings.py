@@ -4,6 +4,7 @@ import math
 import numpy as np
 import pytest
 import torch
+
 from sensia.evaluation.senses.ambiguous_words import AmbiguousWord
 from sensia.evaluation.senses.meanings import measure_meanings
 

@@ -1,4 +1,5 @@
 import pytest
+
 from sensia.evaluation.rounding import rounded
 
 

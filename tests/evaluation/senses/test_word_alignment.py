@@ -1,6 +1,7 @@
 import sys
 
 import pytest
+
 from sensia.evaluation.senses.word_alignment import align_sentences
 from sensia.evaluation.word_pairs import WordPair
 

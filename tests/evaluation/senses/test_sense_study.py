@@ -1,4 +1,5 @@
 import pytest
+
 from sensia.evaluation.senses.sense_study import choose_geometry_pairs, choose_tags, choose_words
 from sensia.evaluation.word_pairs import WordPair, align_words
 

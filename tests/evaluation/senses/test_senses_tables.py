@@ -1,6 +1,7 @@
 import io
 
 from rich.console import Console
+
 from sensia.evaluation.senses.inspection import mixture_of, readable, senses_of
 from sensia.evaluation.senses.senses_tables import meanings_table, mixture_lines, mixture_table, sense_tables
 

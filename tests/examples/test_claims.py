@@ -1,6 +1,7 @@
 import json
 
 import pytest
+
 from reproduction.claims import FAILS, HOLDS, MISSING, UNTOLD, WEAKLY, judge
 
 METRICS = ("context_recall@1", "sense_recall@1", "bits_per_byte", "sense_precision@1", "context_accuracy_transfer")

@@ -6,10 +6,11 @@ import pytest
 import torch
 from scipy.linalg import orthogonal_procrustes
 from scipy.stats import bootstrap, ortho_group, spearmanr
-from sensia.evaluation.senses.geometry import mutual_information, procrustes_alignment, sense_topology
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics.pairwise import cosine_similarity
+
+from sensia.evaluation.senses.geometry import mutual_information, procrustes_alignment, sense_topology
 
 STATISTICS = [sense_topology, procrustes_alignment, mutual_information]
 

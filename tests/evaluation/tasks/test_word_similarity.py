@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import spearmanr
+
 from sensia.evaluation.tasks.word_similarity import RatedPair, measure_word_similarity, read_word_similarity
 from sensia.evaluation.word_pairs import word_senses
 

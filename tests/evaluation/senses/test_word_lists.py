@@ -1,10 +1,11 @@
 from pathlib import Path
 
 import pytest
+
 from sensia.evaluation.senses.ambiguous_words import AmbiguousWord
 from sensia.evaluation.senses.word_lists import ListedWord, find_listed_words, read_word_list
 
-LISTS = Path(__file__).resolve().parents[2] / "examples/assets/ambiguous_words"
+LISTS = Path(__file__).resolve().parents[3] / "examples/assets/ambiguous_words"
 HEADER = "word\tfirst\tsecond\tmeanings\n"
 BANK = ListedWord("bank", ("bursa", "pasar"), ("tepi", "sungai*"), "money / river")
 LETTERS = "bcdfghjklmnpqrstvwxz"

@@ -1,6 +1,7 @@
 import json
 
 import pytest
+
 from sensia.evaluation.tasks.registry import TASK_KINDS, Task, make_tasks
 
 SUITE = {

@@ -1,6 +1,7 @@
 import json
 
 import pytest
+
 from sensia.corpora.rows import read_rows
 from sensia.evaluation.tasks.choice_readers import XCOPA_CONNECTORS, read_choices
 from sensia.evaluation.tasks.choices import Choice

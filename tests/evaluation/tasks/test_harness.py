@@ -4,6 +4,7 @@ import importlib.util
 import json
 
 import pytest
+
 from sensia.evaluation.tasks.choice_readers import read_choices
 from sensia.evaluation.tasks.choices import measure_choices
 

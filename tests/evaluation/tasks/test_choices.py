@@ -2,6 +2,7 @@ import copy
 
 import pytest
 import torch
+
 from sensia.evaluation.tasks.choices import Choice, answer_log_likelihoods, measure_choices
 from sensia.trainers.lora import AdapterArguments, with_adapter
 

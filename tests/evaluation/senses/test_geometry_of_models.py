@@ -2,6 +2,8 @@ import json
 
 import numpy as np
 import pytest
+
+from modeling_sensia import BackpackConfig, BackpackForCausalLM
 from sensia.evaluation.senses.geometry import (
     compare_geometry,
     mutual_information,
@@ -10,8 +12,6 @@ from sensia.evaluation.senses.geometry import (
 )
 from sensia.evaluation.senses.sense_maps import sense_similarity
 from sensia.evaluation.word_pairs import WordPair, independent_pairs, word_senses
-
-from modeling_sensia import BackpackConfig, BackpackForCausalLM
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 import io
 
 from rich.console import Console
+
 from sensia.evaluation.tasks.score_tables import scores_table
 
 

@@ -1,12 +1,16 @@
 """Models are told from Hub ids by how they are written, and refused where they or their tokenizers cannot be used."""
 
 import pytest
-from sensia.evaluation.tasks.scoring import load_scored_model
-from sensia.trainers.pretraining import train_tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
 from modeling_sensia.loading import load_base
 from modeling_sensia.model_sources import check_vocabulary, model_source
+from sensia.evaluation.tasks.scoring import load_scored_model
+from sensia.trainers.pretraining import train_tokenizer
+
+
+def load_dense_base(name):
+    return load_base(name, model_class=AutoModelForCausalLM)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +51,7 @@ def dense(tmp_path):
     return tmp_path, tokenizer
 
 
-@pytest.mark.parametrize("load", [load_scored_model, lambda name: load_base(name, dense=True)])
+@pytest.mark.parametrize("load", [load_scored_model, load_dense_base])
 def test_what_the_refusal_says_to_do_helps(dense, load):
     folder, tokenizer = dense
     load(str(folder))
@@ -76,7 +80,7 @@ def test_fewer_tokens_than_embeddings_are_no_fault(dense):
         ("tokenizer.json", "holds no tokenizer"),
     ],
 )
-@pytest.mark.parametrize("load", [load_scored_model, lambda name: load_base(name, dense=True)])
+@pytest.mark.parametrize("load", [load_scored_model, load_dense_base])
 def test_a_folder_that_lacks_a_file_is_refused_with_its_name(dense, load, missing, message):
     folder, _ = dense
     (folder / missing).unlink()
@@ -91,4 +95,4 @@ def test_weights_that_are_cut_off_are_refused_with_their_file(dense):
     whole = (folder / "model.safetensors").read_bytes()
     (folder / "model.safetensors").write_bytes(whole[:-40])
     with pytest.raises(ValueError, match=r"model\.safetensors is damaged or cut off"):
-        load_base(str(folder), dense=True)
+        load_base(str(folder), model_class=AutoModelForCausalLM)
