@@ -1,4 +1,4 @@
-"""What the order of the data costs and gives: repeated sentences in random batches, time and padding of ours.
+"""Cost and use of the order of the data: repeated sentences in random batches, time and padding of ours.
 
     python benchmarks/batches.py --data DIR
     python benchmarks/batches.py --data DIR --pairs parallel/en-tr.train.jsonl.gz --target tr

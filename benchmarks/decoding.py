@@ -101,7 +101,7 @@ def generation(models: dict, args: argparse.Namespace, length: int = 32, new_tok
 
 
 def recompute(model, ids: torch.Tensor, new_tokens: int):
-    """What a Backpack without a cache does for each new token: everything, for every position."""
+    """Decodes without a cache: for each new token everything is computed, for every position."""
     for _ in range(new_tokens):
         best = model(ids, use_cache=False).logits[:, -1:].argmax(-1)
         ids = torch.cat([ids, best], 1)

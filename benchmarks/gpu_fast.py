@@ -135,7 +135,7 @@ def figures(setup: Setup, name: str, each: Variant, seconds: float, peak: int) -
 
 
 def card_peak(setup: Setup) -> float | None:
-    """What the maker states of this card, in 10^12 operations a second."""
+    """Returns the maker's figure for this card, in 10^12 operations a second."""
     name = torch.cuda.get_device_name() if setup.device.type == "cuda" else ""
     return next((float(peak) for card, peak in PEAKS.items() if card in name), None)
 
@@ -225,7 +225,7 @@ def pad_to(setup: Setup, pairs: Sequence[Pair], side: str, length: int | None) -
 
 
 def profile_step(setup: Setup) -> Found:
-    """What a step does: launches, waits for the device and where they come from, and what takes longest."""
+    """Profiles a step: launches, waits for the device with the lines that cause them, and the longest operations."""
     cuts = setup.batches(setup.sizes.pairs)[: setup.sizes.batches]
     found: dict[str, dict[str, float]] = {}
     for name, training in two_trainings(setup).items():
@@ -265,12 +265,12 @@ def profiled(setup: Setup, each: Variant, top: int = 12) -> dict[str, float]:
 
 
 def is_kernel(event: Any) -> bool:
-    """Whether an event ran on the device; ranges that only name what lies in them would count twice."""
+    """Tells if an event ran on the device. Ranges only name other events and would count them twice."""
     return event.device_type == torch.autograd.DeviceType.CUDA and not event.is_user_annotation
 
 
 def waits_by_line(setup: Setup, each: Variant) -> dict[str, float]:
-    """How often a step waits for the device, by the line of Python that makes it wait; nothing to count on a CPU."""
+    """Counts the waits of a step for the device, by the line of Python that waits; empty on a CPU."""
     if setup.device.type == "cpu":
         return {}
     torch.cuda.set_sync_debug_mode("warn")
@@ -373,7 +373,7 @@ def measure_trainer(setup: Setup) -> Found:
 
 
 class Clock(TrainerCallback):
-    """When each step ended; every step waits for the device, to see whether its gradient is finite."""
+    """Records the time at which each step ended. Every step waits for the device, to see if its gradient is finite."""
 
     def __init__(self):
         self.ends: list[float] = []

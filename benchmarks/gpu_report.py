@@ -1,4 +1,4 @@
-"""What gpu.py writes: each result at once, as JSON and as one page."""
+"""The report of gpu.py: each result is written at once, as JSON and as one page."""
 
 import json
 import os
@@ -19,7 +19,7 @@ PACKAGES = ("torch", "transformers", "accelerate", "peft", "datasets", "deepspee
 
 class Found(NamedTuple):
     """
-    What a check found.
+    The result of a check.
 
     Args:
         message (`str`): one line.

@@ -34,7 +34,7 @@ BEYOND_WRITTEN_OUT = 1.5
 
 class Precision(NamedTuple):
     """
-    How to compute.
+    A way to compute.
 
     Args:
         dtype (`torch.dtype`): of the weights.
@@ -293,7 +293,7 @@ def check_compiled(setup: Setup) -> Found:
 
 
 def check_gathered(setup: Setup) -> Found:
-    """What InfoNCE gathers over processes, by NCCL with one of them: rows and their gradients come back."""
+    """Checks the gather of InfoNCE by NCCL with one process: rows and their gradients come back."""
     backend = "nccl" if setup.device.type == "cuda" else "gloo"
     if distributed.is_initialized():
         raise NotRun("processes are connected already")

@@ -1,4 +1,4 @@
-"""What the sections of gpu.py share: sizes, models, batches.
+"""Sizes, models and batches that the sections of gpu.py share.
 
 The data need no package but torch and transformers; without pyarrow, which reads the embedded bitext, sentences are
 drawn at random with about its lengths and repetitions.
@@ -64,7 +64,7 @@ TINY = Sizes(
 @dataclass(eq=False)
 class Setup:
     """
-    Where and at what size the checks run.
+    Device and size of the checks.
 
     Args:
         dry_run (`bool`): on the CPU.

@@ -34,7 +34,7 @@ LABEL_SMOOTHING, POOLING_TEMPERATURE = 0.05, 0.7
 
 
 class PublishedOutput(NamedTuple):
-    """What the published forward returns."""
+    """The output of the published forward."""
 
     logits: Tensor  # [B, L, V]
     mixture: Tensor  # [B, L, D]

@@ -125,7 +125,7 @@ class Adaptation:
         return self.log.read_text(encoding="utf-8").count("'loss_ctx'")
 
     def outcome(self) -> tuple[list[dict], dict[str, torch.Tensor]]:
-        """What was logged at each step, but for the clock, and the final weights."""
+        """Returns the log of each step without the clock, and the final weights."""
         checkpoint = self.output / f"checkpoint-{COMMON['max_steps']}"
         history = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))["log_history"]
         steps = [{name: value for name, value in entry.items() if name != "seconds"} for entry in history]

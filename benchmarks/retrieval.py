@@ -1,4 +1,4 @@
-"""What exact retrieval among many sentences costs: time and memory of all metrics, and of the full matrix of cosines.
+"""Cost of exact retrieval among many sentences: time and memory of all metrics, and of the full matrix of cosines.
 
     python benchmarks/retrieval.py --sentences 100000 --dimension 768
 

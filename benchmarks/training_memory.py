@@ -31,7 +31,7 @@ CURVE = (64, 256, 1024, 4096)
 
 class BatchSizes(NamedTuple):
     """
-    What of a batch decides its memory.
+    The numbers of a batch that decide its memory.
 
     Args:
         rows (`int`): rows R of the batch.

@@ -1,4 +1,4 @@
-"""What the benchmarks of training share: real sentences, a Backpack to train on them, and a step's peak memory.
+"""Shared by the benchmarks of training: real sentences, a Backpack to train on them, and a step's peak memory.
 
 Full size reads `parallel/en-id.train.jsonl.gz` and `tokenizer/gpt2` of a data folder; the embedded model has its own.
 """
@@ -30,7 +30,7 @@ def load_tokenizer(data: Path | None):
 
 
 def load_pairs(data: Path | None, tokenizer, count: int) -> Pairs:
-    """So many random pairs of the folder's bitext, or of the embedded one, cleaned as a run cleans them."""
+    """Draws random pairs of the folder's bitext, or of the embedded one, cleaned as a run cleans them."""
     path = data / "parallel" / "en-id.train.jsonl.gz" if data else ASSETS / "bitext" / "en-id.train.parquet"
     dataset = read_pairs(str(path), source_language="en", target_language="id").shuffle(seed=SEED)
     dataset = dataset.select(range(min(2 * count + 100, len(dataset))))

@@ -29,7 +29,7 @@ _ADVICE = {
 @dataclass
 class CleaningReport:
     """
-    How many pairs went in, stayed and were dropped, by reason.
+    Numbers of pairs that were read, kept, and dropped for each reason.
 
     Args:
         total (`int`, *optional*, defaults to 0): pairs seen.

@@ -18,7 +18,7 @@ PROMPT_COLUMNS = ("source_prompt", "target_prompt")
 @dataclass(frozen=True)
 class PairRequest:
     """
-    What the user asked for.
+    The languages and columns that the user asked for.
 
     Args:
         source_language (`Language`): language of the source side.
@@ -37,7 +37,7 @@ class PairRequest:
 @dataclass(frozen=True)
 class PairFields:
     """
-    Where the sides of a pair are.
+    Columns that hold the sides of a pair.
 
     Args:
         nested (`bool`): whether the sides are inside the column `translation`.
@@ -259,7 +259,7 @@ def take_pair(record: Mapping[str, Any], fields: PairFields, place: str) -> dict
 
 def take_prompts(prompt: Mapping[str, Any] | None, keys: tuple[str, str] | None) -> dict[str, str | None]:
     """
-    What comes before both sides of a pair.
+    Reads the prompts of both sides of a pair.
 
     Args:
         prompt (`Mapping[str, Any]`, *optional*): the cell of the column `prompt`.

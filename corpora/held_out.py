@@ -1,4 +1,4 @@
-"""Which part of a Hub data set evaluation reads: a split that is held out by its name, or the one asked for."""
+"""The part of a Hub data set that evaluation reads: a split that is held out by its name, or the one asked for."""
 
 import difflib
 import re
@@ -31,7 +31,7 @@ _COLON = re.compile(r":(?![^\[]*\])")
 @dataclass(frozen=True)
 class DataPart:
     """
-    What of a source is read.
+    A part of a source: its configuration and split.
 
     Args:
         source (`str`): local path or Hub id.

@@ -93,7 +93,7 @@ _URLS = (
 
 
 def _key(text: str) -> str:
-    """What is left of a name when case, punctuation and words that tell nothing apart are gone."""
+    """Reduces a name of a licence: case, punctuation and words that tell nothing apart are taken out."""
     plain = text.strip().casefold()
     for pattern, meant in _URLS:
         if re.fullmatch(pattern, plain):
@@ -164,7 +164,7 @@ def licences_in(text: str) -> list[str]:
 
 def demands_of(text: str) -> frozenset[str] | None:
     """
-    What a licence demands of those who pass on something made from what is under it.
+    Returns the demands of a licence on those who pass on something made from a work under it.
 
     Args:
         text (`str`): as in [`licences_in`]; of a choice (`MIT OR GPL-3.0`), what every one of the choices demands.

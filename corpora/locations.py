@@ -1,4 +1,4 @@
-"""Where data comes from: local files and folders, or the Hub."""
+"""Locations of data: local files and folders, or the Hub."""
 
 import json
 import re
@@ -44,7 +44,7 @@ def file_kind(path: Path) -> str | None:
 
 def is_local(source: str) -> bool:
     """
-    Whether a source names something on this machine rather than a Hub data set.
+    Tells if a source names something on this machine rather than a Hub data set.
 
     Args:
         source (`str`): path or Hub id, as given by the user.

@@ -36,7 +36,7 @@ def _keys(rows: datasets.Dataset | datasets.IterableDataset) -> Iterator[int]:
 
 def shared_rows(evaluation: np.ndarray, training: list[np.ndarray]) -> list[int]:
     """
-    Which evaluation rows are also training rows.
+    Finds the evaluation rows that are also training rows.
 
     Args:
         evaluation (`np.ndarray` of `uint64` [N]): of [`row_keys`].

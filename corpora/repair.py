@@ -1,4 +1,4 @@
-"""What crawlers and converters leave in text, taken out: entities of HTML, and characters that nobody sees."""
+"""Repair of text that crawlers and converters have damaged: HTML entities, and invisible characters."""
 
 import html
 import re

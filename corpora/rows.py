@@ -44,7 +44,7 @@ def read_rows(
 
 def describe_rows(source: str, rows: Iterable[Mapping[str, Any]], **options: str | None) -> dict[str, Any]:
     """
-    What a figure was measured on, without saying where it lay.
+    Describes the rows that a figure was measured on, without the name of a folder.
 
     Args:
         source (`str`): what the rows were read from.

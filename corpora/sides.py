@@ -1,4 +1,4 @@
-"""Whether a column can be one side of a pair: text of a language, no numbers or names of rows."""
+"""Checks that a column can be one side of a pair: text of a language, not numbers or names of rows."""
 
 import re
 from collections.abc import Sequence

@@ -174,7 +174,7 @@ def _prompt(results: Mapping[str, Any]) -> str:
 
 
 def _sentence(text: str) -> str:
-    """What a run says may hold Markdown, but names of users in it must not begin a tag or another line."""
+    """Keeps Markdown of a run's own sentences, but stops names in them from beginning a tag or a new line."""
     return one_line(text).replace("<", "&lt;")
 
 

@@ -62,7 +62,7 @@ def metric_label(metric: str) -> str:
 
 def metric_better(metric: str) -> Better:
     """
-    Which way a metric improves.
+    Returns the direction in which a metric improves.
 
     Args:
         metric (`str`): the metric's key.
@@ -156,7 +156,7 @@ def format_change(metric: str, before: float | None, after: float | None) -> str
 
 def metric_notes(evaluation: Iterable[Mapping[str, Any]]) -> list[str]:
     """
-    What the metrics that occur mean, a sentence or two for each kind.
+    Explains the metrics that occur, in a sentence or two for each kind.
 
     Args:
         evaluation (`Iterable[Mapping[str, Any]]`): `results["evaluation"]`.

@@ -29,7 +29,7 @@ def _ends(phases: Sequence[Mapping[str, Any]]) -> str:
 
 def curriculum_sentence(training: Mapping[str, Any]) -> str:
     """
-    What the curriculum did, in words.
+    Describes the curriculum in a sentence.
 
     Args:
         training (`Mapping[str, Any]`): `results["training"]`.

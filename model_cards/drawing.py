@@ -1,4 +1,4 @@
-"""How every plot looks, and writing one whole."""
+"""The look of every plot, and writing a plot whole."""
 
 import io
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a reader should not expect of the model, said from the run's own numbers."""
+"""Limits of a model, in sentences from the numbers of its own run."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -40,7 +40,7 @@ def _percent(share: float) -> str:
 
 
 def _domains(results: Mapping[str, Any]) -> list[str]:
-    """What the texts are is known only where those who gave the data say so; the name of a source tells nothing."""
+    """Returns the kinds of text, where the data's own description states them. A name tells nothing."""
     sources = [source for data in results["datasets"] if data["role"] == "train" for source in data["sources"]]
     total = sum(source["rows"] for source in sources)
     rows: dict[str, int] = {}

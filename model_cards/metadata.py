@@ -1,4 +1,4 @@
-"""What the Hub reads: the card's metadata block and the `.eval_results` file."""
+"""Metadata for the Hub: the card's metadata block and the `.eval_results` file."""
 
 import re
 from collections.abc import Mapping

@@ -1,5 +1,5 @@
 """
-What a run's results look like, and the check that a dictionary is such results.
+The form of a run's results, and the check that a dictionary has this form.
 
 `RESULTS` is the contract between whoever runs an adaptation and the card: nested dictionaries mirror nested objects,
 `[spec]` is a list of such things, and a name that ends in `?` may be missing or null. Further fields are ignored.
@@ -30,7 +30,7 @@ class Field:
 
 def is_absolute(text: str) -> bool:
     """
-    Whether a text is a path that only makes sense on one machine.
+    Tells if a text is a path that only makes sense on one machine.
 
     Args:
         text (`str`): a file name or path of any system.
@@ -43,7 +43,7 @@ def is_absolute(text: str) -> bool:
 
 def is_number(value: object) -> bool:
     """
-    Whether a value is a finite number; True and False are not.
+    Tells if a value is a finite number; True and False are none.
 
     Args:
         value (`object`): anything.

@@ -161,7 +161,7 @@ def _losses_in_place(
 
 
 def _weights(labels: Tensor, label_weights: Tensor | None, dtype: torch.dtype) -> Tensor:
-    """How much each label counts [N]; 0 where there is none."""
+    """Returns the weight of each label [N]; 0 where there is no label."""
     counted = (labels != -100).to(dtype)
     return counted if label_weights is None else counted * label_weights
 

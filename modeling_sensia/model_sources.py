@@ -1,4 +1,4 @@
-"""Where a model comes from, a folder or the Hub, and whether its tokenizer fits it."""
+"""Sources of models, folders or the Hub, and the check that a tokenizer fits its model."""
 
 from pathlib import Path
 

@@ -80,7 +80,7 @@ def main(arguments: Sequence[str] | None = None):
 
 
 def usage() -> str:
-    """What `sensia --help` prints: one screen."""
+    """Returns the text of `sensia --help`: one screen."""
     width = max(map(len, COMMANDS))
     commands = "\n".join(f"  {name:{width}}  {command.summary}" for name, command in COMMANDS.items())
     return f"""usage: sensia COMMAND --config FILE.yaml [--setting value ...]

@@ -1,4 +1,4 @@
-"""When the phases of the `adaptive` curriculum end: once recall on held-out pairs stops rising."""
+"""The end of each phase of the `adaptive` curriculum: held-out recall has stopped rising."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -114,7 +114,7 @@ class AdaptivePhases(TrainerCallback, ExportableState):
             self._end(state, f"held-out recall, now {recall:.3f}, has stopped rising", best=recall)
 
     def _may_end(self, state: TrainerState) -> bool:
-        """Whether a phase could end here: it has steps, others follow, and it is not the last."""
+        """Tells if a phase could end here: it has steps, others follow, and it is not the last."""
         start = self.ends[-1] if self.ends else 0
         return start < state.global_step < state.max_steps and len(self.ends) < len(PHASES) - 1
 

@@ -33,9 +33,9 @@ def warn_of_collapse(logs: Mapping[str, float], step: int, num_senses: int, shar
 
 def recall_over_chance(metrics: Mapping[str, float], sizes: Mapping[str, int]) -> float:
     """
-    How far held-out translations are found: 0 where they are guessed, which succeeds once in n, and 1 where all are
-    found, and less than 0, down to -1 / (n - 1), where it is worse than guessing. The mean over sets, and over context
-    and sense vectors.
+    Rates how well held-out translations are found: recall@1 over chance, (recall - 1/n) / (1 - 1/n). 1 is perfect, 0 is
+    guessing among n pairs, and less than 0, down to -1 / (n - 1), is worse than guessing. It is the mean over sets, and
+    over context and sense vectors.
 
     Args:
         metrics (`Mapping`): of [`SensiaTrainer.evaluate`].
@@ -52,8 +52,8 @@ def recall_over_chance(metrics: Mapping[str, float], sizes: Mapping[str, int]) -
 
 def contrast_over_chance(logs: Mapping[str, float], pairs: int) -> float:
     """
-    How far the translations of a training batch are told apart: 0 where InfoNCE is that of guessing among B pairs,
-    ln B, 1 where it is 0, and less than 0, without an end, where it is more than ln B. Weaker than recall: these pairs
+    Rates how well the translations of a training batch are told apart: 1 - InfoNCE / ln B. 1 is perfect, 0 is guessing
+    among B pairs, and less than 0, without a lower end, is worse than guessing. This says less than recall: these pairs
     are trained on, and a temperature scales their loss.
 
     Args:
@@ -86,9 +86,9 @@ class AlignmentWatch:
 
     def is_due(self, state: TrainerState, evaluating: bool) -> bool:
         """
-        Whether to judge now: not before the first phase that aligns is over, or half of a run that ends in it, and not
-        before a fifth of a run, which is what the paper gives to aligning; never twice in a run, resumed or not; and
-        by training batches only where nothing is evaluated on the way.
+        Tells if the run is to be judged now. This is once in a run, resumed or not. It comes after the first phase that
+        aligns, or, where the run ends in that phase, after half of the run; but not before a fifth of the run, the share
+        that the paper gives to aligning. Training batches are judged only where nothing is evaluated on the way.
 
         Args:
             state (`TrainerState`): of the trainer.
@@ -132,7 +132,7 @@ class AlignmentWatch:
 
 def limits_of_run(history: list[dict[str, Any]], args: SensiaConfig, num_senses: int) -> Iterator[str]:
     """
-    What went wrong in a run, in sentences for its card; from the log, so that nothing is lost by an interruption.
+    Gives what went wrong in a run, in sentences for its card. It reads the log, so an interruption loses nothing.
 
     Args:
         history (`list` of `dict`): `state.log_history`.

@@ -89,7 +89,7 @@ def _parser(dataclass_types: Iterable[type], description: str) -> _Parser:
 
 
 def _typed(parser: _Parser, arguments: list[str]) -> dict[str, Any]:
-    """What was typed, by setting, as text; `config` with it."""
+    """Returns the settings that were typed, as text by name, `config` included."""
     # argparse sets a default only where the namespace has no such attribute.
     untouched = Namespace(**{action.dest: MISSING for action in parser._actions})
     untouched.config = []

@@ -1,4 +1,4 @@
-"""What a whole checkpoint is, how one comes to be, and which one a run goes on from.
+"""Whole checkpoints: how one is written, and which one a run goes on from.
 
 A checkpoint is written in `output_dir`/.writing. When every process has written its part, the first one lists the
 files in a manifest, has them flushed to the disk and renames the folder to `output_dir`/checkpoint-N; only then is an
@@ -120,7 +120,7 @@ def whole_checkpoints(folder: str | Path) -> list[Path]:
 
 def is_whole(checkpoint: Path) -> bool:
     """
-    Whether a checkpoint is as it was when it was finished: it has its manifest, and every file that this lists is
+    Tells if a checkpoint is as it was when it was finished: it has its manifest, and every file that this lists is
     there in its full size. So a checkpoint that was copied or deleted in part does not count either.
 
     Args:

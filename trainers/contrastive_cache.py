@@ -36,7 +36,7 @@ class RandomState:
 
 class ContrastiveCache:
     """
-    What the micro-batches of one optimizer step have to know of each other.
+    Sentence vectors of all micro-batches of one optimizer step, with the gradient of each vector.
 
     Args:
         vectors (`list` of `tuple`): of each micro-batch its context vectors [2 B, D] and its sense vectors [2 B, D],

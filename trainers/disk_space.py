@@ -99,7 +99,7 @@ def _known_reason(error: BaseException | None) -> str | None:
 
 
 def _missing_space(folder: Path, size: int) -> str | None:
-    """Why so many bytes cannot be written now; torch and safetensors do not always say why a write failed."""
+    """Returns why so many bytes cannot be written now. Errors of torch and safetensors do not always say it."""
     try:
         with tempfile.TemporaryFile(dir=folder) as probe:
             if hasattr(os, "posix_fallocate"):

@@ -1,4 +1,4 @@
-"""What the licences of a run's parts demand, and whether the licence chosen for the result demands as much."""
+"""Licences of a run's parts: their demands, compared with those of the licence chosen for the result."""
 
 import functools
 import json
@@ -42,7 +42,7 @@ class LicensedPart:
 
 def stated_about(path: Path) -> dict[str, Any]:
     """
-    What the sources file beside a data file says of it.
+    Reads what the sources file beside a data file says of it.
 
     Args:
         path (`Path`): the data file.
@@ -133,7 +133,7 @@ def licensed_parts(args: AdaptArguments, train: list[PairSet]) -> list[LicensedP
 
 def licence_warnings(chosen: str | None, parts: list[LicensedPart]) -> list[str]:
     """
-    Where the licence chosen for the result demands less than that of a part, in sentences.
+    Names, in sentences, each part whose licence demands more than the licence chosen for the result.
 
     Args:
         chosen (`str`, *optional*): licence of the result, as an identifier of the Hub.
@@ -159,7 +159,7 @@ def licence_warnings(chosen: str | None, parts: list[LicensedPart]) -> list[str]
 
 def licence_reason(chosen: str | None, parts: list[LicensedPart]) -> str:
     """
-    What the card says of licences: those of the parts, what they demand, and how the chosen one compares.
+    Writes the card's paragraph on licences: those of the parts, their demands, and how the chosen one compares.
 
     Args:
         chosen (`str`, *optional*), parts (`list` of [`LicensedPart`]): as in [`licence_warnings`].

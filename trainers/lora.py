@@ -22,7 +22,7 @@ DEFAULT_TARGETS = "all-linear"
 
 @dataclass(kw_only=True)
 class AdapterArguments:
-    """Whether to train an adapter instead of the model, and of what shape; see each field's help."""
+    """Settings of an adapter that is trained instead of the model; see each field's help."""
 
     use_peft: bool = field(
         default=False, metadata={"help": "Train a LoRA adapter instead of the model; it is merged at the end."}
@@ -124,7 +124,7 @@ def check_something_learns(model: nn.Module, frozen: Iterable[nn.Parameter], pol
 
 def describe_adapter(model: nn.Module) -> dict[str, Any] | None:
     """
-    What an adapter trains, as plain values for results and card.
+    Describes an adapter, as plain values for results and card.
 
     Args:
         model (`nn.Module`): the trained model, unwrapped.

@@ -1,4 +1,4 @@
-"""Which parameters decay, and which learn at a rate of their own."""
+"""Groups of parameters: those with weight decay, and those with a learning rate of their own."""
 
 from collections.abc import Iterable
 

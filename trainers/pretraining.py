@@ -1,4 +1,4 @@
-"""What pretraining needs before the first step: its arguments, a tokenizer trained on its text, and its blocks."""
+"""Pretraining: its arguments, a tokenizer trained on its text, its blocks of tokens and its trainer."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ END_OF_TEXT = "<|endoftext|>"
 
 @dataclass
 class PretrainArguments:
-    """What to pretrain, and on which text; see each field's help."""
+    """Arguments of pretraining: the model and the text; see each field's help."""
 
     data: str = field(default=".", metadata={"help": "Folder that the text files are relative to."})
     texts: list[str] = field(default_factory=list, metadata={"help": "Files or Hub ids of text."})

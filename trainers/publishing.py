@@ -1,4 +1,4 @@
-"""What goes to the Hub, and how: one commit of named files, or nothing."""
+"""Publishing on the Hub: one commit of named files, or nothing."""
 
 import shutil
 from collections.abc import Iterator

@@ -27,7 +27,7 @@ from sensia.trainers.setting_ranges import (
 
 @dataclass
 class AdaptArguments(AdapterArguments):
-    """What to adapt, to what, and on which text; see each field's help."""
+    """Arguments of an adaptation: the model, the language and the text; see each field's help."""
 
     model: str = field(metadata={"help": "English Backpack to start from: Hub id or folder."})
     train_data: list[str] = field(

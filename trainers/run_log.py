@@ -1,4 +1,4 @@
-"""What a run prints while it trains: a line for each log, a table for each evaluation, a word when a phase begins."""
+"""Printing while a run trains: a line for each log, a table for each evaluation, a line when a phase begins."""
 
 import json
 import sys

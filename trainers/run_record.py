@@ -1,4 +1,4 @@
-"""What a run was and what came of it, as plain values that a model card is written from."""
+"""The record of a run and its results, as plain values that a model card is written from."""
 
 import datetime
 import platform

@@ -36,8 +36,8 @@ def made_up_record(
     command: str,
 ) -> dict[str, Any]:
     """
-    What [`describe_run`] would give of this run, had it made two steps with made-up metrics. The trainer stays as it
-    is.
+    Makes the record that [`describe_run`] would give of this run after two steps, with made-up metrics. The
+    trainer stays as it is.
 
     Args:
         args ([`AdaptArguments`]), config ([`SensiaConfig`]): the settings.

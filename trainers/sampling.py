@@ -18,7 +18,7 @@ ROWS_PER_CHUNK = 10_000
 
 class BatchShape(NamedTuple):
     """
-    What a step reads.
+    Numbers of pairs and texts that a step reads.
 
     Args:
         pairs (`int`): pairs of one forward on one device, B.

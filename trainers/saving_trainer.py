@@ -240,7 +240,7 @@ class SavingTrainer(Trainer):
 
 @contextmanager
 def _removed_after_an_error(folder: Path) -> Iterator[None]:
-    """What is half-written would take the room that is missing."""
+    """Removes a half-written folder after an error: on a full disk it would take the missing room."""
     try:
         yield
     except Exception:

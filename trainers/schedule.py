@@ -100,7 +100,7 @@ class Phase:
 @dataclass(frozen=True)
 class PhasePoint:
     """
-    What holds at one step.
+    Weights, temperatures and phase of one step.
 
     Args:
         w_ctx, w_sns, w_lm (`float`): loss weights, which sum to 1; of `constant`, as they were given.
@@ -237,7 +237,7 @@ class PhaseSchedule:
 
     def spans(self, max_steps: int, ended: Sequence[int] = ()) -> list[tuple[str, int, int]]:
         """
-        Where each phase lies.
+        Lists the first and the last step of each phase.
 
         Args:
             max_steps, ended: as in [`PhaseSchedule.at`].

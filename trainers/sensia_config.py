@@ -243,7 +243,7 @@ class SensiaConfig(TrainingArguments):
             )
 
     def _micro_batches(self) -> int:
-        """How many micro-batches make a contrastive batch."""
+        """Counts the micro-batches of a contrastive batch."""
         at_once = self.per_device_train_batch_size * self.world_size
         micro_batches, rest = divmod(int(self.contrastive_batch_size or 0), at_once)
         if micro_batches < 1 or rest:
@@ -288,7 +288,7 @@ class SensiaConfig(TrainingArguments):
 
 
 def _multiplies_bf16() -> bool:
-    """Whether this processor's matrix products in bfloat16 are not emulated number by number."""
+    """Tells if this processor has instructions for matrix products in bfloat16."""
     return torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 

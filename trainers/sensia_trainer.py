@@ -466,7 +466,7 @@ def _entropies_of_sides(outputs, inputs, scale: float) -> dict[str, torch.Tensor
 
 
 def _predicted_of_sides(inputs) -> torch.Tensor:
-    """Which tokens of the source side and of the target side are predicted: `bool` [2, R, L - 1]."""
+    """Marks the predicted tokens of the source side and of the target side: `bool` [2, R, L - 1]."""
     labelled, of_source = inputs["labels"][:, 1:] != -100, of_sources(inputs)[:, 1:]  # [R, L - 1] each
     return torch.stack([labelled & of_source, labelled & ~of_source])
 

@@ -160,7 +160,7 @@ def _convert_choice(kind: type[Enum], value: Any) -> Enum:
 
 def describe_type(kind: Any) -> str:
     """
-    What a setting of a type expects, for a message.
+    Describes the values that a setting of a type takes, for a message.
 
     Args:
         kind (`type`): annotation of its field.

@@ -1,4 +1,4 @@
-"""What a wrong name was probably meant to be."""
+"""Suggestions for a wrong name: the nearest known one."""
 
 import difflib
 from collections.abc import Iterable

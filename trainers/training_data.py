@@ -170,7 +170,7 @@ def _mix(parts: list[PairSet], args: AdaptArguments, seed: int) -> Dataset | Ite
 
 
 def _shares(parts: list[PairSet], args: AdaptArguments) -> list[float] | None:
-    """How much is read of each data set; `None` for all of each once."""
+    """Returns the share of each data set, or `None` to read all of each once."""
     if args.data_weights:
         return args.data_weights
     if args.streaming:

@@ -102,7 +102,7 @@ def locate(source: str, folder: str | Path) -> str:
 
 
 def _held_out(source: str, settings: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """What to read of a Hub data set: the split asked for, or one that its name says is held out."""
+    """Chooses the part of a Hub data set: the split asked for, or one that is held out by its name."""
     if not _HUB_OPTIONS.keys() <= settings.keys() or "test" in settings:
         return source, settings
     part = held_out_part(source, **_hub(settings))

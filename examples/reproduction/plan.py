@@ -54,7 +54,7 @@ class Run:
 
     @property
     def is_dense(self) -> bool:
-        """Whether it aligns a dense model, which has a script of its own."""
+        """`bool`: whether it aligns a dense model, which has a script of its own."""
         return self.settings.get("representation", "senses") != "senses"
 
     @property
@@ -127,7 +127,7 @@ def _with_language(value: Any, language: str) -> Any:
 
 def summarize_run(run: Run, folder: Path, base_folder: Path | None = None) -> dict[str, Any]:
     """
-    What is kept of a run: settings, curves and scores; a small file that names data by hash and no folder.
+    Summarizes a run: settings, curves and scores. The result is small, names data by hash, and names no folder.
 
     Args:
         run ([`Run`]): the run.
@@ -167,8 +167,8 @@ def summarize_run(run: Run, folder: Path, base_folder: Path | None = None) -> di
 
 def language_model_share(history: Iterable[Mapping[str, Any]]) -> float:
     """
-    How much of a run's learning went to writing: the weight of the language model loss, averaged over steps, each as
-    much as its learning rate. A schedule of the rate counts early steps more than late ones, where the weight is high.
+    Measures how much of a run's learning went to writing: the mean weight of the language model loss over the steps, each
+    step weighted by its learning rate. With a falling rate, early steps count more than late ones.
 
     Args:
         history (`Iterable` of `Mapping`): logs with `learning_rate` and `weight_lm`.

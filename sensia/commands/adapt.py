@@ -132,7 +132,7 @@ def measure(trainer: SensiaTrainer, evals: list[PairSet]) -> dict[str, dict[str,
 
 
 def typed_command() -> str:
-    """What was typed, whatever launched it, to be published: without a token, and without folders of this machine."""
+    """Returns the command line for the card, without a token and without folders of this machine."""
     script = Path(sys.argv[0])
     by_name = sys.argv[0] == "sensia adapt" or script.parent.name == "commands"
     program = ["sensia", "adapt"] if by_name else [os.path.relpath(script)]

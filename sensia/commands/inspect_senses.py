@@ -31,7 +31,7 @@ PAGE = Path(__file__).parents[1] / "senses_page"
 
 @dataclass
 class InspectArguments:
-    """What to look at and where to show it; see each field's help."""
+    """Settings of `sensia inspect`: the words and sentences, and the output; see each field's help."""
 
     model: str = field(metadata={"help": "Backpack to look into: Hub id or folder."})
     compare: str | None = field(default=None, metadata={"help": "Second Backpack with the same tokenizer."})

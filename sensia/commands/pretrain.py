@@ -40,7 +40,7 @@ from sensia.whole_files import write_whole
 
 
 def text_source(args: PretrainArguments, name: str) -> str:
-    """Where the text called `name` lies: below `data` if it is there, else where it says or on the Hub."""
+    """Locates the text called `name`: below `data` if it is there, else as a path or on the Hub."""
     below = Path(args.data, name)
     return str(below) if below.exists() or is_local(name) else name
 

@@ -30,7 +30,7 @@ from sensia.whole_files import write_whole
 
 @dataclass
 class ScoreArguments:
-    """Which model to score on what; see each field's help."""
+    """Settings of `sensia score`: the model and the tasks; see each field's help."""
 
     model: str = field(metadata={"help": "Causal language model: Hub id or folder."})
     output: str = field(metadata={"help": "JSON file of the scores; what it has already is not measured again."})

@@ -34,7 +34,7 @@ PAIRS = ["he she", "his her", "himself herself", "man woman", "father mother", "
 
 @dataclass
 class SteerArguments:
-    """What to steer and how to measure it; see each field's help."""
+    """Settings of `sensia steer`: the edits and the measurement; see each field's help."""
 
     case: str = field(metadata={"help": "What to show.", "choices": CASES})
     model: str = field(default="examples/assets/backpack-en-mini", metadata={"help": "Hub id or folder."})

@@ -36,7 +36,7 @@ from sensia.whole_files import write_whole
 
 @dataclass
 class StudyArguments:
-    """What to study and on which text; see each field's help."""
+    """Settings of `sensia study`: the model and the text; see each field's help."""
 
     model: str = field(metadata={"help": "Adapted Backpack: Hub id or folder."})
     bitext: str = field(metadata={"help": "Sentence pairs to find ambiguous words in and to measure them on."})
@@ -85,7 +85,7 @@ class StudyArguments:
             raise ValueError(f"`mapped` must name at least 3 words, or none, got {', '.join(self.mapped)}.")
 
     def files(self) -> list[Path]:
-        """What the figures depend on, as far as it lies here."""
+        """Describes the inputs of the figures that lie on this machine."""
         texts = [Path(self.data) / name for name in (self.bitext, self.held_out, self.lexicon)]
         given = [Path(name) for name in (self.ambiguous_words, self.source_tags, self.target_tags) if name is not None]
         weights = [Path(name) / "model.safetensors" for name in (self.base, self.model) if name is not None]
