@@ -33,9 +33,9 @@ def warn_of_collapse(logs: Mapping[str, float], step: int, num_senses: int, shar
 
 def recall_over_chance(metrics: Mapping[str, float], sizes: Mapping[str, int]) -> float:
     """
-    Rates how well held-out translations are found: recall@1 over chance, (recall - 1/n) / (1 - 1/n). 1 is perfect, 0 is
-    guessing among n pairs, and less than 0, down to -1 / (n - 1), is worse than guessing. It is the mean over sets, and
-    over context and sense vectors.
+    Rates how well held-out translations are found: recall@1 over chance, (recall - 1/n) / (1 - 1/n). 1 is perfect, 0
+    is guessing among n pairs, and less than 0, down to -1 / (n - 1), is worse than guessing. It is the mean over sets,
+    and over context and sense vectors.
 
     Args:
         metrics (`Mapping`): of [`SensiaTrainer.evaluate`].
@@ -53,8 +53,8 @@ def recall_over_chance(metrics: Mapping[str, float], sizes: Mapping[str, int]) -
 def contrast_over_chance(logs: Mapping[str, float], pairs: int) -> float:
     """
     Rates how well the translations of a training batch are told apart: 1 - InfoNCE / ln B. 1 is perfect, 0 is guessing
-    among B pairs, and less than 0, without a lower end, is worse than guessing. This says less than recall: these pairs
-    are trained on, and a temperature scales their loss.
+    among B pairs, and less than 0, without a lower end, is worse than guessing. This says less than recall: these
+    pairs are trained on, and a temperature scales their loss.
 
     Args:
         logs (`Mapping`): with `loss_ctx` and `loss_sns`.
@@ -86,9 +86,9 @@ class AlignmentWatch:
 
     def is_due(self, state: TrainerState, evaluating: bool) -> bool:
         """
-        Tells if the run is to be judged now. This is once in a run, resumed or not. It comes after the first phase that
-        aligns, or, where the run ends in that phase, after half of the run; but not before a fifth of the run, the share
-        that the paper gives to aligning. Training batches are judged only where nothing is evaluated on the way.
+        Tells if the run is to be judged now. This is once in a run, resumed or not. It comes after the first phase
+        that aligns, or, where the run ends in that phase, after half of the run; but not before a fifth of the run,
+        the share that the paper gives to aligning. Training batches are judged only where nothing is evaluated.
 
         Args:
             state (`TrainerState`): of the trainer.

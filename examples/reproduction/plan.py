@@ -167,8 +167,8 @@ def summarize_run(run: Run, folder: Path, base_folder: Path | None = None) -> di
 
 def language_model_share(history: Iterable[Mapping[str, Any]]) -> float:
     """
-    Measures how much of a run's learning went to writing: the mean weight of the language model loss over the steps, each
-    step weighted by its learning rate. With a falling rate, early steps count more than late ones.
+    Measures how much of a run's learning went to writing: the mean weight of the language model loss over the steps.
+    Each step is weighted by its learning rate, so that with a falling rate early steps count more than late ones.
 
     Args:
         history (`Iterable` of `Mapping`): logs with `learning_rate` and `weight_lm`.
