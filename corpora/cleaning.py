@@ -22,6 +22,7 @@ _ADVICE = {
     "not_text": "look whether both columns hold text",
     "too_long": "raise max_length",
     "length_ratio": "raise max_length_ratio",
+    "low_score": "lower min_score",
     "copied": "look whether both columns are of the right languages",
 }
 
@@ -35,7 +36,7 @@ class CleaningReport:
         total (`int`, *optional*, defaults to 0): pairs seen.
         kept (`int`, *optional*, defaults to 0): pairs kept.
         dropped (`dict[str, int]`, *optional*): pairs dropped by reason: `empty`, `not_text`, `too_long`,
-            `length_ratio`, `copied`, `duplicate`. Reasons that did not occur are absent.
+            `length_ratio`, `copied`, `low_score`, `duplicate`. Reasons that did not occur are absent.
         repaired (`dict[str, int]`, *optional*): pairs kept or not in which something was taken out: `html`,
             `control_characters`.
     """
@@ -94,6 +95,7 @@ def clean_pairs(
     max_length: int,
     max_length_ratio: float | None = None,
     keep_copies: bool = True,
+    min_score: float | None = None,
 ) -> tuple[AnyDataset, CleaningReport]:
     """
     Tokenize both sides of every pair, close each with eos, and drop the pairs that cannot be learned from.
@@ -112,6 +114,7 @@ def clean_pairs(
         max_length_ratio (`float`, *optional*): largest ratio of the longer side's tokens to the shorter one's, without
             eos. Not checked if not given.
         keep_copies (`bool`, *optional*, defaults to `True`): keep pairs whose sides are the same text.
+        min_score (`float`, *optional*): drop pairs whose column `score` is less, or no number.
 
     Returns:
         `tuple`: the pairs as columns `source_ids` and `target_ids` (lists of int), `source_bytes` and
@@ -126,8 +129,10 @@ def clean_pairs(
             kept (not for a streamed data set, whose rows are not known yet).
     """
     _check_arguments(dataset, tokenizer, max_length, max_length_ratio)
+    if min_score is not None and "score" not in (dataset.column_names or []):
+        raise ValueError(f"min_score {min_score} needs a column `score`; the data has {dataset.column_names}")
     limits = {"max_length": max_length, "max_length_ratio": max_length_ratio, "keep_copies": keep_copies}
-    rules = {**limits, "version": RULES_VERSION}
+    rules = {**limits, "min_score": min_score, "version": RULES_VERSION}
     extras = [name for name in ("origin", "doc") if name in dataset.column_names]
     options = {"tokenizer": tokenizer, "rules": rules, "extras": extras}
     prompts = set(PROMPT_COLUMNS) <= set(dataset.column_names)
@@ -166,7 +171,7 @@ def encode_pairs(
             `target_prompt` and `row`.
         indices (`list[int]`): places of the pairs in the data set; their rows, where there is no `row`.
         tokenizer (`PreTrainedTokenizerBase`): tokenizer with an eos token.
-        rules (`dict[str, Any]`): `max_length`, `max_length_ratio` and `keep_copies`.
+        rules (`dict[str, Any]`): `max_length`, `max_length_ratio`, `keep_copies` and `min_score`.
         extras (`list[str]`): columns to carry along.
 
     Returns:
@@ -185,6 +190,9 @@ def encode_pairs(
             texts, sources, targets, heads, source_heads, target_heads, strict=True
         )
     ]
+    if rules.get("min_score") is not None:
+        scores = zip(reasons, batch["score"], strict=True)
+        reasons = [reason or _score_reason(score, rules["min_score"]) for reason, score in scores]
     eos = tokenizer.eos_token_id
     encoded: dict[str, list[Any]] = {
         "source_ids": [[*head, *ids, eos] for head, ids in zip(source_heads, sources, strict=True)],
@@ -240,6 +248,13 @@ def _reason(texts, lengths: tuple[int, int], heads: tuple[str, str], head_length
     if not rules["keep_copies"] and texts[0].strip() == texts[1].strip():
         return "copied"
     return _length_reason(lengths[0] + head_lengths[0], lengths[1] + head_lengths[1], rules)
+
+
+def _score_reason(score: str | None, least: float) -> str:
+    try:
+        return KEPT if float(score or "nan") >= least else "low_score"
+    except ValueError:
+        return "low_score"
 
 
 def _tokenize(texts: list[str | None], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:

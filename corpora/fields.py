@@ -11,6 +11,8 @@ TRANSLATION = "translation"
 PROMPT = "prompt"
 
 
+#: Names that a column has that rates each pair.
+SCORES = ("score", "laser_score", "similarity")
 #: What comes before each side of an instruction pair, as [`read_pairs`] names it.
 PROMPT_COLUMNS = ("source_prompt", "target_prompt")
 
@@ -45,6 +47,7 @@ class PairFields:
         target (`str`): key of the target side.
         origin (`str` or `None`): column that names the corpus of the pair, if there is one.
         doc (`str` or `None`): column that names the document of the pair, if there is one.
+        score (`str` or `None`): column that rates the pair, if there is one.
         prompts (`tuple[str, str]` or `None`): keys of the sides inside the column `prompt`, if there is one.
     """
 
@@ -53,20 +56,25 @@ class PairFields:
     target: str
     origin: str | None
     doc: str | None
+    score: str | None = None
     prompts: tuple[str, str] | None = None
 
     @property
     def columns(self) -> list[str]:
         """Columns of the data that a pair is taken from."""
         sides = [TRANSLATION] if self.nested else [self.source, self.target]
-        labels = [column for column in (self.origin, self.doc) if column is not None]
-        return [*sides, *labels, *([PROMPT] if self.prompts else [])]
+        return [*sides, *self.labels.values(), *([PROMPT] if self.prompts else [])]
 
     @property
     def extras(self) -> list[str]:
         """Names under which the extra columns are kept."""
-        kept = [name for name, column in (("origin", self.origin), ("doc", self.doc)) if column is not None]
-        return [*kept, *PROMPT_COLUMNS] if self.prompts else kept
+        return [*self.labels, *(PROMPT_COLUMNS if self.prompts else ())]
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """`dict` of `str`: columns of `origin`, `doc` and `score`, as far as there are any."""
+        columns = {"origin": self.origin, "doc": self.doc, "score": self.score}
+        return {name: column for name, column in columns.items() if column is not None}
 
 
 def pick_column(available: Collection[str], wanted: Sequence[str], place: str, prefix: str = "") -> str:
@@ -158,7 +166,9 @@ def choose_fields(columns: Mapping[str, Any], request: PairRequest, place: str) 
     origins = ["origin", "source"] if nested else ["origin"]
     origin = next((name for name in origins if name in columns and name not in (source, target)), None)
     prompts = _prompt_keys(columns, (source, target), request, place)
-    return PairFields(nested, source, target, origin, "doc" if "doc" in columns else None, prompts)
+    doc = "doc" if "doc" in columns else None
+    score = next((name for name in SCORES if name in columns and name not in (source, target)), None)
+    return PairFields(nested, source, target, origin, doc, score, prompts)
 
 
 def _prompt_keys(
@@ -228,8 +238,8 @@ def take_pair(record: Mapping[str, Any], fields: PairFields, place: str) -> dict
         place (`str`): file and line for error messages.
 
     Returns:
-        `dict[str, str | None]`: `source`, `target`, `origin` and `doc`, and with prompts `source_prompt` and
-            `target_prompt`; a record without a prompt has empty ones.
+        `dict[str, str | None]`: `source`, `target`, and where there are such columns `origin`, `doc` and `score`; with
+            prompts `source_prompt` and `target_prompt`; a record without a prompt has empty ones.
 
     Raises:
         `ValueError`: if a side is missing from the record.
@@ -252,8 +262,7 @@ def take_pair(record: Mapping[str, Any], fields: PairFields, place: str) -> dict
         **take_prompts(record.get(PROMPT), fields.prompts),
         "source": text_or_none(sides[fields.source]),
         "target": text_or_none(sides[fields.target]),
-        "origin": label_or_none(record.get(fields.origin)) if fields.origin else None,
-        "doc": label_or_none(record.get(fields.doc)) if fields.doc else None,
+        **{name: label_or_none(record.get(column)) for name, column in fields.labels.items()},
     }
 
 

@@ -94,6 +94,17 @@ def column_rank(column: str, language: Language) -> int | None:
     return THREE_LETTERS if len(kept[0]) == 3 else TWO_LETTERS
 
 
+def names_language(code: str, language: Language) -> bool:
+    """
+    Tells if a code names a language.
+
+    Args:
+        code (`str`): any code, as in the name of a file or in an attribute of XML; it need not be one.
+        language (`Language`): the language.
+    """
+    return bool(code) and _parse(code) is not None and _same(find_language(code), language)
+
+
 def _same(one: Language, other: Language) -> bool:
     # Norwegian is written Bokmål where nothing else is said.
     codes = {one.iso3, other.iso3}

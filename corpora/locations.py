@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,36 @@ import yaml
 from datasets.exceptions import DatasetGenerationError, DatasetNotFoundError
 from huggingface_hub import DatasetCard
 
+from sensia.corpora.archives import archive_of, is_archive, members
+from sensia.corpora.languages import Language
+from sensia.corpora.parallel_lines import LANG, ParallelFiles, expand_template, sides_in
 from sensia.corpora.text_files import COMPRESSIONS
 
-KINDS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".tsv": "tsv", ".txt": "txt", ".parquet": "parquet"}
+KINDS = {
+    ".jsonl": "json",
+    ".json": "json",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".txt": "txt",
+    ".parquet": "parquet",
+    ".tmx": "tmx",
+    ".xlf": "xliff",
+    ".xliff": "xliff",
+    ".ts": "ts",
+    ".po": "po",
+    ".mo": "mo",
+}
+#: Kinds that cannot be read through a compressed stream.
+_WHOLE_FILES = ("parquet", "mo")
+#: Kind of bitext in two files.
+PARALLEL = "parallel"
 SPLIT_WORDS = frozenset({"train", "training", "dev", "valid", "validation", "test"})
 #: Files that describe data, and hold none of it.
 _DESCRIPTIONS = frozenset(
     {"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "sources.json", "results.json"}
 )
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_TWO_FILES = "; bitext in two text files is named as `a.txt,b.txt`, source first, or as `corpus.{lang}`"
 _NO_SCRIPTS = "data set scripts are Python code and are not run; convert the data to Parquet or JSON lines"
 
 
@@ -30,15 +51,15 @@ def file_kind(path: Path) -> str | None:
     Kind of a data file, told by its name.
 
     Args:
-        path (`Path`): file name; `.gz`, `.xz` or `.bz2` after a text format is looked through.
+        path (`Path`): file name; the end of a compression (`.gz`, `.xz`, `.bz2`, `.zst`) is looked through.
 
     Returns:
-        `str` or `None`: `json`, `csv`, `tsv`, `txt` or `parquet`; None for anything else.
+        `str` or `None`: one of the values of [`KINDS`]; None for anything else.
     """
     name = Path(path.name.lower())
     if name.suffix in COMPRESSIONS:
         kind = KINDS.get(name.with_suffix("").suffix)
-        return None if kind == "parquet" else kind
+        return None if kind in _WHOLE_FILES else kind
     return KINDS.get(name.suffix)
 
 
@@ -52,7 +73,19 @@ def is_local(source: str) -> bool:
     Returns:
         `bool`: True for a path that exists and for one that can only be a path.
     """
-    return Path(source).expanduser().exists() or file_kind(Path(source)) is not None or not _HUB_ID.fullmatch(source)
+    path = Path(source).expanduser()
+    return path.exists() or _could_be_file(path) or not _HUB_ID.fullmatch(source) or bool(_files_beginning(path))
+
+
+def _could_be_file(path: Path) -> bool:
+    return file_kind(path) is not None or path.suffix.lower() == ".zip" or archive_of(path) is not None
+
+
+def _files_beginning(path: Path) -> list[Path]:
+    """Files `x.en` and the like of a name `x`."""
+    if not path.name or not path.parent.is_dir():
+        return []
+    return sorted(each for each in path.parent.iterdir() if each.name.startswith(f"{path.name}.") and each.is_file())
 
 
 def _name_words(path: Path) -> set[str]:
@@ -135,7 +168,8 @@ def _describes_configurations(card: Path) -> bool:
 
 
 def _folder_files(folder: Path, split: str | None, kinds: tuple[str, ...]) -> list[Path]:
-    inside = sorted(path for path in folder.rglob("*") if path.is_file() and _is_data(path.relative_to(folder)))
+    found = members(folder) if is_archive(folder) else [path for path in folder.rglob("*") if path.is_file()]
+    inside = sorted(path for path in found if _is_data(path.relative_to(folder)))
     files = [path for path in inside if file_kind(path) in kinds]
     if not files and any(path.suffix == ".py" for path in inside):
         raise ValueError(f"{folder} holds a script and no data files: {_NO_SCRIPTS}")
@@ -151,13 +185,64 @@ def _folder_files(folder: Path, split: str | None, kinds: tuple[str, ...]) -> li
     return files
 
 
+def parallel_files(source: str, languages: tuple[Language, Language], split: str | None) -> list[ParallelFiles]:
+    """
+    Bitext in two files that a local source stands for.
+
+    Args:
+        source (`str`): both files with a comma between them, source first (`a.txt,b.txt`); a name with `{lang}` in the
+            place of the codes (`corpus.{lang}`); one of two files whose names end in the codes (`corpus.en`), or their
+            common beginning (`corpus`); or a folder or zip archive that holds such files.
+        languages (`tuple` of two `Language`): of the source and of the target side.
+        split (`str` or `None`): of a folder or archive, take the files with this word in their names.
+
+    Returns:
+        `list[ParallelFiles]`: the pairs of files; empty where the source is something else.
+
+    Raises:
+        `FileNotFoundError`: if one of the two files is not there.
+        `ValueError`: if several files could be one side.
+    """
+    first, comma, second = source.partition(",")
+    if comma and not Path(source).expanduser().exists():
+        files = ParallelFiles(Path(first.strip()).expanduser(), Path(second.strip()).expanduser())
+        for path in files:
+            if not path_exists(path):
+                raise FileNotFoundError(f"no such file: {path} (of {source!r}, two files of one bitext)")
+        return [files]
+    path = Path(source).expanduser()
+    if LANG in path.name:
+        return [expand_template(source, *languages, _siblings(path))]
+    if path.is_dir() or is_archive(path):
+        inside = members(path) if is_archive(path) else [each for each in path.rglob("*") if each.is_file()]
+        named = [each for each in inside if split is None or split.lower() in _name_words(each)]
+        return sides_in((each for each in named if _is_data(each.relative_to(path))), *languages)
+    if path_exists(path):
+        return [pair for pair in sides_in(_siblings(path), *languages) if path in pair]
+    return sides_in(_files_beginning(path), *languages)
+
+
+def _siblings(path: Path) -> list[Path]:
+    inside = archive_of(path)
+    if inside:
+        return [each for each in members(inside[0]) if each.parent == path.parent]
+    return sorted(each for each in path.parent.iterdir() if each.is_file()) if path.parent.is_dir() else []
+
+
+def path_exists(path: Path) -> bool:
+    """Tells if there is such a file or folder, or such a file in a zip archive."""
+    inside = archive_of(path)
+    return path in members(inside[0]) if inside else path.exists()
+
+
 def local_files(source: str, split: str | None, kinds: tuple[str, ...]) -> tuple[list[Path], str]:
     """
     The data files that a local source stands for.
 
     Args:
-        source (`str`): path of a file or folder.
-        split (`str` or `None`): for a folder, take the files with this word in their names (`en-id.train.parquet`).
+        source (`str`): path of a file, folder or zip archive, or of a file in an archive.
+        split (`str` or `None`): for a folder or archive, take the files with this word in their names
+            (`en-id.train.parquet`).
         kinds (`tuple[str, ...]`): kinds of file that the caller can read.
 
     Returns:
@@ -168,19 +253,29 @@ def local_files(source: str, split: str | None, kinds: tuple[str, ...]) -> tuple
         `ValueError`: for a script, a kind that is not read, a folder without data or with several kinds or splits.
     """
     path = Path(source).expanduser()
-    if not path.exists():
+    if not path_exists(path):
         raise FileNotFoundError(f"no such file or folder: {source}")
     if path.suffix == ".py":
         raise ValueError(f"{source}: {_NO_SCRIPTS}")
-    if path.is_file() and split is not None:
+    holds_files = path.is_dir() or is_archive(path)
+    if not holds_files and split is not None:
         raise ValueError(
             f"split {split!r} was given with the single file {source}: name the file of that split instead"
         )
-    files = _folder_files(path, split, kinds) if path.is_dir() else [path]
+    files = _folder_files(path, split, kinds) if holds_files else [path]
+    if any(archive_of(file) and file_kind(file) in _WHOLE_FILES for file in files):
+        raise ValueError(f"{source}: this kind of file cannot be read inside a zip archive; unpack it first")
     found = sorted({file_kind(file) or file.suffix for file in files})
     if len(found) != 1 or found[0] not in kinds:
-        raise ValueError(f"{source}: expected files of one of the kinds {', '.join(kinds)}, found {found or 'none'}")
+        raise ValueError(
+            f"{source}: expected files of one of the kinds {', '.join(_shown(kinds))}, found "
+            f"{', '.join(found) or 'none'}{_TWO_FILES if found == ['txt'] or not found else ''}"
+        )
     return files, found[0]
+
+
+def _shown(kinds: Iterable[str]) -> Iterator[str]:
+    return (kind for kind in kinds if kind != PARALLEL)
 
 
 def load_hub(source: str, **options: Any) -> datasets.Dataset | datasets.IterableDataset:

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import datasets
 import pyarrow as pa
 
+from sensia.corpora.archives import is_archive
 from sensia.corpora.fields import (
     PROMPT,
     PROMPT_COLUMNS,
@@ -22,9 +23,23 @@ from sensia.corpora.fields import (
     take_prompts,
     text_or_none,
 )
-from sensia.corpora.languages import find_language
-from sensia.corpora.locations import is_local, load_folder, load_hub, local_files
-from sensia.corpora.records import check_text_type, parquet_columns, read_records
+from sensia.corpora.languages import Language, find_language
+from sensia.corpora.locations import (
+    PARALLEL,
+    is_local,
+    load_folder,
+    load_hub,
+    local_files,
+    parallel_files,
+    path_exists,
+)
+from sensia.corpora.records import (
+    BILINGUAL_KINDS,
+    bilingual_records,
+    check_text_type,
+    parquet_columns,
+    read_records,
+)
 from sensia.corpora.sides import SAMPLE, check_side
 from sensia.corpora.tables import QUOTINGS
 
@@ -49,10 +64,16 @@ def read_pairs(
     Read sentence pairs.
 
     Args:
-        source (`str`): Hub data set id, or a local file or folder: `.jsonl`, `.json` (one object a line, or one
-            array), `.csv`, `.tsv` (each also with `.gz`, `.xz` or `.bz2`) or `.parquet`; or a folder of `save_to_disk`
-            or a clone of a Hub data set. The pair is in a column `translation` (`{"en": ..., "id": ...}`) or in two
-            columns. A column `prompt` of the same shape makes instruction pairs: the pair itself is then the response.
+        source (`str`): Hub data set id, or a local source:
+
+            - a file: `.jsonl`, `.json` (one object a line, or one array), `.csv`, `.tsv`, `.tmx`, `.xlf`, `.ts`
+              (Qt Linguist) or `.po`, each also with `.gz`, `.xz`, `.bz2` or `.zst`; `.parquet`, `.mo`;
+            - two files, line by line: `corpus.{lang}`, `corpus.en` where `corpus.id` lies beside it, or `a.txt,b.txt`;
+            - a folder or `.zip` archive of such files, or a file in an archive (`corpus.zip/en-id.tmx`);
+            - a folder of `save_to_disk` or a clone of a Hub data set.
+
+            The pair of a table is in a column `translation` (`{"en": ..., "id": ...}`) or in two columns. A column
+            `prompt` of the same shape makes instruction pairs: the pair itself is then the response.
         source_language (`str`): code of the source language, any that `find_language` knows.
         target_language (`str`): code of the target language.
         source_column (`str`, *optional*): column of the source side, or key inside `translation`, or number of a
@@ -90,7 +111,7 @@ def read_pairs(
     if folder is not None:
         return _pairs_of_table(folder, request, source)
     _refuse_hub_options(source, config_name=config_name, revision=revision)
-    files, kind = local_files(source, split, ("json", "csv", "tsv", "parquet"))
+    files, kind = _find_files(source, split, languages)
     options: dict[str, Any] = {"files": files, "kind": kind, "request": request, "quoting": tsv_quoting}
     fields = _first_fields(**options)
     _check_sides(_sample(_pairs_of_files(**options)), fields, source)
@@ -138,13 +159,24 @@ def read_texts(
     return _dataset_of_rows(_texts_of_files, options, ("text",), streaming)
 
 
+def _find_files(source: str, split: str | None, languages: tuple[Language, Language]) -> tuple[list[Any], str]:
+    """Files of pairs and their kind. Two files of one bitext count only where there is no file of pairs."""
+    path = Path(source).expanduser()
+    kinds = ("json", "csv", "tsv", "parquet", *BILINGUAL_KINDS)
+    if path_exists(path) and (path.is_dir() or is_archive(path)):
+        with suppress(ValueError):
+            return local_files(source, split, kinds)
+    pairs = parallel_files(source, languages, split)
+    return (pairs, PARALLEL) if pairs else local_files(source, split, kinds)
+
+
 def _refuse_hub_options(source: str, **options: str | None) -> None:
     given = [f"{name}={value!r}" for name, value in options.items() if value is not None]
     if given:
         raise ValueError(f"{', '.join(given)} is for Hub data sets, but {source} is a local path")
 
 
-def _first_fields(files: list[Path], kind: str, request: PairRequest, quoting: str) -> PairFields:
+def _first_fields(files: list[Any], kind: str, request: PairRequest, quoting: str) -> PairFields:
     for path in files:
         for _, _, fields in _records_of_file(path, kind, request, quoting):
             return fields
@@ -152,7 +184,7 @@ def _first_fields(files: list[Path], kind: str, request: PairRequest, quoting: s
 
 
 def _pairs_of_files(
-    files: list[Path], kind: str, request: PairRequest, quoting: str
+    files: list[Any], kind: str, request: PairRequest, quoting: str
 ) -> Iterator[dict[str, str | None]]:
     for path in files:
         for place, record, fields in _records_of_file(path, kind, request, quoting):
@@ -163,6 +195,11 @@ def _records_of_file(
     path: Path, kind: str, request: PairRequest, quoting: str
 ) -> Iterator[tuple[str, dict[str, Any], PairFields]]:
     """Records of a file, each with where it stands and the fields that the pair is in."""
+    if kind in BILINGUAL_KINDS:
+        both = PairFields(False, "source", "target", None, None)
+        for place, record in bilingual_records(path, kind, request.source_language, request.target_language):
+            yield place, record, both
+        return
     if kind == "parquet":
         columns = parquet_columns(path)
         fields = choose_fields(columns, request, str(path))
@@ -289,8 +326,7 @@ def _take_pairs(batch: dict[str, list[Any]], fields: PairFields) -> dict[str, li
         sides = {key: batch[key] for key in (fields.source, fields.target)}
     columns = {"source": sides[fields.source], "target": sides[fields.target]}
     taken = {name: [text_or_none(value) for value in values] for name, values in columns.items()}
-    labels = {"origin": fields.origin, "doc": fields.doc}
-    taken |= {name: [label_or_none(value) for value in batch[column]] for name, column in labels.items() if column}
+    taken |= {name: [label_or_none(value) for value in batch[column]] for name, column in fields.labels.items()}
     if fields.prompts:
         prompts = [take_prompts(prompt, fields.prompts) for prompt in batch[PROMPT]]
         taken |= {name: [prompt[name] for prompt in prompts] for name in PROMPT_COLUMNS}

@@ -7,8 +7,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sensia.corpora.gettext_catalogs import gettext_records
+from sensia.corpora.languages import Language
+from sensia.corpora.parallel_lines import ParallelFiles, parallel_records
 from sensia.corpora.tables import table_records
 from sensia.corpora.text_files import Record, json_records, line_records
+from sensia.corpora.translation_xml import xml_records
 
 
 def read_records(
@@ -24,7 +28,7 @@ def read_records(
 
     Args:
         path (`Path`): file to read.
-        kind (`str`): `json`, `csv`, `tsv`, `txt` or `parquet`.
+        kind (`str`): `json`, `csv`, `tsv`, `txt` or `parquet`; see [`bilingual_records`] for the others.
         quoting (`str`, *optional*), unnamed (`Sequence[str]`, *optional*): of tables; see [`table_records`].
         columns (`Sequence[str]`, *optional*): columns to read of a Parquet file; all if not given.
 
@@ -38,6 +42,29 @@ def read_records(
     if kind == "parquet":
         return parquet_records(path, columns)
     return table_records(path, "\t" if kind == "tsv" else ",", quoting=quoting, unnamed=unnamed)
+
+
+#: Kinds whose every record is a pair of texts of two languages that the file names.
+BILINGUAL_KINDS = ("parallel", "tmx", "xliff", "ts", "po", "mo")
+
+
+def bilingual_records(path: Path | ParallelFiles, kind: str, source: Language, target: Language) -> Iterator[Record]:
+    """
+    Pairs of a file that is made of pairs.
+
+    Args:
+        path (`Path` or `ParallelFiles`): file to read, or the two files of kind `parallel`.
+        kind (`str`): one of [`BILINGUAL_KINDS`].
+        source, target (`Language`): the languages.
+
+    Returns:
+        `Iterator[tuple[str, dict]]`: place of each pair, and its texts by `source` and `target`.
+    """
+    if isinstance(path, ParallelFiles):
+        return parallel_records(path)
+    if kind in ("po", "mo"):
+        return gettext_records(path, kind, source, target)
+    return xml_records(path, kind, source, target)
 
 
 def parquet_records(path: Path, columns: Sequence[str] | None = None) -> Iterator[Record]:

@@ -4,6 +4,7 @@ import csv
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from itertools import chain, islice
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, Literal
 
 from transformers.utils import logging
 
+from sensia.corpora.archives import archive_of
 from sensia.corpora.text_files import Record, numbered_lines
 
 logger = logging.get_logger(__name__)
@@ -39,7 +41,7 @@ def table_records(
     Args:
         path (`Path`): file, optionally compressed. Its first row names the columns; where that row reads like data (a
             sentence, a number), the columns are told by what they hold.
-        delimiter (`str`): `,` or a tab.
+        delimiter (`str`): `,` or a tab. A `,` stands for whichever of comma, semicolon and tab parts the first rows.
         quoting (`str`, *optional*, defaults to `"auto"`): of a TSV file, `"quoted"` where cells are quoted as
             spreadsheets do, `"plain"` where quotation marks are text, `"auto"` to tell by the whole file.
         unnamed (`Sequence[str]`, *optional*): names for the first and the second column of text of a file without
@@ -52,6 +54,8 @@ def table_records(
         `ValueError`: on broken quoting, a repeated column name, a row with more or fewer cells than columns, or no
             names where the columns cannot be told.
     """
+    if delimiter == ",":
+        delimiter = find_delimiter(path)
     quoted = delimiter != "\t" or (is_quoted(path) if quoting == "auto" else quoting == "quoted")
     rows = _quoted_rows(path, delimiter) if quoted else _plain_rows(path)
     first_place, first = next(rows, (f"{path}, line 1", []))
@@ -70,6 +74,30 @@ def table_records(
         yield place, dict(zip(columns, cells, strict=True))
 
 
+def find_delimiter(path: Path) -> str:
+    """
+    Finds what parts the cells of a CSV file. Spreadsheets write semicolons where the comma is the decimal point.
+
+    Args:
+        path (`Path`): the file.
+
+    Returns:
+        `str`: of comma, semicolon and tab, the one that gives the first rows equally many cells, and the most of them;
+            a comma where none does.
+    """
+    lines = [line for _, line in islice(numbered_lines(path), _SAMPLE)]
+    found = {}
+    for delimiter in (",", ";", "\t"):
+        with suppress(csv.Error):
+            widths = {
+                len(cells) for cells in csv.reader(lines, delimiter=delimiter, strict=len(lines) < _SAMPLE) if cells
+            }
+            if len(widths) == 1:
+                found[delimiter] = widths.pop()
+    best = max(found, key=lambda each: found[each], default=",")
+    return best if found.get(best, 1) > 1 else ","
+
+
 def is_quoted(path: Path) -> bool:
     """
     Tells whether a TSV file quotes as spreadsheets do, by reading it until a row contradicts; the log says which.
@@ -82,7 +110,8 @@ def is_quoted(path: Path) -> bool:
             inside, no other cell holds one, and all rows have as many cells. Parallel corpora, which do not quote,
             have lone ones.
     """
-    state = path.stat()
+    inside = archive_of(path)
+    state = (inside[0] if inside else path).stat()
     return _is_quoted(path, state.st_mtime_ns, state.st_size)
 
 

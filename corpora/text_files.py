@@ -1,53 +1,90 @@
 """Lines, JSON objects and plain texts of text files, one at a time, with the line that each came from."""
 
 import bz2
+import codecs
 import gzip
+import io
 import json
 import lzma
+import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import pyarrow as pa
+
+from sensia.corpora.archives import archive_of, open_member
+
 Record = tuple[str, dict[str, Any]]
 
 
-#: What opens a compressed file, by the end of its name.
-COMPRESSIONS: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
+def _open_zst(file: BinaryIO) -> BinaryIO:
+    # Unlike other readers of this format, pyarrow's tells when a file is cut off.
+    return pa.input_stream(pa.PythonFile(file, mode="r"), compression="zstd")
 
 
-def _open(path: Path) -> BinaryIO:
+#: Openers of compressed files, by the end of their name.
+COMPRESSIONS: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open, ".zst": _open_zst}
+#: Encodings by the mark that begins a file; the longest mark first, since one begins with the other.
+_MARKS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF16_LE: "utf-16"}
+_MARKS[codecs.BOM_UTF16_BE] = "utf-16"
+_DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
+
+
+def open_binary(path: Path) -> BinaryIO:
+    """
+    Opens a file for reading, in a zip archive or not, and decompresses it.
+
+    Args:
+        path (`Path`): the file; see [`archives.archive_of`] for one in an archive.
+
+    Returns:
+        `BinaryIO`: its content.
+    """
+    inside = archive_of(path)
+    file = open_member(*inside) if inside else path.open("rb")
     opener = COMPRESSIONS.get(path.suffix.lower())
-    return opener(path, "rb") if opener else path.open("rb")
+    raw: Any = opener(file) if opener else file
+    return io.BufferedReader(raw)
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     """
-    Lines of a UTF-8 text file, with their line ends, read one by one.
+    Lines of a text file, with their line ends, read one by one. The text is UTF-8, or UTF-16 or UTF-32 with a byte
+    order mark.
 
     Args:
-        path (`Path`): file to read; `.gz`, `.xz` and `.bz2` are decompressed on the way.
+        path (`Path`): file to read, in a zip archive or not; `.gz`, `.xz`, `.bz2` and `.zst` are decompressed.
 
     Returns:
         `Iterator[tuple[int, str]]`: line number from 1, and the line. A byte order mark is dropped.
 
     Raises:
-        `ValueError`: on bytes that are not UTF-8 and on damaged compressed data, naming the line.
+        `ValueError`: on bytes that are not text in this encoding and on damaged compressed data, naming the line.
     """
-    number = 0
-    with _open(path) as file:
+    number, encoding = 0, "utf-8"
+    with open_binary(path) as file:
         try:
-            for number, raw in enumerate(file, 1):
-                yield number, raw.decode("utf-8-sig" if number == 1 else "utf-8")
+            head = file.peek(4)[:4]  # type: ignore[attr-defined]
+            encoding = next((name for mark, name in _MARKS.items() if head.startswith(mark)), encoding)
+            if encoding == "utf-8":
+                for number, raw in enumerate(file, 1):
+                    yield number, raw.decode("utf-8-sig" if number == 1 else "utf-8")
+            else:
+                yield from enumerate(io.TextIOWrapper(file, encoding, newline="\n"), 1)
         except UnicodeDecodeError as error:
+            if encoding != "utf-8":
+                raise ValueError(f"{path}: not {encoding.upper()} text, as its first bytes say ({error})") from error
             raise ValueError(
                 f"{path}, line {number}: not UTF-8 text ({error.reason} at byte {error.start + 1})"
             ) from error
-        except (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError) as error:
+        except _DAMAGED as error:
             raise ValueError(f"{path}: damaged or truncated compressed data after line {number} ({error})") from error
         except OSError as error:
-            if path.suffix.lower() != ".bz2" or error.errno is not None:  # bz2 has no error of its own
+            # The readers of bz2 and zst have no error of their own.
+            if path.suffix.lower() not in (".bz2", ".zst") or error.errno is not None:
                 raise
             raise ValueError(f"{path}: damaged or truncated compressed data after line {number} ({error})") from error
 
@@ -76,7 +113,7 @@ def table_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, list[s
 
 def json_records(path: Path) -> Iterator[Record]:
     """
-    Objects of a JSON file: one a line, or all in one array.
+    Objects of a JSON file: one a line, all in one array, or all in an array inside one object.
 
     Args:
         path (`Path`): `.jsonl` or `.json` file, optionally compressed. Blank lines are skipped, arrays read whole.
@@ -94,6 +131,11 @@ def json_records(path: Path) -> Iterator[Record]:
     if first[1].lstrip().startswith("["):
         yield from _array_records(path)
         return
+    if _is_one_object(path, first[1], lines):
+        yield from _nested_records(path)
+        return
+    lines = ((number, line) for number, line in numbered_lines(path) if line.strip())
+    next(lines)
     for number, line in chain([first], lines):
         place = f"{path}, line {number}"
         try:
@@ -116,6 +158,46 @@ def _array_records(path: Path) -> Iterator[Record]:
             f"{path}: begins like one JSON array and is none ({error}); expected one array of objects, or one object "
             "a line"
         ) from error
+    yield from _items(path, items)
+
+
+def _is_one_object(path: Path, first: str, lines: Iterator[tuple[int, str]]) -> bool:
+    """Tells a file that is one object with a list of rows in it from one object a line."""
+    if ".jsonl" in [suffix.lower() for suffix in path.suffixes]:
+        return False
+    try:
+        begun = json.loads(first)
+    except ValueError:
+        return first.strip() == "{" or '": [' in first  # an object over several lines
+    alone = next(lines, None) is None
+    return alone and isinstance(begun, dict) and any(_is_rows(value) for value in begun.values())
+
+
+def _is_rows(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(each, dict) for each in value)
+
+
+def _nested_records(path: Path) -> Iterator[Record]:
+    try:
+        whole = json.loads("".join(line for _, line in numbered_lines(path)))
+    except (RecursionError, ValueError) as error:
+        raise ValueError(
+            f"{path}: invalid JSON ({error}); expected one object a line, one array of objects, or one object that "
+            "holds such an array"
+        ) from error
+    lists = [name for name, value in whole.items() if _is_rows(value)] if isinstance(whole, dict) else []
+    if len(lists) != 1:
+        found = f"{len(lists)} ({', '.join(lists)})" if lists else "none"
+        raise ValueError(
+            f"{path}: expected one list of objects in it, such as `data` or `rows`, found {found}; several objects "
+            "must stand on one line each"
+        )
+    # The Hub's server of rows puts each into {"row_idx": 0, "row": {...}}.
+    rows = [each["row"] if isinstance(each.get("row"), dict) else each for each in whole[lists[0]]]
+    yield from _items(path, rows)
+
+
+def _items(path: Path, items: list[Any]) -> Iterator[Record]:
     for number, item in enumerate(items, 1):
         if not isinstance(item, dict):
             raise ValueError(f"{path}, item {number}: expected a JSON object, got a {type(item).__name__}")

@@ -75,6 +75,17 @@ class AdaptArguments(AdapterArguments):
     keep_copies: bool = field(
         default=False, metadata={"help": "Train on pairs whose sides are the same text, which are dropped otherwise."}
     )
+    min_score: float | None = field(
+        default=None,
+        metadata={"help": "Drop training pairs whose column `score` (as of NLLB and CCMatrix) is less than this."},
+    )
+    max_length_ratio: float | None = field(
+        default=None,
+        metadata={
+            "help": "Drop training pairs of which one side has more than so many times the tokens of the other: they "
+            "are often no translations. At least 1; 3 is usual for languages that the tokenizer writes equally well."
+        },
+    )
     data_config: str | None = field(default=None, metadata={"help": "Configuration of the Hub data set."})
     data_split: str | None = field(default=None, metadata={"help": "Split of the Hub data set; train[:1000] works."})
     data_license: str | None = field(
@@ -157,6 +168,8 @@ class AdaptArguments(AdapterArguments):
         check_names(self, "train_data", "text_data", "prompts")
         check_counts(self, "eval_pairs", "shuffle_buffer")
         check_counts(self, "max_length", least=2)
+        if self.max_length_ratio is not None and self.max_length_ratio < 1:
+            raise ValueError(f"`max_length_ratio` must be at least 1, got {self.max_length_ratio}.")
         check_shares(self, "dropout")
         if self.eval_overlap < 0:
             raise ValueError(f"`eval_overlap` must be 0 or more rows, got {self.eval_overlap}.")

@@ -112,7 +112,14 @@ def _load_part(
     rows = args.read(name, streaming=args.streaming, split=args.data_split, config_name=args.data_config)
     try:
         dataset = join_documents(rows, tokenizer, max_length=max_length) if args.join_documents else rows
-        pairs, report = clean_pairs(dataset, tokenizer, max_length=max_length, keep_copies=args.keep_copies)
+        pairs, report = clean_pairs(
+            dataset,
+            tokenizer,
+            max_length=max_length,
+            max_length_ratio=args.max_length_ratio,
+            keep_copies=args.keep_copies,
+            min_score=args.min_score,
+        )
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
     if isinstance(pairs, IterableDataset):

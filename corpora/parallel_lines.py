@@ -1,0 +1,110 @@
+"""Bitext in two files, as Moses and OPUS write it: line n of one file is the translation of line n of the other."""
+
+from collections.abc import Iterable, Iterator
+from itertools import zip_longest
+from pathlib import Path
+from typing import NamedTuple
+
+from sensia.corpora.languages import Language, names_language
+from sensia.corpora.text_files import COMPRESSIONS, Record, numbered_lines
+
+#: Stands for the code of each language in the name of a pair of files, as in `corpus.{lang}`.
+LANG = "{lang}"
+
+
+class ParallelFiles(NamedTuple):
+    """
+    Two files of a bitext.
+
+    Args:
+        source (`Path`): file of the source side.
+        target (`Path`): file of the target side.
+    """
+
+    source: Path
+    target: Path
+
+    def __str__(self) -> str:
+        return f"{self.source} and {self.target}"
+
+
+def sides_in(files: Iterable[Path], source: Language, target: Language) -> list[ParallelFiles]:
+    """
+    Finds the pairs of files whose names differ by the codes of two languages at their end, as in `x.en` and `x.id`.
+
+    Args:
+        files (`Iterable[Path]`): files.
+        source, target (`Language`): the languages.
+
+    Returns:
+        `list[ParallelFiles]`: the pairs, by name. A file may be compressed, as in `x.en.gz`.
+    """
+    found: dict[tuple[Path, str], dict[str, Path]] = {}
+    for path in files:
+        stem, _, code = _without_compression(path).rpartition(".")
+        for side, language in (("source", source), ("target", target)):
+            if stem and names_language(code, language):
+                found.setdefault((path.parent, stem), {})[side] = path
+    return [ParallelFiles(**sides) for _, sides in sorted(found.items()) if len(sides) == 2]
+
+
+def expand_template(template: str, source: Language, target: Language, files: Iterable[Path]) -> ParallelFiles:
+    """
+    Finds the two files that a name with [`LANG`] in it stands for.
+
+    Args:
+        template (`str`): the name, as in `corpus.{lang}` or `corpus.{lang}.txt.gz`.
+        source, target (`Language`): the languages.
+        files (`Iterable[Path]`): files of the folder.
+
+    Returns:
+        `ParallelFiles`: the pair.
+
+    Raises:
+        `FileNotFoundError`: if one of the two is not there.
+        `ValueError`: if several files could be one side.
+    """
+    before, _, after = Path(template).name.partition(LANG)
+    names = [path for path in files if path.name.startswith(before) and path.name.endswith(after)]
+    sides = []
+    for language in (source, target):
+        fitting = [
+            each for each in names if names_language(each.name[len(before) : len(each.name) - len(after)], language)
+        ]
+        if not fitting:
+            there = ", ".join(path.name for path in names) or "none"
+            raise FileNotFoundError(f"{template}: no such file for {language.name}; files of this form: {there}")
+        if len(fitting) > 1:
+            several = " and ".join(path.name for path in fitting)
+            raise ValueError(f"{template}: {several} could both be {language.name}; name the two files, with a comma")
+        sides.append(fitting[0])
+    return ParallelFiles(*sides)
+
+
+def parallel_records(files: ParallelFiles) -> Iterator[Record]:
+    """
+    Pairs of lines of two files, read line by line.
+
+    Args:
+        files (`ParallelFiles`): the two files, each optionally compressed.
+
+    Returns:
+        `Iterator[tuple[str, dict]]`: where the pair stands ("FILE and FILE, line N"), and `source` and `target`.
+
+    Raises:
+        `ValueError`: if one file has more lines than the other, with both numbers.
+    """
+    for left, right in zip_longest(numbered_lines(files.source), numbered_lines(files.target)):
+        if left is None or right is None:
+            counts = " and ".join(f"{path} has {_count_lines(path):,}" for path in files)
+            raise ValueError(f"{counts} lines: line n of one file must be the translation of line n of the other")
+        number, source = left
+        yield f"{files}, line {number}", {"source": source.rstrip("\r\n"), "target": right[1].rstrip("\r\n")}
+
+
+def _count_lines(path: Path) -> int:
+    return sum(1 for _ in numbered_lines(path))
+
+
+def _without_compression(path: Path) -> str:
+    return path.stem if path.suffix.lower() in COMPRESSIONS else path.name
