@@ -8,7 +8,7 @@ from pathlib import Path
 
 import datasets
 
-from sensia.corpora.locations import file_kind, hub_errors, is_local
+from sensia.corpora.locations import file_kind, hub_errors, is_local, is_there
 
 #: Names of splits that nobody trains on, best first.
 HELD_OUT_SPLITS = (
@@ -70,7 +70,7 @@ def name_part(text: str) -> DataPart:
         ValueError: for more than three parts.
     """
     source, *more = _COLON.split(text)
-    is_file = Path(text).expanduser().exists() or file_kind(Path(text)) is not None
+    is_file = is_there(text) or file_kind(Path(text)) is not None
     if not more or is_file or (is_local(source) and not Path(source).expanduser().is_dir()):
         return DataPart(text)
     if len(more) > 2 or not source:
@@ -90,7 +90,11 @@ def within(folder: str | Path, text: str) -> str | None:
         `str`, *optional*: its path and what follows it; `None` where nothing of that name is there.
     """
     folder = Path(folder).expanduser()
-    if (folder / text).exists():
+    first, comma, second = text.partition(",")
+    if comma and not (folder / text).exists():
+        sides = [within(folder, each.strip()) or each.strip() for each in (first, second)]
+        return ",".join(sides) if sides != [first.strip(), second.strip()] else None
+    if is_there(str(folder / text)):
         return str(folder / text)
     source, colon, rest = text.partition(":")
     return f"{folder / source}:{rest}" if colon and (folder / source).is_dir() else None

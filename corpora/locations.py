@@ -2,10 +2,10 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import datasets
 import pyarrow as pa
@@ -34,6 +34,7 @@ KINDS = {
 }
 #: Kinds that cannot be read through a compressed stream.
 _WHOLE_FILES = ("parquet", "mo")
+Source = TypeVar("Source")
 #: Kind of bitext in two files.
 PARALLEL = "parallel"
 SPLIT_WORDS = frozenset({"train", "training", "dev", "valid", "validation", "test"})
@@ -222,11 +223,44 @@ def parallel_files(source: str, languages: tuple[Language, Language], split: str
     return sides_in(_files_beginning(path), *languages)
 
 
+def without_second_sides(
+    sources: Sequence[Source], locate: Callable[[Source], str], languages: tuple[Language, Language]
+) -> list[Source]:
+    """
+    Leaves out what names the other side of a bitext in two files that was named before, as in `x.en` and `x.id`.
+
+    Args:
+        sources (`Sequence`): data sets.
+        locate (`Callable`): data set -> its path or Hub id.
+        languages (`tuple` of two `Language`): of the source and of the target side.
+
+    Returns:
+        `list`: the data sets, in their order, each bitext once.
+    """
+    kept, seen = [], set[tuple[ParallelFiles, ...]]()
+    for source in sources:
+        path = Path(locate(source))
+        pairs = tuple(parallel_files(str(path), languages, None)) if path.is_file() and not file_kind(path) else ()
+        if not pairs or pairs not in seen:
+            kept.append(source)
+        seen.add(pairs)
+    return kept
+
+
 def _siblings(path: Path) -> list[Path]:
     inside = archive_of(path)
     if inside:
         return [each for each in members(inside[0]) if each.parent == path.parent]
     return sorted(each for each in path.parent.iterdir() if each.is_file()) if path.parent.is_dir() else []
+
+
+def is_there(source: str) -> bool:
+    """Tells if files of this name are there: see [`parallel_files`] and [`local_files`] for the forms of a name."""
+    path = Path(source).expanduser()
+    if LANG in path.name:
+        before, _, after = path.name.partition(LANG)
+        return any(each.name.startswith(before) and each.name.endswith(after) for each in _siblings(path))
+    return path_exists(path) or bool(_files_beginning(path))
 
 
 def path_exists(path: Path) -> bool:

@@ -145,6 +145,8 @@ def _with_assets(value: Any) -> Any:
     """The value, with paths of what is bundled turned into where it lies."""
     if isinstance(value, list):
         return [_with_assets(each) for each in value]
+    if isinstance(value, dict):
+        return {key: _with_assets(each) for key, each in value.items()}
     return find_asset(value) if isinstance(value, str) else value
 
 

@@ -65,13 +65,14 @@ def stated_about(path: Path) -> dict[str, Any]:
 
 def data_licence(pairs: PairSet, args: AdaptArguments) -> str | None:
     """
-    The licence of training or evaluation data: of its sources file, of the setting for the bitext, of its Hub card.
+    The licence of training or evaluation data: of its own entry in the settings, of its sources file, of the setting
+    for all bitext, of its Hub card.
 
     Args:
         pairs ([`PairSet`]): the data.
         args ([`AdaptArguments`]): the settings.
     """
-    stated = stated_about(Path(pairs.path)).get("license")
+    stated = pairs.licence or stated_about(Path(pairs.path)).get("license")
     stated = stated or (args.data_license if pairs.role == "bitext" else None)
     return stated or (hub_licence(pairs.path, "dataset") if pairs.part else None)
 

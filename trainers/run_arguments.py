@@ -1,9 +1,11 @@
 """The arguments of an adaptation."""
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from math import inf
 from pathlib import Path
+from typing import Any
 
 from datasets import Dataset, IterableDataset
 from peft import PeftModel
@@ -12,8 +14,10 @@ from transformers import PreTrainedModel
 from sensia.corpora import find_language, read_pairs
 from sensia.corpora.held_out import within
 from sensia.corpora.licences import find_licence
+from sensia.corpora.locations import without_second_sides
 from sensia.corpora.tables import QUOTINGS
 from sensia.model_cards.results import is_absolute
+from sensia.trainers.data_sources import DataSource, read_eval_source, read_train_source
 from sensia.trainers.lora import AdapterArguments, with_adapter
 from sensia.trainers.setting_ranges import (
     check_counts,
@@ -30,10 +34,11 @@ class AdaptArguments(AdapterArguments):
     """Arguments of an adaptation: the model, the language and the text; see each field's help."""
 
     model: str = field(metadata={"help": "English Backpack to start from: Hub id or folder."})
-    train_data: list[str] = field(
+    train_data: list[Any] = field(
         metadata={
-            "help": "Bitext, one or several: Hub data set ids, or .jsonl, .jsonl.gz, .parquet, .csv or .tsv files. "
-            "Several are concatenated, or, streamed, read in equal shares, unless weights or a temperature are given."
+            "help": "Bitext, one or several: Hub data set ids, files or folders (docs/bitext.md has the formats), or "
+            "mappings with path, config, split, columns, languages, weight and license. Several are concatenated, or, "
+            "streamed, read in equal shares, unless weights or a temperature are given."
         }
     )
     target_language: str = field(metadata={"help": "Language to adapt to: ISO 639-1, ISO 639-3 or FLORES code."})
@@ -41,11 +46,12 @@ class AdaptArguments(AdapterArguments):
         default=None, metadata={"help": "Tokenizer of the model, where it does not lie beside it: Hub id or folder."}
     )
     source_language: str = field(default="en", metadata={"help": "Language of the base model."})
-    eval_data: list[str] = field(
+    eval_data: list[Any] = field(
         default_factory=list,
         metadata={
             "help": "NAME=SOURCE of held-out bitext to measure on, before and after: a file, or a Hub data set as "
-            "org/name, org/name:split or org/name:configuration:split. Without a split, one is taken whose name says "
+            "org/name, org/name:split or org/name:configuration:split; or a mapping with name and path, and config, "
+            "split, columns, languages or license where needed. Without a split, one is taken whose name says "
             "that it is held out (test, validation, dev and the like); train is read only if it is named."
         },
     )
@@ -154,18 +160,12 @@ class AdaptArguments(AdapterArguments):
         # A YAML file may name a single one without a list.
         for name in ("train_data", "text_data", "eval_data", "prompts", "data_weights", "lora_target_modules"):
             given = getattr(self, name)
-            setattr(self, name, [given] if isinstance(given, str | int | float) else given)
+            setattr(self, name, [given] if isinstance(given, str | int | float | dict) else given)
         self._check_shares()
-        for entry in self.eval_data:
-            if not all(entry.partition("=")):
-                raise ValueError(
-                    f"`eval_data` entries are NAME=SOURCE, as in dev=my/dev.jsonl or test=org/name:test, "
-                    f"got {entry!r}."
-                )
-        names = [entry.partition("=")[0] for entry in self.eval_data]
+        names = [str(each.name) for each in self.eval_sources]
         if len(set(names)) < len(names):
             raise ValueError(f"The names of `eval_data` must differ, got {', '.join(names)}.")
-        check_names(self, "train_data", "text_data", "prompts")
+        check_names(self, "text_data", "prompts")
         check_counts(self, "eval_pairs", "shuffle_buffer")
         check_counts(self, "max_length", least=2)
         if self.max_length_ratio is not None and self.max_length_ratio < 1:
@@ -201,6 +201,11 @@ class AdaptArguments(AdapterArguments):
             )
         if not self.train_data:
             raise ValueError("`train_data` names no data set.")
+        weights = [each.weight for each in self.train_sources]
+        if any(weights) and not all(weights):
+            raise ValueError("`train_data`: give each entry a `weight`, or none of them.")
+        if any(weights) and (self.data_weights or self.data_temperature is not None):
+            raise ValueError("Give `weight` in `train_data`, `data_weights` or `data_temperature`, one of the three.")
         if self.data_weights and self.data_temperature is not None:
             raise ValueError("Give `data_weights` or `data_temperature`, not both.")
         if self.data_weights and (
@@ -231,14 +236,41 @@ class AdaptArguments(AdapterArguments):
         """
         return within(self.data, name) or name
 
-    def read(self, name: str, **options) -> Dataset | IterableDataset:
-        """Reads bitext by [`sensia.corpora.read_pairs`] with the languages and columns of this run."""
-        return read_pairs(
-            self.locate(name),
-            source_language=self.source_language,
-            target_language=self.target_language,
-            source_column=self.source_column,
+    @property
+    def train_sources(self) -> list[DataSource]:
+        """`list` of [`DataSource`]: entries of `train_data`. Two that are the sides of one bitext are one."""
+        sources = [read_train_source(entry) for entry in self.train_data]
+        return without_second_sides(sources, lambda each: self.locate(each.path), (self.source, self.target))
+
+    @property
+    def eval_sources(self) -> list[DataSource]:
+        """`list` of [`DataSource`]: entries of `eval_data`."""
+        return [read_eval_source(entry) for entry in self.eval_data]
+
+    @property
+    def shares(self) -> list[float]:
+        """`list` of `float`: weights of the training data, in its order; empty where none are given."""
+        return self.data_weights or [each.weight for each in self.train_sources if each.weight is not None]
+
+    def read(self, source: DataSource, **options) -> Dataset | IterableDataset:
+        """Reads bitext by [`sensia.corpora.read_pairs`], with languages and columns of the source or of this run."""
+        columns = source.columns or (self.source_column, self.target_column)
+        languages = source.languages or (self.source_language, self.target_language)
+        read = partial(
+            read_pairs,
+            self.locate(source.path),
+            source_language=languages[0],
+            target_language=languages[1],
             tsv_quoting=self.tsv_quoting,
-            target_column=self.target_column,
             **options,
         )
+        return read(source_column=columns[0], target_column=columns[1])
+
+    def read_held_out(self, source: DataSource, **options) -> Dataset | IterableDataset:
+        """The same of evaluation data: `source_column` and `target_column` hold for it only where it has them."""
+        try:
+            return self.read(source, **options)
+        except ValueError:
+            if source.columns or not (self.source_column or self.target_column):
+                raise
+        return replace(self, source_column=None, target_column=None).read(source, **options)

@@ -21,6 +21,7 @@ from sensia.corpora import (
     shared_rows,
 )
 from sensia.corpora.locations import is_local
+from sensia.trainers.data_sources import DataSource
 from sensia.trainers.run_arguments import AdaptArguments
 
 
@@ -39,6 +40,7 @@ class PairSet:
         fertility (`dict`): tokens per word of each side; empty for a stream, and for a side without spaces.
         part ([`DataPart`], *optional*): what was read of a Hub data set.
         keys (`np.ndarray`, *optional*): of [`sensia.corpora.row_keys`]: of the rows kept; of a stream's first rows.
+        licence (`str`, *optional*): licence of the data, where the settings state it.
         trained_on (`list` of `int`, *optional*): rows of evaluation data that are also training rows; `None` where
             nobody looked.
     """
@@ -51,6 +53,7 @@ class PairSet:
     fertility: dict[str, float] = field(default_factory=dict)
     part: DataPart | None = None
     keys: np.ndarray | None = None
+    licence: str | None = None
     trained_on: list[int] | None = None
 
     def __str__(self) -> str:
@@ -96,7 +99,7 @@ def load_train_pairs(
     Raises:
         ValueError: if a data set cannot be read, or has nothing to learn from.
     """
-    parts = [_load_part(name, args, tokenizer, max_length, seed) for name in args.train_data]
+    parts = [_load_part(source, args, tokenizer, max_length, seed) for source in args.train_sources]
     pairs = parts[0].pairs if len(parts) == 1 else _mix(parts, args, seed)
     if isinstance(pairs, IterableDataset):
         pairs = pairs.shuffle(seed=seed, buffer_size=args.shuffle_buffer)
@@ -107,9 +110,10 @@ def load_train_pairs(
 
 
 def _load_part(
-    name: str, args: AdaptArguments, tokenizer: PreTrainedTokenizerBase, max_length: int, seed: int
+    source: DataSource, args: AdaptArguments, tokenizer: PreTrainedTokenizerBase, max_length: int, seed: int
 ) -> PairSet:
-    rows = args.read(name, streaming=args.streaming, split=args.data_split, config_name=args.data_config)
+    config, split = source.config or args.data_config, source.split or args.data_split
+    rows = args.read(source, streaming=args.streaming, split=split, config_name=config)
     try:
         dataset = join_documents(rows, tokenizer, max_length=max_length) if args.join_documents else rows
         pairs, report = clean_pairs(
@@ -121,16 +125,18 @@ def _load_part(
             min_score=args.min_score,
         )
     except ValueError as error:
-        raise ValueError(f"{name}: {error}") from error
+        raise ValueError(f"{source.path}: {error}") from error
     if isinstance(pairs, IterableDataset):
         pairs = _in_one_shard(pairs)
     elif args.max_train_pairs is not None and args.max_train_pairs < len(pairs):
         dropped = {**report.dropped, "not_drawn": len(pairs) - args.max_train_pairs}
         report = replace(report, kept=args.max_train_pairs, dropped=dropped)
         pairs = pairs.shuffle(seed=seed).select(range(args.max_train_pairs))
-    path, shown = args.locate(name), "train" if len(args.train_data) == 1 else Path(name).name
-    part = None if is_local(path) else DataPart(path, args.data_config, args.data_split or "train")
-    return PairSet(shown, path, pairs, report, "bitext", part=part, keys=_training_keys(rows, pairs, args))
+    path, alone = args.locate(source.path), len(args.train_sources) == 1
+    part = None if is_local(path) else DataPart(path, config, split or "train")
+    keys = _training_keys(rows, pairs, args)
+    name = source.name or ("train" if alone else source.shown)
+    return PairSet(name, path, pairs, report, "bitext", part=part, keys=keys, licence=source.license)
 
 
 def _training_keys(rows: Dataset | IterableDataset, pairs: Dataset | IterableDataset, args: AdaptArguments):
@@ -178,8 +184,8 @@ def _mix(parts: list[PairSet], args: AdaptArguments, seed: int) -> Dataset | Ite
 
 def _shares(parts: list[PairSet], args: AdaptArguments) -> list[float] | None:
     """Returns the share of each data set, or `None` to read all of each once."""
-    if args.data_weights:
-        return args.data_weights
+    if args.shares:
+        return args.shares
     if args.streaming:
         return [1.0] * len(parts)
     if args.data_temperature is None:
@@ -216,22 +222,27 @@ def load_eval_pairs(args: AdaptArguments, tokenizer: PreTrainedTokenizerBase, ma
         ValueError: if no split of a Hub data set is held out by its name, or the one asked for is not there.
         OSError: if data is missing or cannot be reached.
     """
-    return [_load_held_out(entry, args, tokenizer, max_length) for entry in args.eval_data]
+    return [_load_held_out(source, args, tokenizer, max_length) for source in args.eval_sources]
 
 
-def _load_held_out(entry: str, args: AdaptArguments, tokenizer: PreTrainedTokenizerBase, max_length: int) -> PairSet:
-    name, _, source = entry.partition("=")
+def _load_held_out(
+    source: DataSource, args: AdaptArguments, tokenizer: PreTrainedTokenizerBase, max_length: int
+) -> PairSet:
     # The configuration of the training data is that of evaluation data beside it, unless another is named.
-    configuration = args.data_config if source.partition(":")[0] in args.train_data else None
-    part = held_out_part(args.locate(source), config_name=configuration, preferred=name)
-    dataset = args.read(part.source, **part.options())
+    trained = {each.path: each.config or args.data_config for each in args.train_sources}
+    configuration = source.config or trained.get(source.path.partition(":")[0])
+    part = held_out_part(
+        args.locate(source.path), config_name=configuration, split=source.split, preferred=source.name
+    )
+    dataset = args.read_held_out(replace(source, path=part.source), **part.options())
     pairs, report = clean_pairs(dataset, tokenizer, max_length=max_length)
     return PairSet(
-        name,
+        str(source.name),
         part.source,
         pairs,
         report,
         "evaluation",
+        licence=source.license,
         fertility=_fertility(dataset, tokenizer),
         part=None if is_local(part.source) else part,
         keys=row_keys(_rows_kept(dataset, pairs)),

@@ -1,0 +1,143 @@
+"""Entries of `train_data` and `eval_data`: a name, or a mapping that also says how the data set is read."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from sensia.corpora import find_language
+from sensia.trainers.suggestions import did_you_mean
+
+Entry = str | dict[str, Any]
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """
+    One data set.
+
+    Args:
+        path (`str`): file, folder or Hub id.
+        name (`str`, *optional*): what tables call it; evaluation data needs one.
+        config (`str`, *optional*): configuration of a Hub data set.
+        split (`str`, *optional*): split of a Hub data set, or word in the names of a folder's files.
+        columns (`Sequence` of two `str`, *optional*): columns of the source and of the target side.
+        languages (`Sequence` of two `str`, *optional*): codes of the languages after which the data set names its
+            sides, where they are not those of the run.
+        weight (`float`, *optional*): share of this data set; training data alone, and all of it or none.
+        license (`str`, *optional*): licence of the data, where nothing beside it states one.
+
+    Raises:
+        ValueError: naming the key that is wrong.
+    """
+
+    path: str
+    name: str | None = None
+    config: str | None = None
+    split: str | None = None
+    columns: Sequence[str] | None = None
+    languages: Sequence[str] | None = None
+    weight: float | None = None
+    license: str | None = None
+
+    def __post_init__(self):
+        for key in ("path", "name", "config", "split", "license"):
+            value = getattr(self, key)
+            if value is not None and (not isinstance(value, str) or not value.strip()):
+                raise ValueError(f"`{key}` must be a text that is not empty, got {value!r}")
+        for key in ("columns", "languages"):
+            value = getattr(self, key)
+            if value is not None and not _are_two_texts(value):
+                raise ValueError(f"`{key}` must be two texts, of the source and of the target side, got {value!r}")
+        for code in self.languages or ():
+            find_language(code)
+        if self.weight is not None and not _is_weight(self.weight):
+            raise ValueError(f"`weight` must be a positive number, got {self.weight!r}")
+
+    @property
+    def shown(self) -> str:
+        """`str`: what tables call it: its name, or the last part of its path."""
+        return self.name or Path(self.path).name
+
+
+def read_train_source(entry: Entry) -> DataSource:
+    """
+    An entry of `train_data`.
+
+    Args:
+        entry (`str` or `dict`): a name, or the arguments of [`DataSource`].
+
+    Raises:
+        ValueError: in one line that names the setting and the key.
+    """
+    entry = _checked(entry, "train_data")
+    return DataSource(entry) if isinstance(entry, str) else _from_mapping(entry, "train_data")
+
+
+def read_eval_source(entry: Entry) -> DataSource:
+    """
+    An entry of `eval_data`.
+
+    Args:
+        entry (`str` or `dict`): NAME=SOURCE, or the arguments of [`DataSource`], `name` among them.
+
+    Raises:
+        ValueError: in one line that names the setting and the key.
+    """
+    entry = _checked(entry, "eval_data")
+    if isinstance(entry, str):
+        name, _, path = entry.partition("=")
+        if not name or not path:
+            raise ValueError(
+                "`eval_data` entries are NAME=SOURCE, as in dev=my/dev.jsonl or test=org/name:test, or mappings with "
+                f"`name` and `path`; got {entry!r}."
+            )
+        return DataSource(path, name=name)
+    source = _from_mapping(entry, "eval_data")
+    for key, wanted in (("name", True), ("weight", False)):
+        if (getattr(source, key) is not None) != wanted:
+            problem = "needs a `name`, which tables call it" if wanted else f"takes no `{key}`"
+            raise ValueError(f"`eval_data`: an entry {problem}; got {entry}.")
+    return source
+
+
+def _checked(entry: Any, setting: str) -> Entry:
+    """A text or a mapping; one that is typed as JSON is read."""
+    if isinstance(entry, str) and entry.lstrip().startswith("{") and entry.rstrip().endswith("}"):
+        try:
+            entry = json.loads(entry)
+        except ValueError as error:
+            raise ValueError(
+                f"`{setting}`: an entry in braces must be JSON, got {entry!r}: {error}"
+            ) from None
+    if isinstance(entry, dict) or (isinstance(entry, str) and entry.strip()):
+        return entry
+    raise ValueError(f"`{setting}` must name something: each entry is a text or a mapping with `path`, got {entry!r}.")
+
+
+def _from_mapping(entry: Mapping[str, Any], setting: str) -> DataSource:
+    known = [each.name for each in fields(DataSource)]
+    for key in entry:
+        if key not in known:
+            raise ValueError(
+                f"`{setting}`: unknown key `{key}` of an entry; known are {', '.join(known)}."
+                f"{did_you_mean(str(key), known)}"
+            )
+    if "path" not in entry:
+        raise ValueError(f"`{setting}`: an entry needs a `path`, a file, folder or Hub id; got {dict(entry)}.")
+    try:
+        return DataSource(**entry)
+    except ValueError as error:
+        raise ValueError(f"`{setting}`, entry {entry['path']!r}: {error}.") from None
+
+
+def _are_two_texts(value: Any) -> bool:
+    return (
+        isinstance(value, list | tuple) and len(value) == 2 and all(isinstance(each, str) and each for each in value)
+    )
+
+
+def _is_weight(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
