@@ -109,9 +109,7 @@ def _checked(entry: Any, setting: str) -> Entry:
         try:
             entry = json.loads(entry)
         except ValueError as error:
-            raise ValueError(
-                f"`{setting}`: an entry in braces must be JSON, got {entry!r}: {error}"
-            ) from None
+            raise ValueError(f"`{setting}`: an entry in braces must be JSON, got {entry!r}: {error}") from None
     if isinstance(entry, dict) or (isinstance(entry, str) and entry.strip()):
         return entry
     raise ValueError(f"`{setting}` must name something: each entry is a text or a mapping with `path`, got {entry!r}.")
