@@ -181,7 +181,7 @@ def full_rows(setup: Setup) -> Batch:
 
 def attend(setup: Setup, model: BackpackForCausalLM, batch: Batch, kind: str) -> Measured:
     model.set_attn_implementation(kind)
-    inputs = {name: value for name, value in batch.items() if name != "num_pairs"}
+    inputs = {name: value for name, value in batch.items() if not name.startswith("num_")}
 
     def run() -> dict[str, Tensor]:
         loss = model(**inputs, label_smoothing=LABEL_SMOOTHING, return_logits=False, use_cache=False).loss

@@ -24,7 +24,9 @@ Batch = dict[str, Any]
 
 def encode(model: nn.Module, batch: Batch):
     """The one forward of a step."""
-    inputs = {name: value for name, value in batch.items() if name not in ("num_pairs", "row_numbers")}
+    inputs = {
+        name: value for name, value in batch.items() if name not in ("num_pairs", "num_source_texts", "row_numbers")
+    }
     return model(
         **inputs,
         pooling_temperature=POOLING_TEMPERATURE,

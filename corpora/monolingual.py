@@ -17,7 +17,7 @@ FEATURES = datasets.Features(
 
 
 def encode_texts(
-    dataset: datasets.Dataset, tokenizer: PreTrainedTokenizerBase, *, max_length: int
+    dataset: datasets.Dataset, tokenizer: PreTrainedTokenizerBase, *, max_length: int, of_source: bool = False
 ) -> tuple[datasets.Dataset, CleaningReport]:
     """
     Tokenize texts, close each with eos and cut the long ones into windows.
@@ -27,10 +27,11 @@ def encode_texts(
         tokenizer (`PreTrainedTokenizerBase`): tokenizer with an eos token.
         max_length (`int`): longest window in tokens. The last window of a text ends in eos; a window of one token,
             which nothing can be predicted from, is left out.
+        of_source (`bool`, *optional*, defaults to `False`): whether it is text of the source language.
 
     Returns:
-        `tuple`: the windows as columns `source_ids` (empty), `target_ids` and `row` (number of the text, from 0); and
-        the `CleaningReport` of the texts, which drops those that are blank.
+        `tuple`: the windows as columns `source_ids` and `target_ids`, of which the side of the other language is
+        empty, and `row` (number of the text, from 0); and the `CleaningReport` of the texts, which drops blank ones.
 
     Raises:
         `ValueError`: if the tokenizer has no eos token, `max_length` makes no sense, or every text is blank.
@@ -43,7 +44,7 @@ def encode_texts(
         _windows,
         batched=True,
         with_indices=True,
-        fn_kwargs={"tokenizer": tokenizer, "max_length": max_length},
+        fn_kwargs={"tokenizer": tokenizer, "max_length": max_length, "of_source": of_source},
         remove_columns=dataset.column_names,
         features=FEATURES,
         desc="Tokenizing texts",
@@ -57,7 +58,11 @@ def encode_texts(
 
 
 def _windows(
-    batch: dict[str, list[Any]], indices: list[int], tokenizer: PreTrainedTokenizerBase, max_length: int
+    batch: dict[str, list[Any]],
+    indices: list[int],
+    tokenizer: PreTrainedTokenizerBase,
+    max_length: int,
+    of_source: bool,
 ) -> dict[str, list[Any]]:
     stripped = [text.strip() for text in batch["text"]]
     encoded = tokenizer(stripped, add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"]
@@ -66,8 +71,9 @@ def _windows(
         for row, ids in zip(indices, encoded, strict=True)
         for start in range(0, len(ids), max_length)
     ]
+    side, other = ("source_ids", "target_ids") if of_source else ("target_ids", "source_ids")
     return {
-        "source_ids": [[] for _ in windows],
-        "target_ids": [window for _, window in windows],
+        side: [window for _, window in windows],
+        other: [[] for _ in windows],
         "row": [row for row, _ in windows],
     }

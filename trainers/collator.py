@@ -20,9 +20,9 @@ class ParallelCollator:
     Stacks a batch of B pairs, sources first, so that one forward encodes both languages.
 
     Labels are the ids of the target sentences; sources and pads have -100, so that the language model loss is on the
-    target alone. With `source_lm_weight`, sources have labels too, which count so much. A row of the data whose source
-    is empty is text: its target follows behind all pairs, and only the language model loss sees it. Where a row has
-    `prompt_tokens`, so many leading target tokens have no label.
+    target alone. With `source_lm_weight`, sources have labels too, which count so much. A row of the data with one
+    side only is text of that side's language: it follows behind all pairs, and only the language model loss sees it.
+    Where a row has `prompt_tokens`, so many leading target tokens have no label.
 
     Each sentence has a row of its own, padded on the right to the longest of the batch; with `packing`, sentences
     stand side by side in rows of that length or up to twice it, and little is padded. Where nothing is contrasted,
@@ -52,30 +52,36 @@ class ParallelCollator:
                 `prompt_tokens`, and with `row` and `dataset`, which say where it comes from.
 
         Returns:
-            `dict`: for N = 2 B + texts sentences, in the order sources, targets, texts,
+            `dict`: for N = 2 B + texts sentences, in the order sources, targets, texts of the target language, texts
+            of the source language,
 
-            - `input_ids` and `labels`, `torch.Tensor` of `int` [N, L], or [R, L] with shared rows;
-            - `attention_mask` [N, L], or with shared rows `sentence_ids` [R, L] and `sentence_ends` [N]; see
+            - `input_ids` and `labels`, `torch.Tensor` of `int` [N, L], or [R, L] with packing;
+            - `attention_mask` [N, L], or with packing `sentence_ids` [R, L] and `sentence_ends` [N]; see
               [`BackpackModel.forward`];
             - with `source_lm_weight`, `label_weights` of the shape of `labels`: that weight for sources, else 1;
-            - `num_pairs`, the `int` B, 0 with `targets_only`;
+            - `num_pairs`, the `int` B, 0 with `targets_only`, and `num_source_texts`, `int`;
             - `row_numbers` [B + texts, 2], data set and row of each, if the data has them.
 
         Raises:
-            ValueError: if there is no pair, or a target is empty.
+            ValueError: if there is nothing, or a row with two empty sides.
         """
-        texts = [pair for pair in pairs if self.targets_only or not len(pair["source_ids"])]
+        source_texts = [pair for pair in pairs if not len(pair["target_ids"])]
+        pairs = [pair for pair in pairs if len(pair["target_ids"])]
+        target_texts = [pair for pair in pairs if self.targets_only or not len(pair["source_ids"])]
         pairs = [] if self.targets_only else [pair for pair in pairs if len(pair["source_ids"])]
-        sentences = [pair["source_ids"] for pair in pairs] + [pair["target_ids"] for pair in (*pairs, *texts)]
+        texts = [*target_texts, *source_texts]
+        sentences = [pair["source_ids"] for pair in pairs] + [pair["target_ids"] for pair in (*pairs, *target_texts)]
+        sentences += [pair["source_ids"] for pair in source_texts]
         unlabelled = [0 if self.source_lm_weight else len(pair["source_ids"]) for pair in pairs]
         unlabelled += [pair.get("prompt_tokens") or 0 for pair in (*pairs, *texts)]
         fill = self.tokenizer.pad_token_id
         if fill is None:
             fill = self.tokenizer.eos_token_id
         lay_out = self._packed if self.packing else self._one_row_each
-        batch: dict[str, Any] = {**lay_out(sentences, unlabelled, fill), "num_pairs": len(pairs)}
+        counts = {"num_pairs": len(pairs), "num_source_texts": len(source_texts)}
+        batch: dict[str, Any] = {**lay_out(sentences, unlabelled, fill), **counts}
         if self.source_lm_weight:
-            sources = of_sources(batch)
+            sources = sentences_of(batch) < len(pairs)  # padding has no label
             batch["label_weights"] = torch.ones(sources.shape).masked_fill(sources, self.source_lm_weight)
         if all("row" in pair for pair in (*pairs, *texts)):
             batch["row_numbers"] = torch.tensor([_row_number(pair) for pair in (*pairs, *texts)])  # [B + texts, 2]
@@ -104,16 +110,26 @@ class ParallelCollator:
 
 
 def of_sources(batch: dict[str, Any]) -> torch.Tensor:
-    """Marks the positions of source sentences in a batch of [`ParallelCollator`]: `bool`, of the shape of `labels`."""
+    """
+    Marks the positions of the source language in a batch of [`ParallelCollator`]: `bool`, of the shape of `labels`.
+    Padding, which has no label, may be marked or not.
+    """
+    sentences = sentences_of(batch)
+    number = len(batch["sentence_ends"]) if "sentence_ends" in batch else len(sentences)
+    return (sentences < batch["num_pairs"]) | (sentences >= number - batch["num_source_texts"])
+
+
+def sentences_of(batch: dict[str, Any]) -> torch.Tensor:
+    """Number of the sentence of each position: `int`, of the shape of `labels`; -1 for padding of packed rows."""
     labels = batch["labels"]
     if "sentence_ids" in batch:
-        return (batch["sentence_ids"] >= 0) & (batch["sentence_ids"] < batch["num_pairs"])  # [R, L]
-    rows = torch.arange(len(labels), device=labels.device)[:, None]
-    return (rows < batch["num_pairs"]).expand_as(labels)  # [N, L]
+        return batch["sentence_ids"]  # [R, L]
+    return torch.arange(len(labels), device=labels.device)[:, None].expand_as(labels)  # [N, L]
 
 
 def _row_number(pair: dict[str, Any]) -> tuple[int, int]:
-    return pair.get("dataset") or 0 if len(pair["source_ids"]) else TEXT_DATASET, pair["row"]
+    is_pair = len(pair["source_ids"]) and len(pair["target_ids"])
+    return pair.get("dataset") or 0 if is_pair else TEXT_DATASET, pair["row"]
 
 
 #: So long is a row whose positions take twice the arithmetic of one that attends to nothing, in a model of full size.

@@ -115,5 +115,5 @@ def _fill(texts: datasets.Dataset, features: datasets.Features) -> datasets.Data
 
 def _fill_columns(batch: dict[str, list], columns: list[str]) -> dict[str, list]:
     fill = {"prompt_tokens": 0, "dataset": TEXT_DATASET, "row": TEXT_DATASET}
-    rows = len(batch["target_ids"])
+    rows = len(batch["row"])
     return {name: batch[name] if name in batch else [fill[name]] * rows for name in columns}

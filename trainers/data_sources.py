@@ -1,16 +1,17 @@
-"""Entries of `train_data` and `eval_data`: a name, or a mapping that also says how the data set is read."""
+"""Entries of `train_data`, `eval_data` and `text_data`: a name, or a mapping that says how the data set is read."""
 
 import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sensia.corpora import find_language
 from sensia.trainers.suggestions import did_you_mean
 
 Entry = str | dict[str, Any]
+Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,7 @@ class DataSource:
     license: str | None = None
 
     def __post_init__(self):
-        for key in ("path", "name", "config", "split", "license"):
-            value = getattr(self, key)
-            if value is not None and (not isinstance(value, str) or not value.strip()):
-                raise ValueError(f"`{key}` must be a text that is not empty, got {value!r}")
+        _check_texts(self, "path", "name", "config", "split", "license")
         for key in ("columns", "languages"):
             value = getattr(self, key)
             if value is not None and not _are_two_texts(value):
@@ -62,6 +60,50 @@ class DataSource:
         return self.name or Path(self.path).name
 
 
+@dataclass(frozen=True)
+class TextSource:
+    """
+    Text of one of the two languages, for the language model loss.
+
+    Args:
+        path (`str`): file, folder or Hub id.
+        language (`str`, *optional*): code of its language; the target language if not given.
+        column (`str`, *optional*, defaults to `"text"`): column of the text.
+        config (`str`, *optional*): configuration of a Hub data set.
+        split (`str`, *optional*): split of a Hub data set, or word in the names of a folder's files.
+        license (`str`, *optional*): licence of the text, where nothing beside it states one.
+
+    Raises:
+        ValueError: naming the key that is wrong.
+    """
+
+    path: str
+    language: str | None = None
+    column: str = "text"
+    config: str | None = None
+    split: str | None = None
+    license: str | None = None
+
+    def __post_init__(self):
+        _check_texts(self, "path", "language", "column", "config", "split", "license")
+        if self.language is not None:
+            find_language(self.language)
+
+
+def read_text_source(entry: Entry) -> TextSource:
+    """
+    An entry of `text_data`.
+
+    Args:
+        entry (`str` or `dict`): a name, or the arguments of [`TextSource`].
+
+    Raises:
+        ValueError: in one line that names the setting and the key.
+    """
+    entry = _checked(entry, "text_data")
+    return TextSource(entry) if isinstance(entry, str) else _from_mapping(entry, "text_data", TextSource)
+
+
 def read_train_source(entry: Entry) -> DataSource:
     """
     An entry of `train_data`.
@@ -73,7 +115,7 @@ def read_train_source(entry: Entry) -> DataSource:
         ValueError: in one line that names the setting and the key.
     """
     entry = _checked(entry, "train_data")
-    return DataSource(entry) if isinstance(entry, str) else _from_mapping(entry, "train_data")
+    return DataSource(entry) if isinstance(entry, str) else _from_mapping(entry, "train_data", DataSource)
 
 
 def read_eval_source(entry: Entry) -> DataSource:
@@ -95,7 +137,7 @@ def read_eval_source(entry: Entry) -> DataSource:
                 f"`name` and `path`; got {entry!r}."
             )
         return DataSource(path, name=name)
-    source = _from_mapping(entry, "eval_data")
+    source = _from_mapping(entry, "eval_data", DataSource)
     for key, wanted in (("name", True), ("weight", False)):
         if (getattr(source, key) is not None) != wanted:
             problem = "needs a `name`, which tables call it" if wanted else f"takes no `{key}`"
@@ -115,8 +157,15 @@ def _checked(entry: Any, setting: str) -> Entry:
     raise ValueError(f"`{setting}` must name something: each entry is a text or a mapping with `path`, got {entry!r}.")
 
 
-def _from_mapping(entry: Mapping[str, Any], setting: str) -> DataSource:
-    known = [each.name for each in fields(DataSource)]
+def _check_texts(source: Any, *keys: str):
+    for key in keys:
+        value = getattr(source, key)
+        if value is not None and (not isinstance(value, str) or not value.strip()):
+            raise ValueError(f"`{key}` must be a text that is not empty, got {value!r}")
+
+
+def _from_mapping(entry: Mapping[str, Any], setting: str, kind: type[Kind]) -> Kind:
+    known = [each.name for each in fields(kind)]  # type: ignore[arg-type]
     for key in entry:
         if key not in known:
             raise ValueError(
@@ -126,7 +175,7 @@ def _from_mapping(entry: Mapping[str, Any], setting: str) -> DataSource:
     if "path" not in entry:
         raise ValueError(f"`{setting}`: an entry needs a `path`, a file, folder or Hub id; got {dict(entry)}.")
     try:
-        return DataSource(**entry)
+        return kind(**entry)
     except ValueError as error:
         raise ValueError(f"`{setting}`, entry {entry['path']!r}: {error}.") from None
 

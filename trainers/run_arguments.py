@@ -17,7 +17,13 @@ from sensia.corpora.licences import find_licence
 from sensia.corpora.locations import without_second_sides
 from sensia.corpora.tables import QUOTINGS
 from sensia.model_cards.results import is_absolute
-from sensia.trainers.data_sources import DataSource, read_eval_source, read_train_source
+from sensia.trainers.data_sources import (
+    DataSource,
+    TextSource,
+    read_eval_source,
+    read_text_source,
+    read_train_source,
+)
 from sensia.trainers.lora import AdapterArguments, with_adapter
 from sensia.trainers.setting_ranges import (
     check_counts,
@@ -128,9 +134,13 @@ class AdaptArguments(AdapterArguments):
         default=False,
         metadata={"help": "Join consecutive pairs of one document (column doc), as many as max_length allows."},
     )
-    text_data: list[str] = field(
+    text_data: list[Any] = field(
         default_factory=list,
-        metadata={"help": "Text of the target language for the language model loss; see text_rate."},
+        metadata={
+            "help": "Plain text for the language model loss; see text_rate. A name is text of the target language; a "
+            "mapping has path, and language, column, config, split or license where needed. Text of the source "
+            "language, such as the base model was pretrained on, keeps what the model knows of it."
+        },
     )
     dropout: float | None = field(
         default=None, metadata={"help": "Dropout of trunk and senses while training, if not the base model's own."}
@@ -162,10 +172,11 @@ class AdaptArguments(AdapterArguments):
             given = getattr(self, name)
             setattr(self, name, [given] if isinstance(given, str | int | float | dict) else given)
         self._check_shares()
+        self._check_texts()
         names = [str(each.name) for each in self.eval_sources]
         if len(set(names)) < len(names):
             raise ValueError(f"The names of `eval_data` must differ, got {', '.join(names)}.")
-        check_names(self, "text_data", "prompts")
+        check_names(self, "prompts")
         check_counts(self, "eval_pairs", "shuffle_buffer")
         check_counts(self, "max_length", least=2)
         if self.max_length_ratio is not None and self.max_length_ratio < 1:
@@ -181,6 +192,14 @@ class AdaptArguments(AdapterArguments):
         check_line_names(self, "model_name", "model_license_name")
         if is_absolute(self.model_name):
             raise ValueError(f"`model_name` must be a name, got the path {self.model_name}.")
+
+    def _check_texts(self):
+        for each in self.text_sources:
+            if each.language is not None and find_language(each.language) not in (self.source, self.target):
+                raise ValueError(
+                    f"`text_data`, entry {each.path!r}: `language` must be {self.source_language} or "
+                    f"{self.target_language}, got {each.language}."
+                )
 
     def _check_licence(self):
         if self.model_license is not None:
@@ -246,6 +265,11 @@ class AdaptArguments(AdapterArguments):
     def eval_sources(self) -> list[DataSource]:
         """`list` of [`DataSource`]: entries of `eval_data`."""
         return [read_eval_source(entry) for entry in self.eval_data]
+
+    @property
+    def text_sources(self) -> list[TextSource]:
+        """`list` of [`TextSource`]: entries of `text_data`."""
+        return [read_text_source(entry) for entry in self.text_data]
 
     @property
     def shares(self) -> list[float]:

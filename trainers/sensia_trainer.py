@@ -33,7 +33,7 @@ from sensia.trainers.schedule import PhasePoint
 from sensia.trainers.sensia_config import SensiaConfig
 
 #: Keys of a batch that are not arguments of the model's forward.
-_NOT_OF_THE_MODEL = ("num_pairs", "row_numbers")
+_NOT_OF_THE_MODEL = ("num_pairs", "num_source_texts", "row_numbers")
 _SIDES = ("source", "target")
 
 

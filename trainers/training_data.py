@@ -14,6 +14,7 @@ from sensia.corpora import (
     DataPart,
     clean_pairs,
     encode_texts,
+    find_language,
     held_out_part,
     join_documents,
     read_texts,
@@ -21,14 +22,14 @@ from sensia.corpora import (
     shared_rows,
 )
 from sensia.corpora.locations import is_local
-from sensia.trainers.data_sources import DataSource
+from sensia.trainers.data_sources import DataSource, TextSource
 from sensia.trainers.run_arguments import AdaptArguments
 
 
 @dataclass
 class PairSet:
     """
-    Bitext ready for a model, or, with empty sources, text.
+    Bitext ready for a model, or text, whose rows have one side only.
 
     Args:
         name (`str`): what tables call it.
@@ -103,7 +104,7 @@ def load_train_pairs(
     pairs = parts[0].pairs if len(parts) == 1 else _mix(parts, args, seed)
     if isinstance(pairs, IterableDataset):
         pairs = pairs.shuffle(seed=seed, buffer_size=args.shuffle_buffer)
-    texts = [_load_texts(name, args, tokenizer, max_length) for name in args.text_data]
+    texts = [_load_texts(source, args, tokenizer, max_length) for source in args.text_sources]
     return TrainingData(
         pairs, [*parts, *texts], concatenate_datasets([each.pairs for each in texts]) if texts else None
     )
@@ -162,14 +163,18 @@ def _rows_of(stream: IterableDataset) -> Iterator[dict[str, Any]]:
     yield from stream
 
 
-def _load_texts(name: str, args: AdaptArguments, tokenizer: PreTrainedTokenizerBase, max_length: int) -> PairSet:
-    path = args.locate(name)
+def _load_texts(
+    source: TextSource, args: AdaptArguments, tokenizer: PreTrainedTokenizerBase, max_length: int
+) -> PairSet:
+    path = args.locate(source.path)
+    of_source = source.language is not None and find_language(source.language) == args.source
     try:
-        texts, report = encode_texts(read_texts(path), tokenizer, max_length=max_length)
+        rows = read_texts(path, column=source.column, split=source.split, config_name=source.config)
+        texts, report = encode_texts(rows, tokenizer, max_length=max_length, of_source=of_source)
     except ValueError as error:
-        raise ValueError(f"{name}: {error}") from error
-    part = None if is_local(path) else DataPart(path, None, "train")
-    return PairSet(Path(name).name, path, texts, report, "text", part=part)
+        raise ValueError(f"{source.path}: {error}") from error
+    part = None if is_local(path) else DataPart(path, source.config, source.split or "train")
+    return PairSet(Path(source.path).name, path, texts, report, "text", part=part, licence=source.license)
 
 
 def _mix(parts: list[PairSet], args: AdaptArguments, seed: int) -> Dataset | IterableDataset:

@@ -55,7 +55,7 @@ def our_losses(model, pairs):
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(words), pad_token=str(PAD))
     rows = [{"source_ids": source, "target_ids": target} for source, target in pairs]
     batch = ParallelCollator(tokenizer)(rows)
-    del batch["num_pairs"]
+    del batch["num_pairs"], batch["num_source_texts"]
     output = model(
         **batch, pooling_temperature=POOLING_TEMPERATURE, label_smoothing=LABEL_SMOOTHING, return_logits=False
     )

@@ -36,3 +36,10 @@ def test_blank_texts_are_dropped_and_counted(tokenizer):
 def test_nothing_but_blanks_is_refused(tokenizer):
     with pytest.raises(ValueError, match="all 2 are blank"):
         encode_texts(texts("", " "), tokenizer, max_length=9)
+
+
+def test_windows_of_the_source_language_are_on_the_source_side(tokenizer):
+    texts = datasets.Dataset.from_dict({"text": ["one two three"]})
+    of_source, _ = encode_texts(texts, tokenizer, max_length=64, of_source=True)
+    of_target, _ = encode_texts(texts, tokenizer, max_length=64)
+    assert of_source["source_ids"][:] == of_target["target_ids"][:] and of_source["target_ids"][:] == [[]]

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sensia.trainers import ParallelCollator
-from sensia.trainers.collator import TEXT_DATASET, choose_width, pack
+from sensia.trainers.collator import TEXT_DATASET, choose_width, of_sources, pack, sentences_of
 
 PAIRS = [
     {"source_ids": [5, 6, 0], "target_ids": [7, 0]},
@@ -35,7 +35,7 @@ def test_length_is_rounded_up_to_the_multiple(tokenizer):
     assert torch.equal(batch["attention_mask"].sum(1), torch.tensor([3, 2, 2, 4]))
 
 
-@pytest.mark.parametrize("pairs", [[], [{"source_ids": [1], "target_ids": []}]])
+@pytest.mark.parametrize("pairs", [[], [{"source_ids": [], "target_ids": []}]])
 def test_a_batch_without_tokens_is_refused(tokenizer, pairs):
     with pytest.raises(ValueError, match="at least one"):
         ParallelCollator(tokenizer)(pairs)
@@ -132,3 +132,18 @@ def test_without_sources_every_row_is_text(tokenizer, packing):
     texts = ParallelCollator(tokenizer, packing=packing)([{**pair, "source_ids": []} for pair in PAIRS])
     assert batch["num_pairs"] == 0 and batch["row_numbers"].tolist() == [[2, 0], [2, 1]]
     assert all(torch.equal(batch[name], texts[name]) for name in ("input_ids", "labels"))
+
+
+@pytest.mark.parametrize("packing", [False, True])
+@pytest.mark.parametrize("weight", [0.0, 0.5])
+def test_text_of_the_source_language_comes_last_and_is_predicted_with_full_weight(tokenizer, packing, weight):
+    rows = [{"source_ids": [21, 22, 23], "target_ids": []}, PAIRS[0], {"source_ids": [], "target_ids": [31, 32]}]
+    batch = ParallelCollator(tokenizer, packing=packing, source_lm_weight=weight)(rows)
+    assert (batch["num_pairs"], batch["num_source_texts"]) == (1, 1)
+    of_text = sentences_of(batch) == 3
+    labelled = of_text & (batch["labels"] != -100)
+    assert set(batch["input_ids"][labelled].tolist()) == ({22, 23} if packing else {21, 22, 23})
+    assert set(batch["input_ids"][of_sources(batch) & (batch["labels"] != -100)].tolist()) >= {22, 23}
+    assert not of_sources(batch)[sentences_of(batch) == 2].any()
+    if weight:
+        assert batch["label_weights"][labelled].tolist() == [1.0] * int(labelled.sum())

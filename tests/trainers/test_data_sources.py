@@ -125,3 +125,19 @@ def test_weights_for_some_are_refused(tmp_path):
 def test_weights_in_two_ways_are_refused(tmp_path):
     with pytest.raises(ValueError, match="one of the three"):
         arguments(tmp_path, train_data=[{"path": "a", "weight": 1}], data_weights=[1])
+
+
+def test_text_of_either_language_is_read_beside_pairs(write, tmp_path, tokenizer):
+    write("a.jsonl", ("en", "id"))
+    (tmp_path / "id.txt").write_text("Satu.\nDua.\n", encoding="utf-8")
+    (tmp_path / "en.jsonl").write_text('{"body": "One."}\n', encoding="utf-8")
+    texts = ["id.txt", {"path": "en.jsonl", "language": "en", "column": "body"}]
+    train = load_train_pairs(arguments(tmp_path, train_data=["a.jsonl"], text_data=texts), tokenizer, 64, seed=0)
+    assert kept(train.parts) == [3, 2, 1]
+    assert [bool(row["source_ids"]) for row in train.texts] == [False, False, True]
+
+
+def test_text_of_a_third_language_is_refused(tmp_path):
+    text = {"path": "x.txt", "language": "tr"}
+    with pytest.raises(ValueError, match=r"`text_data`, entry 'x.txt': `language` must be en or id, got tr"):
+        arguments(tmp_path, train_data=["a"], text_data=[text])
