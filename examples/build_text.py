@@ -3,8 +3,8 @@ Build the English text in examples/assets/text from the text that the embedded m
 
     python examples/build_text.py --data DIR --output examples/assets/text
 
-DIR holds english/train.textbooks-openstax.jsonl.gz, one object a line: {"text": ..., "source": BOOK}, with paragraphs on
-lines of their own. The same data gives the same file, byte for byte.
+DIR holds english/train.textbooks-openstax.jsonl.gz, one object a line: {"text": ..., "source": BOOK}, with paragraphs
+on lines of their own. The same data gives the same file, byte for byte.
 """
 
 import argparse
