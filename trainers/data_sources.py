@@ -90,6 +90,56 @@ class TextSource:
             find_language(self.language)
 
 
+@dataclass(frozen=True)
+class BitextSource:
+    """
+    Bitext that a larger one is built from.
+
+    Args:
+        path, name, config, split, columns, languages, license: as in [`DataSource`].
+        attribution (`str`, *optional*): whom to name, and where the data comes from.
+        min_score (`float`, *optional*): leave out pairs whose column `score` is less.
+
+    Raises:
+        ValueError: naming the key that is wrong.
+    """
+
+    path: str
+    name: str | None = None
+    config: str | None = None
+    split: str | None = None
+    columns: Sequence[str] | None = None
+    languages: Sequence[str] | None = None
+    license: str | None = None
+    attribution: str | None = None
+    min_score: float | None = None
+
+    def __post_init__(self):
+        DataSource(self.path, self.name, self.config, self.split, self.columns, self.languages, license=self.license)
+        _check_texts(self, "attribution")
+        if self.min_score is not None and not isinstance(self.min_score, int | float):
+            raise ValueError(f"`min_score` must be a number, got {self.min_score!r}")
+
+    @property
+    def shown(self) -> str:
+        """`str`: what tables call it: its name, or the last part of its path."""
+        return self.name or Path(self.path).name
+
+
+def read_bitext_source(entry: Entry) -> BitextSource:
+    """
+    An entry of `sources` of `sensia bitext`.
+
+    Args:
+        entry (`str` or `dict`): a name, or the arguments of [`BitextSource`].
+
+    Raises:
+        ValueError: in one line that names the setting and the key.
+    """
+    entry = _checked(entry, "sources")
+    return BitextSource(entry) if isinstance(entry, str) else _from_mapping(entry, "sources", BitextSource)
+
+
 def read_text_source(entry: Entry) -> TextSource:
     """
     An entry of `text_data`.

@@ -1,0 +1,265 @@
+"""From downloads to one clean bitext: repairing, checking, excluding held-out text, dividing; counted by step."""
+
+import hashlib
+import json
+import random
+import re
+import statistics
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sensia.corpora.grouping import group_near_duplicates
+from sensia.corpora.letter_case import lowered
+from sensia.corpora.pair_checks import CHECKS, PairContext
+from sensia.corpora.repair import repair
+
+Pair = dict[str, str]
+#: Steps of a build, in their order. `checks` are those of [`pair_checks.CHECKS`].
+STEPS = ("normalize", *CHECKS, "duplicates", "repeated", "held_out")
+#: Dropped pairs that a report shows of each step.
+_EXAMPLES = 3
+#: Words in a row that make a sentence a near-duplicate of held-out text.
+_GRAM = 8
+#: Pairs from which the usual ratio of lengths is taken.
+_RATIO_SAMPLE = 2000
+
+
+@dataclass
+class StepReport:
+    """
+    What a step dropped of a source.
+
+    Args:
+        dropped (`int`): number of pairs.
+        examples (`list` of two-element `list`): the first of them.
+    """
+
+    dropped: int = 0
+    examples: list[list[str]] = field(default_factory=list)
+
+    def note(self, pair: Pair):
+        self.dropped += 1
+        if len(self.examples) < _EXAMPLES:
+            self.examples.append([pair["source"], pair["target"]])
+
+
+@dataclass
+class SourceReport:
+    """
+    Counts of one source.
+
+    Args:
+        read (`int`): pairs that were read.
+        changed (`int`): pairs in which something was repaired or normalised.
+        kept (`int`): pairs that are in the result.
+        steps (`dict` of [`StepReport`]): by name of the step; steps that dropped nothing are absent.
+    """
+
+    read: int = 0
+    changed: int = 0
+    kept: int = 0
+    steps: dict[str, StepReport] = field(default_factory=dict)
+
+    def drop(self, step: str, pair: Pair):
+        self.steps.setdefault(step, StepReport()).note(pair)
+
+
+def normalize(text: str) -> str:
+    """
+    Repairs and normalises a text: mojibake, HTML, invisible characters, Unicode composition, white space.
+
+    Args:
+        text (`str`): any text.
+    """
+    import ftfy
+
+    clean, _ = repair(ftfy.fix_text(text, normalization="NFC", uncurl_quotes=False, fix_latin_ligatures=False))
+    return " ".join(unicodedata.normalize("NFC", clean).split())
+
+
+def usual_ratio(pairs: Iterable[Pair]) -> float:
+    """
+    The usual length of a target side in characters, divided by that of its source.
+
+    Args:
+        pairs (`Iterable[dict]`): pairs; the first [`_RATIO_SAMPLE`] are looked at.
+
+    Returns:
+        `float`: the median; 1 where no pair has two sides.
+    """
+    ratios = []
+    for pair in pairs:
+        if pair["source"] and pair["target"]:
+            ratios.append(len(pair["target"]) / len(pair["source"]))
+        if len(ratios) == _RATIO_SAMPLE:
+            break
+    return statistics.median(ratios) if ratios else 1.0
+
+
+def check_pairs(
+    pairs: Iterable[Pair], steps: Sequence[str], context: PairContext, report: SourceReport
+) -> Iterator[Pair]:
+    """
+    Normalises and checks the pairs of one source.
+
+    Args:
+        pairs (`Iterable[dict]`): `source` and `target`.
+        steps (`Sequence[str]`): names of steps; those that look at one pair alone count here.
+        context (`PairContext`): languages and limits.
+        report ([`SourceReport`]): is filled.
+
+    Returns:
+        `Iterator[dict]`: the pairs that pass.
+    """
+    checks = [(name, CHECKS[name]) for name in steps if name in CHECKS]
+    for pair in pairs:
+        report.read += 1
+        if "normalize" in steps:
+            clean = {**pair, "source": normalize(pair["source"]), "target": normalize(pair["target"])}
+            report.changed += clean != pair
+            pair = clean
+        if not pair["source"] or not pair["target"]:
+            report.drop("empty", pair)
+            continue
+        failed = next((name for name, fails in checks if fails(pair["source"], pair["target"], context)), None)
+        if failed:
+            report.drop(failed, pair)
+        else:
+            yield pair
+
+
+class SeenText:
+    """
+    What was seen of earlier pairs, in a few bytes of each.
+
+    Args:
+        steps (`Sequence[str]`): names of steps; `duplicates`, `repeated` and `held_out` count here.
+        most_repeats (`int`): how often a sentence may stand on one side.
+        held_out (`Iterable[dict]`): pairs that no pair may resemble.
+    """
+
+    def __init__(self, steps: Sequence[str], most_repeats: int, held_out: Iterable[Pair]):
+        self.steps, self.most_repeats = steps, most_repeats
+        self._pairs: set[bytes] = set()
+        self._sides: Counter[bytes] = Counter()
+        self._held_out = {run for pair in held_out for side in ("source", "target") for run in _runs(pair[side])}
+
+    def reason_to_drop(self, pair: Pair) -> str | None:
+        """
+        Tells why a pair adds nothing, or may not be in the result; a pair that stays is remembered.
+
+        Args:
+            pair (`dict`): `source` and `target`.
+
+        Returns:
+            `str`, *optional*: the step that drops it.
+        """
+        sides = [_fingerprint(side, pair[side]) for side in ("source", "target")]
+        both = b"".join(sides)
+        if "duplicates" in self.steps and both in self._pairs:
+            return "duplicates"
+        if "held_out" in self.steps and self._resembles(pair):
+            return "held_out"
+        if "repeated" in self.steps and any(self._sides[side] >= self.most_repeats for side in sides):
+            return "repeated"
+        self._pairs.add(both)
+        self._sides.update(sides)
+        return None
+
+    def _resembles(self, pair: Pair) -> bool:
+        return bool(self._held_out) and any(
+            run in self._held_out for side in ("source", "target") for run in _runs(pair[side])
+        )
+
+
+def divide(pairs: Sequence[Pair], sizes: dict[str, int], seed: int) -> dict[str, list[Pair]]:
+    """
+    Divides pairs into parts that share no near-duplicate: pairs that share eight words in a row go together.
+
+    Args:
+        pairs (`Sequence[dict]`): the pairs.
+        sizes (`dict` of `int`): size of each held-out part by its name; the rest is `train`.
+        seed (`int`): of the order in which groups are drawn.
+
+    Returns:
+        `dict` of `list`: pairs by part, each in the order given.
+
+    Raises:
+        `ValueError`: if the parts would leave less than half for training.
+    """
+    if 2 * sum(sizes.values()) > len(pairs):
+        raise ValueError(f"held-out parts of {sizes} pairs leave less than half of {len(pairs):,} pairs for training")
+    groups = group_near_duplicates([(pair["source"], pair["target"]) for pair in pairs]) if sum(sizes.values()) else []
+    random.Random(seed).shuffle(groups)
+    taken: dict[int, str] = {}
+    for name, size in sizes.items():
+        room = size
+        for group in groups:
+            if group[0] not in taken and len(group) <= room:
+                taken |= dict.fromkeys(group, name)
+                room -= len(group)
+    parts: dict[str, list[Pair]] = {name: [] for name in ("train", *sizes)}
+    for number, pair in enumerate(pairs):
+        parts[taken.get(number, "train")].append(pair)
+    return parts
+
+
+def write_pairs(path: Path, pairs: Sequence[Pair], languages: tuple[str, str]):
+    """
+    Writes pairs as Parquet, whole or not at all; the same pairs give the same bytes.
+
+    Args:
+        path (`Path`): the file.
+        pairs (`Sequence[dict]`): `source`, `target` and `origin`.
+        languages (`tuple` of two `str`): names of the columns.
+    """
+    columns = {languages[0]: "source", languages[1]: "target", "origin": "origin"}
+    table = pa.table({name: pa.array([pair[key] for pair in pairs], pa.string()) for name, key in columns.items()})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.tmp")
+    pq.write_table(table, draft, compression="zstd", compression_level=12)
+    draft.replace(path)
+
+
+def read_pairs_of_part(path: Path) -> list[Pair]:
+    """
+    Reads what [`write_pairs`] wrote.
+
+    Args:
+        path (`Path`): the file.
+    """
+    table = pq.read_table(path)
+    keys = ("source", "target", "origin")
+    return [dict(zip(keys, row, strict=True)) for row in zip(*(column.to_pylist() for column in table), strict=True)]
+
+
+def settings_key(settings: dict[str, Any]) -> str:
+    """
+    A short hash of settings, by which a build knows what it has made already.
+
+    Args:
+        settings (`dict`): JSON values.
+    """
+    return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def _fingerprint(side: str, text: str) -> bytes:
+    plain = " ".join(re.findall(r"\w+", lowered(text))) or text
+    return hashlib.blake2b(f"{side}:{plain}".encode(), digest_size=12).digest()
+
+
+def _runs(text: str) -> Iterator[bytes]:
+    """Hashes of eight words in a row, or of all words of a shorter text."""
+    words = re.findall(r"\w+", lowered(text))
+    if len(words) == 1 and len(text) > _GRAM:  # a script without spaces: eight signs in a row are a few words
+        words = list(text)
+    for start in range(max(len(words) - _GRAM, 0) + 1):
+        run = " ".join(words[start : start + _GRAM])
+        yield hashlib.blake2b(run.encode(), digest_size=8).digest()

@@ -1,0 +1,107 @@
+"""The card and the notice of a bitext that `sensia bitext` has built."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from sensia.model_cards.markdown import words
+
+_MEANINGS = {
+    "empty": "a side is missing",
+    "too_short": "a side of next to nothing",
+    "too_long": "a side that is no sentence any more",
+    "no_text": "a side with fewer letters than other signs",
+    "copied": "the sides are the same, or share most of their words",
+    "length_ratio": "one side is far longer than usual",
+    "other_script": "a side in another script than that of its language",
+    "other_numbers": "numbers that stand on one side only",
+    "other_addresses": "addresses of the web or of mail that stand on one side only",
+    "glued": "words that are glued together on the target side",
+    "other_language": "a side that is surely in another language",
+    "duplicates": "the pair occurred before",
+    "repeated": "a sentence that occurred too often on its side",
+    "held_out": "a sentence that shares eight words in a row with held-out text",
+}
+
+
+def bitext_card(
+    name: str,
+    codes: Sequence[str],
+    sources: Sequence[Any],
+    reports: Mapping[str, Any],
+    sizes: Mapping[str, int],
+    steps: Sequence[str],
+) -> str:
+    """
+    The data set card.
+
+    Args:
+        name (`str`): name of the data set.
+        codes (`Sequence` of two `str`): codes of the languages, for the Hub.
+        sources (`Sequence` of `BitextSource`): what the bitext was built from.
+        reports (`Mapping` of `SourceReport`): counts by the name of each source.
+        sizes (`Mapping` of `int`): pairs of each part.
+        steps (`Sequence[str]`): steps that were made.
+
+    Returns:
+        `str`: Markdown with the metadata that the Hub reads.
+    """
+    files = [{"split": "validation" if part == "dev" else part, "path": f"{part}.parquet"} for part in sizes]
+    licences = sorted({each.license.lower() if each.license else "unknown" for each in sources})
+    metadata = {
+        "language": list(codes),
+        "license": licences[0] if len(licences) == 1 else "other",
+        "task_categories": ["translation"],
+        "configs": [{"config_name": "default", "data_files": files}],
+    }
+    lines = ["---", yaml.safe_dump(metadata, sort_keys=False).strip(), "---", "", f"# {name}", ""]
+    lines += [f"Sentence pairs in {codes[0]} and {codes[1]}, built by `sensia bitext`.", ""]
+    lines += ["| part | pairs |", "|---|---:|", *(f"| {part} | {size:,} |" for part, size in sizes.items()), ""]
+    if len(sizes) > 1:
+        lines += ["No pair of one part shares eight words in a row with a pair of another part, on the same side.", ""]
+    lines += ["## Sources", "", "| source | licence | pairs read | repaired | kept |", "|---|---|---:|---:|---:|"]
+    for each in sources:
+        report = reports[each.shown]
+        counts = f"{report.read:,} | {report.changed:,} | {report.kept:,}"
+        lines.append(f"| {cell(each.shown)} | {cell(each.license or 'unknown')} | {counts} |")
+    lines += ["", "## What was dropped", "", f"Steps: {', '.join(steps)}.", ""]
+    for name_of_source, report in reports.items():
+        lines += _dropped(name_of_source, report)
+    return "\n".join(lines) + "\n"
+
+
+def _dropped(name: str, report: Any) -> list[str]:
+    if not report.steps:
+        return [f"**{name}**: nothing.", ""]
+    lines = [f"**{name}**", "", "| step | pairs | meaning | examples |", "|---|---:|---|---|"]
+    for step, found in report.steps.items():
+        examples = "<br>".join(f"{_short(source)} / {_short(target)}" for source, target in found.examples)
+        lines.append(f"| {step} | {found.dropped:,} | {_MEANINGS[step]} | {examples} |")
+    return [*lines, ""]
+
+
+def cell(text: str) -> str:
+    """A text as the cell of a table."""
+    return words(text).replace("|", "\\|")
+
+
+def _short(text: str) -> str:
+    return cell(text if len(text) <= 60 else f"{text[:57]}...") or "(empty)"
+
+
+def notice(sources: Sequence[Any]) -> str:
+    """
+    Attributions and licences of the sources.
+
+    Args:
+        sources (`Sequence` of `BitextSource`): what the bitext was built from.
+
+    Returns:
+        `str`: Markdown.
+    """
+    lines = ["# Sources and licences", ""]
+    for each in sources:
+        lines += [f"- **{each.shown}** ({each.path}): {each.license or 'licence unknown'}."]
+        lines[-1] += f" {each.attribution}" if each.attribution else ""
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,266 @@
+"""Builds one clean bitext from downloads: it repairs and checks pairs, removes copies and held-out text, and divides.
+
+    sensia bitext --config examples/configs/bitext.yaml
+
+The output folder holds train.parquet, dev.parquet and test.parquet, sources.json (which cards of models read), and
+NOTICE.md. README.md is a data set card with the counts of every step and examples of what it dropped. A build that was
+stopped goes on with the sources that are missing. The same settings and data give the same files.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from itertools import islice, tee
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import HfApi
+
+from sensia.corpora import find_language, read_pairs
+from sensia.corpora.bitext_build import (
+    STEPS,
+    SeenText,
+    SourceReport,
+    StepReport,
+    check_pairs,
+    divide,
+    read_pairs_of_part,
+    settings_key,
+    usual_ratio,
+    write_pairs,
+)
+from sensia.corpora.licences import find_licence
+from sensia.corpora.locations import is_there
+from sensia.corpora.pair_checks import Limits, PairContext
+from sensia.model_cards.bitext_card import bitext_card, notice
+from sensia.trainers import parse_arguments
+from sensia.trainers.command_ends import exit_on_input_error
+from sensia.trainers.data_sources import BitextSource, read_bitext_source
+from sensia.trainers.setting_ranges import check_counts, check_languages
+from sensia.trainers.suggestions import did_you_mean
+from sensia.whole_files import write_json_whole, write_whole
+
+Parts = dict[str, list[dict[str, str]]]
+#: Folder of the output for what is made of each source.
+_PARTS = ".sources"
+#: Pairs from which the usual ratio of lengths is taken, before a source is checked.
+_SAMPLE = 2000
+
+
+@dataclass
+class BitextArguments:
+    """Settings of `sensia bitext`: sources, steps and output; see each field's help."""
+
+    sources: list[Any] = field(
+        metadata={
+            "help": "Bitext, in any form that docs/bitext.md lists: names, or mappings with path, license and "
+            "attribution, and name, config, split, columns, languages or min_score where needed."
+        }
+    )
+    target_language: str = field(metadata={"help": "Code of the target language, any."})
+    source_language: str = field(default="en", metadata={"help": "Code of the source language."})
+    output_dir: str = field(default="bitext", metadata={"help": "Folder of the files that are written."})
+    data: str = field(default=".", metadata={"help": "Folder that the sources are relative to."})
+    skip: list[str] = field(
+        default_factory=list, metadata={"help": f"Steps to leave out. The steps are {', '.join(STEPS)}."}
+    )
+    held_out: list[str] = field(
+        default_factory=list,
+        metadata={
+            "help": "Bitext whose sentences, and sentences that share eight words in a row with them, are left out."
+        },
+    )
+    dev_pairs: int = field(default=1000, metadata={"help": "Pairs of dev.parquet; 0 for none."})
+    test_pairs: int = field(default=0, metadata={"help": "Pairs of test.parquet; 0 for none."})
+    max_pairs: int | None = field(default=None, metadata={"help": "Most pairs to keep, equally of each source."})
+    most_repeats: int = field(default=2, metadata={"help": "How often one sentence may stand on a side (repeated)."})
+    min_characters: int = field(default=2, metadata={"help": "Shortest side (too_short)."})
+    max_characters: int = field(default=1000, metadata={"help": "Longest side (too_long)."})
+    max_ratio: float = field(
+        default=2.5,
+        metadata={"help": "Longest by shortest side, relative to what is usual for the languages (length_ratio)."},
+    )
+    seed: int = field(default=0, metadata={"help": "Seed of the division into parts."})
+    name: str | None = field(default=None, metadata={"help": "Name of the data set in its card."})
+    push_to: str | None = field(default=None, metadata={"help": "Hub id to publish to, org/name."})
+
+    def __post_init__(self):
+        for name in ("sources", "skip", "held_out"):
+            value = getattr(self, name)
+            setattr(self, name, [value] if isinstance(value, str | dict) else value)
+        check_languages(self, "source_language", "target_language")
+        check_counts(self, "most_repeats", "min_characters", "max_characters", "max_pairs")
+        for name in ("dev_pairs", "test_pairs"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"`{name}` must be 0 or more pairs, got {getattr(self, name)}.")
+        if self.max_ratio <= 1:
+            raise ValueError(f"`max_ratio` must be above 1, got {self.max_ratio}.")
+        if not self.sources:
+            raise ValueError("`sources` names no bitext.")
+        for step in self.skip:
+            if step not in STEPS:
+                raise ValueError(f"`skip`: there is no step `{step}`.{did_you_mean(step, STEPS)}")
+        names = [each.shown for each in self.bitext_sources]
+        if len(set(names)) < len(names):
+            raise ValueError(f"The names of `sources` must differ, got {', '.join(names)}: give each a `name`.")
+        for each in self.bitext_sources:
+            if each.license is not None:
+                find_licence(each.license, "license")
+
+    @property
+    def bitext_sources(self) -> list[BitextSource]:
+        """`list` of [`BitextSource`]: entries of `sources`."""
+        return [read_bitext_source(entry) for entry in self.sources]
+
+    @property
+    def steps(self) -> list[str]:
+        """`list` of `str`: the steps that are made."""
+        return [step for step in STEPS if step not in self.skip]
+
+    def locate(self, path: str) -> str:
+        """Path of a source below `data`, or the name itself."""
+        below = str(Path(self.data) / path)
+        return below if is_there(below) else path
+
+    def read(self, source: BitextSource) -> Iterator[dict[str, str]]:
+        """Pairs of a source; what is no text is read as empty."""
+        columns, languages = source.columns or (None, None), source.languages
+        rows = read_pairs(
+            self.locate(source.path),
+            source_language=languages[0] if languages else self.source_language,
+            target_language=languages[1] if languages else self.target_language,
+            source_column=columns[0],
+            target_column=columns[1],
+            split=source.split,
+            config_name=source.config,
+            streaming=True,
+        )
+        for row in rows:
+            if source.min_score is None or _score(row) >= source.min_score:
+                yield {"source": row["source"] or "", "target": row["target"] or "", "origin": source.shown}
+
+
+def _score(row: dict[str, Any]) -> float:
+    if "score" not in row:
+        raise ValueError("`min_score` needs a column `score`, which the data does not have")
+    try:
+        return float(row["score"] or "nan")
+    except ValueError:
+        return float("nan")
+
+
+def build(args: BitextArguments):
+    output = Path(args.output_dir)
+    checked = [check_source(args, source, output / _PARTS) for source in args.bitext_sources]
+    held_out = [pair for name in args.held_out for pair in args.read(BitextSource(name))]
+    seen = SeenText(args.steps, args.most_repeats, held_out)
+    kept: list[dict[str, str]] = []
+    for source, (path, report) in zip(args.bitext_sources, checked, strict=True):
+        fresh = []
+        for pair in read_pairs_of_part(path):
+            reason = seen.reason_to_drop(pair)
+            if reason:
+                report.drop(reason, pair)
+            else:
+                fresh.append(pair)
+        limit = None if args.max_pairs is None else args.max_pairs // len(checked)
+        report.kept = len(fresh[:limit])
+        kept += fresh[:limit]
+        say(f"  {source.shown}: kept {report.kept:,} of {report.read:,} pairs{_told(report)}")
+    if not kept:
+        raise ValueError("no pair is left: the counts above say which step dropped them; `skip` leaves a step out")
+    sizes = {name: size for name, size in (("dev", args.dev_pairs), ("test", args.test_pairs)) if size}
+    parts = divide(kept, sizes, args.seed)
+    write(
+        args,
+        output,
+        parts,
+        {source.shown: report for source, (_, report) in zip(args.bitext_sources, checked, strict=True)},
+    )
+    told = ", ".join(f"{name} {len(pairs):,}" for name, pairs in parts.items())
+    say(f"{output}: {told} pairs; README.md has the counts and examples of every step")
+    if args.push_to:
+        api = HfApi()
+        api.create_repo(args.push_to, repo_type="dataset", exist_ok=True)
+        patterns = ["*.parquet", "*.json", "*.md"]
+        api.upload_folder(repo_id=args.push_to, folder_path=output, repo_type="dataset", allow_patterns=patterns)
+        say(f"Published as {args.push_to}")
+
+
+def check_source(args: BitextArguments, source: BitextSource, folder: Path) -> tuple[Path, SourceReport]:
+    """Pairs of a source that pass the checks of single pairs, and their report; made once and kept in `folder`."""
+    limits = Limits(args.min_characters, args.max_characters, args.max_ratio)
+    settings = {"source": asdict(source), "limits": asdict(limits), "steps": args.steps, "data": _state(args, source)}
+    path = folder / f"{settings_key(settings)}.parquet"
+    counts = path.with_suffix(".json")
+    if not counts.exists():
+        say(f"Reading {source.path}")
+        pairs, sample = tee(args.read(source))
+        ratio = usual_ratio(list(islice(sample, _SAMPLE)))
+        del sample
+        languages = find_language(args.source_language), find_language(args.target_language)
+        report = SourceReport()
+        passed = list(check_pairs(pairs, args.steps, PairContext(*languages, limits, ratio), report))
+        write_pairs(path, passed, ("source", "target"))
+        write_json_whole(counts, asdict(report))
+    kept = json.loads(counts.read_text(encoding="utf-8"))
+    steps = {name: StepReport(**step) for name, step in kept.pop("steps").items()}
+    return path, SourceReport(**kept, steps=steps)
+
+
+def _state(args: BitextArguments, source: BitextSource) -> Any:
+    """Size and time of a local file: a source that has changed is read again."""
+    path = Path(args.locate(source.path))
+    return [path.stat().st_size, path.stat().st_mtime_ns] if path.is_file() else None
+
+
+def write(
+    args: BitextArguments, output: Path, parts: dict[str, list[dict[str, str]]], reports: dict[str, SourceReport]
+):
+    codes = tuple(
+        find_language(each).iso1 or find_language(each).iso3 for each in (args.source_language, args.target_language)
+    )
+    for name, pairs in parts.items():
+        write_pairs(output / f"{name}.parquet", pairs, (codes[0], codes[1]))
+    listing = {f"{name}.parquet": _describe(args, pairs) for name, pairs in parts.items()}
+    write_json_whole(output / "sources.json", listing, indent=2)
+    write_whole(output / "NOTICE.md", notice(args.bitext_sources).encode())
+    sizes = {name: len(pairs) for name, pairs in parts.items()}
+    card = bitext_card(args.name or output.resolve().name, codes, args.bitext_sources, reports, sizes, args.steps)
+    write_whole(output / "README.md", card.encode(errors="replace"))
+
+
+def _describe(args: BitextArguments, pairs: list[dict[str, str]]) -> dict[str, Any]:
+    """Licence and sources of a file, in the form that model cards read."""
+    entries = []
+    for source in args.bitext_sources:
+        rows = sum(pair["origin"] == source.shown for pair in pairs)
+        if rows:
+            entries.append({"name": source.shown, "rows": rows, "license": source.license or "unknown"})
+    licences = sorted({part for entry in entries for part in str(entry["license"]).split(" AND ")})
+    return {"license": " AND ".join(licences), "sources": entries}
+
+
+def _told(report: SourceReport) -> str:
+    told = ", ".join(f"{name} {step.dropped:,}" for name, step in report.steps.items())
+    return f"; dropped: {told}" if told else ""
+
+
+def say(message: str):
+    print(message, flush=True)
+
+
+def main():
+    (args,) = parse_arguments(BitextArguments, description=__doc__)
+    build(args)
+
+
+def run():
+    """Carries out the command; wrong input ends it with one line."""
+    with exit_on_input_error(Path(sys.argv[0]).name):
+        main()
+
+
+if __name__ == "__main__":
+    run()
