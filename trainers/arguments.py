@@ -81,6 +81,8 @@ def _parser(dataclass_types: Iterable[type], description: str) -> _Parser:
             if action.choices:
                 action.metavar = "{" + ",".join(map(str, action.choices)) + "}"
             action.type, action.choices = str, None
+        if action.nargs == "+":
+            action.nargs = "*"  # a list of a settings file can be emptied
     settings_file = "Settings by name; the command line overrides them."
     parser.add_argument("--config", metavar="FILE.yaml", action="append", help=settings_file)
     template = "Print a settings file to start from, with every setting explained, and end."
@@ -98,7 +100,7 @@ def _typed(parser: _Parser, arguments: list[str]) -> dict[str, Any]:
         raise ValueError(_unknown(unknown[0], parser._actions))
     for action in parser._actions:
         times = sum(word.partition("=")[0] in action.option_strings for word in arguments)
-        if action.nargs == "+" and times > 1:
+        if action.nargs == "*" and times > 1:
             option = action.option_strings[0]
             raise ValueError(f"`{option}` is given {times} times: write all its values after one, {option} A B.")
     return {name: value for name, value in vars(found).items() if value is not MISSING}

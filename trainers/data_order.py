@@ -18,7 +18,8 @@ TRAINING_COLUMNS = ("source_ids", "target_ids", "prompt_tokens", "dataset", "row
 class DataOrder:
     """
     The data of a run in the order of its training. Every forward gets `per_device_train_batch_size` pairs of similar
-    length, followed by `text_rate` times as many texts. No sentence comes twice in a step, over all processes.
+    length, followed by `text_rate` times as many texts, at least one. No sentence comes twice in a step, over all
+    processes.
 
     Args:
         args ([`SensiaConfig`]): the settings.
@@ -27,7 +28,7 @@ class DataOrder:
         texts (`datasets.Dataset`, *optional*): texts from [`sensia.corpora.encode_texts`], with `args.text_rate`.
 
     Raises:
-        ValueError: for texts without a rate, a rate without texts, and a rate of less than one text in a batch.
+        ValueError: for texts without a rate, and a rate without texts.
     """
 
     def __init__(
@@ -40,9 +41,10 @@ class DataOrder:
             given = "`text_rate` 0" if texts is not None else f"`text_rate` {args.text_rate} without texts"
             raise ValueError(f"Texts need a `text_rate` and a `text_rate` needs texts (`text_data`), got {given}.")
         self.args, self.pairs, self.texts = args, pairs, texts
-        if args.text_rate and self.batch_shape.texts == 0:
-            raise ValueError(
-                f"`text_rate` {args.text_rate} is not one text for the {args.train_batch_size} pairs of a batch."
+        if args.text_rate and args.text_rate * args.train_batch_size < 0.5:
+            logger.warning(
+                f"`text_rate` {args.text_rate} is less than one text for the {args.train_batch_size} pairs of a batch. "
+                "Each batch gets one."
             )
 
     @property
@@ -51,7 +53,7 @@ class DataOrder:
         return BatchShape(
             pairs=self.args.train_batch_size,
             forwards=self.args.gradient_accumulation_steps * self.args.world_size,
-            texts=round(self.args.text_rate * self.args.train_batch_size),
+            texts=max(round(self.args.text_rate * self.args.train_batch_size), self.args.text_rate > 0),
         )
 
     def dataset(self) -> datasets.Dataset | StreamedWindows:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -15,6 +16,17 @@ ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.slow
 
 
+def copy_of_the_checkout(folder):
+    """The code, without what `pip install -e` writes beside it."""
+    folder.mkdir()
+    for path in (ROOT / "pyproject.toml", *ROOT.glob("examples/*.py")):
+        (folder / path.relative_to(ROOT)).parent.mkdir(exist_ok=True)
+        shutil.copy2(path, folder / path.relative_to(ROOT))
+    for name in ("sensia", "modeling_sensia", "trainers", "corpora", "evaluation", "model_cards"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
 @pytest.fixture
 def python(tmp_path):
     """Runs Python with all that is installed but Sensia."""
@@ -24,12 +36,13 @@ def python(tmp_path):
         for path in Path(folder).iterdir():
             if not path.name.startswith(("sensia", "__editable__")):
                 (libraries / path.name).symlink_to(path)
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{libraries}", "OMP_NUM_THREADS": "1"}
+    checkout = copy_of_the_checkout(tmp_path / "checkout")
+    environment = {**os.environ, "PYTHONPATH": f"{checkout}{os.pathsep}{libraries}", "OMP_NUM_THREADS": "1"}
 
     def run(*words):
         # Without the module `site` no other installed package is found.
         command = [sys.executable, "-S", *map(str, words)]
-        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+        return subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True, timeout=300)
 
     return run
 
