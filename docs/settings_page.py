@@ -11,6 +11,7 @@ from typing import Any
 from transformers import TrainingArguments
 
 import sensia  # noqa: F401 (in a checkout, finds the packages)
+from sensia.commands.bitext import BitextArguments
 from sensia.commands.inspect_senses import InspectArguments
 from sensia.commands.score import ScoreArguments
 from sensia.commands.steer import SteerArguments
@@ -34,6 +35,7 @@ SECTIONS: dict[str, tuple[str, tuple[type, ...]]] = {
     "dense": ("examples/align_dense.py, beside those of `sensia adapt`", (DenseAlignmentConfig,)),
     "pretrain": ("sensia pretrain", (PretrainArguments,)),
     "score": ("sensia score", (ScoreArguments,)),
+    "bitext": ("sensia bitext", (BitextArguments,)),
     "inspect": ("sensia inspect", (InspectArguments,)),
     "study": ("sensia study", (StudyArguments,)),
     "steer": ("sensia steer", (SteerArguments,)),

@@ -43,8 +43,8 @@ class DataOrder:
         self.args, self.pairs, self.texts = args, pairs, texts
         if args.text_rate and args.text_rate * args.train_batch_size < 0.5:
             logger.warning(
-                f"`text_rate` {args.text_rate} is less than one text for the {args.train_batch_size} pairs of a batch. "
-                "Each batch gets one."
+                f"`text_rate` {args.text_rate} is less than one text for {args.train_batch_size} pairs: each batch "
+                "gets one."
             )
 
     @property

@@ -172,6 +172,10 @@ def build(args: BitextArguments):
         raise ValueError("no pair is left: the counts above say which step dropped them; `skip` leaves a step out")
     sizes = {name: size for name, size in (("dev", args.dev_pairs), ("test", args.test_pairs)) if size}
     parts = divide(kept, sizes, args.seed)
+    for name, size in sizes.items():
+        if len(parts[name]) < size:
+            say(f"Warning: {name} has only {len(parts[name]):,} of {size:,} pairs: too many resemble each other.")
+    parts = {name: pairs for name, pairs in parts.items() if pairs}
     write(
         args,
         output,

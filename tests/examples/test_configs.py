@@ -5,6 +5,7 @@ from example_scripts import EXAMPLES, load_example
 from transformers import TrainingArguments
 
 from reproduction.plan import read_plan
+from sensia.commands.bitext import BitextArguments
 from sensia.evaluation.tasks.registry import make_tasks
 from sensia.trainers import SensiaConfig, parse_arguments
 from sensia.trainers.arguments import read_config, read_yaml
@@ -14,7 +15,7 @@ from sensia.trainers.run_arguments import AdaptArguments
 
 CONFIGS = sorted(path.name for path in (EXAMPLES / "configs").glob("*.yaml"))
 # Each config begins with the name of its script; the others are adaptations.
-SCRIPTS = ("pretrain", "study_senses", "inspect_senses", "score", "reproduce")
+SCRIPTS = ("bitext", "pretrain", "study_senses", "inspect_senses", "score", "reproduce")
 ADAPTATIONS = [name for name in CONFIGS if not name.startswith(SCRIPTS)]
 
 
@@ -110,3 +111,8 @@ def test_the_full_plan_is_the_recipe_of_the_paper():
 def test_every_accelerate_config_loads(path):
     config = load_config_from_file(str(path))
     assert config.num_processes >= config.num_machines >= 1
+
+
+def test_the_configuration_of_a_bitext_is_valid():
+    (args,) = parse("bitext.yaml", BitextArguments)
+    assert args.push_to is None and all(each.license for each in args.bitext_sources)

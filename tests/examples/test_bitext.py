@@ -1,0 +1,180 @@
+"""`sensia bitext`: from several downloads to one bitext, with its counts, licences and card."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from huggingface_hub import DatasetCard
+
+from sensia.commands.bitext import BitextArguments, build
+from sensia.corpora import read_pairs
+
+ROOT = Path(__file__).resolve().parents[2]
+WORDS = [
+    "kucing",
+    "anjing",
+    "rumah",
+    "sungai",
+    "gunung",
+    "kota",
+    "desa",
+    "pasar",
+    "sekolah",
+    "kantor",
+    "kebun",
+    "jalan",
+]
+ENGLISH = [
+    "cat",
+    "dog",
+    "house",
+    "river",
+    "mountain",
+    "city",
+    "village",
+    "market",
+    "school",
+    "office",
+    "garden",
+    "road",
+]
+
+
+def pairs(number=60):
+    """Sentences of which no two share eight words in a row."""
+    found = []
+    for first in range(12):
+        for second in range(12):
+            source = f"The {ENGLISH[first]} is near a {ENGLISH[second]}."
+            found.append((source, f"{WORDS[first].title()} itu dekat {WORDS[second]}."))
+    return found[:number]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    rows = pairs()
+    lines = "".join(f"{source}\t{target}\n" for source, target in rows[:40])
+    (tmp_path / "one.tsv").write_text(f"en\tid\n{lines}Copied text of it.\tCopied text of it.\n", encoding="utf-8")
+    for side, code in enumerate(("en", "id")):
+        text = "".join(f"{pair[side]}\n" for pair in rows[30:])
+        (tmp_path / f"two.{code}").write_text(text, encoding="utf-8")
+    held_out = json.dumps({"en": rows[0][0], "id": "Kalimat lain sama sekali."})
+    (tmp_path / "dev.jsonl").write_text(f"{held_out}\n", encoding="utf-8")
+    return tmp_path
+
+
+def arguments(folder, **settings):
+    sources = [
+        {"path": "one.tsv", "license": "cc-by-4.0", "attribution": "Someone."},
+        {"path": "two.{lang}", "name": "two"},
+    ]
+    given = {"sources": sources, "target_language": "id", "data": str(folder), "output_dir": str(folder / "out")}
+    return BitextArguments(**{**given, "dev_pairs": 5, **settings})
+
+
+def built(folder, **settings):
+    args = arguments(folder, **settings)
+    build(args)
+    return Path(args.output_dir)
+
+
+def read(path):
+    table = read_pairs(str(path), source_language="en", target_language="id")
+    return list(zip(table["source"], table["target"], strict=True))
+
+
+def test_every_pair_is_there_once(folder):
+    output = built(folder)
+    train, dev = read(output / "train.parquet"), read(output / "dev.parquet")
+    assert len(dev) == 5 and sorted(train + dev) == sorted(pairs())
+
+
+def test_pairs_that_resemble_held_out_text_are_left_out(folder):
+    output = built(folder, held_out=["dev.jsonl"])
+    found = read(output / "train.parquet") + read(output / "dev.parquet")
+    assert sorted(found) == sorted(pairs()[1:])
+
+
+def test_the_card_counts_what_each_step_dropped_with_examples(folder):
+    card = DatasetCard.load(built(folder) / "README.md")
+    assert card.data.language == ["en", "id"]
+    assert "| one.tsv | cc-by-4.0 | 41 | 0 | 40 |" in card.text
+    assert "| two | unknown | 30 | 0 | 20 |" in card.text
+    assert "| copied | 1 |" in card.text and "Copied text of it. / Copied text of it." in card.text
+    assert "| duplicates | 10 |" in card.text
+
+
+def test_licences_and_attributions_are_kept_for_cards_of_models(folder):
+    output = built(folder)
+    listing = json.loads((output / "sources.json").read_text(encoding="utf-8"))
+    assert listing["train.parquet"]["license"] == "cc-by-4.0 AND unknown"
+    assert "- **one.tsv** (one.tsv): cc-by-4.0. Someone." in (output / "NOTICE.md").read_text(encoding="utf-8")
+
+
+def test_the_same_settings_give_the_same_bytes(folder):
+    first = {path.name: path.read_bytes() for path in built(folder).glob("[!.]*")}
+    second = {
+        path.name: path.read_bytes() for path in built(folder, output_dir=str(folder / "again/out")).glob("[!.]*")
+    }
+    assert first == second and len(first) == 5
+
+
+def test_what_is_made_of_a_source_is_not_made_again(folder, capsys):
+    built(folder)
+    assert capsys.readouterr().out.count("Reading") == 2
+    built(folder)
+    assert "Reading" not in capsys.readouterr().out
+    (folder / "one.tsv").write_text("en\tid\nA new text.\tTeks baru.\n", encoding="utf-8")
+    built(folder)
+    assert capsys.readouterr().out.count("Reading one.tsv") == 1
+
+
+def test_a_step_can_be_left_out(folder):
+    output = built(folder, skip=["copied", "duplicates", "repeated"])
+    assert len(read(output / "train.parquet")) + 5 == 41 + 30
+
+
+def test_columns_have_the_names_of_the_languages(folder):
+    assert pq.read_schema(built(folder) / "train.parquet").names == ["en", "id", "origin"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"skip": ["copyed"]}, "`skip`: there is no step `copyed`. Did you mean `copied`"),
+        ({"sources": []}, "`sources` names no bitext"),
+        ({"sources": [{"path": "a.tsv"}, {"path": "x/a.tsv"}]}, "The names of `sources` must differ"),
+        ({"sources": [{"path": "a.tsv", "licence": "mit"}]}, "unknown key `licence` .* Did you mean `license`"),
+        ({"dev_pairs": -1}, "`dev_pairs` must be 0 or more"),
+        ({"max_ratio": 1.0}, "`max_ratio` must be above 1"),
+    ],
+)
+def test_wrong_settings_are_refused_by_name(folder, settings, message):
+    with pytest.raises(ValueError, match=message):
+        arguments(folder, **settings)
+
+
+def test_held_out_parts_that_leave_too_little_are_refused(folder):
+    with pytest.raises(ValueError, match="leave less than half of 60 pairs"):
+        built(folder, dev_pairs=40)
+
+
+def test_the_command_reads_a_settings_file(folder):
+    settings = {
+        "sources": ["one.tsv"],
+        "target_language": "id",
+        "data": str(folder),
+        "output_dir": "made",
+        "dev_pairs": 0,
+    }
+    (folder / "b.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+    command = [sys.executable, "-m", "sensia", "bitext", "--config", str(folder / "b.yaml")]
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, env={"PYTHONPATH": str(ROOT), "PATH": ""}
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert len(read(folder / "made/train.parquet")) == 40 and not (folder / "made/dev.parquet").exists()
