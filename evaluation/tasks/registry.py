@@ -84,8 +84,10 @@ class Task:
 
     def describe(self) -> dict[str, Any]:
         """Settings on which the scores depend, besides data and model."""
-        # The location of a file is left out, because the data are identified by their hash.
-        settings = {name: value for name, value in self.all_settings().items() if name != "test"}
+        # The location of a file is left out, because the data are identified by their hash. Columns that are found by
+        # their language are left out too, so that scores of earlier versions still count.
+        given = self.all_settings().items()
+        settings = {name: value for name, value in given if name != "test" and (name not in _COLUMNS or value)}
         return {"kind": self.kind, "settings": settings}
 
 
@@ -137,7 +139,8 @@ def _load_texts(source: str, settings: dict[str, Any]) -> Loaded:
 
 def _load_bitext(source: str, settings: dict[str, Any]) -> Loaded:
     languages = {name: settings[name] for name in ("source_language", "target_language")}
-    pairs = read_pairs(source, **languages, **_hub(settings))
+    columns = {name: settings[name] for name in _COLUMNS}
+    pairs = read_pairs(source, **languages, **columns, **_hub(settings))
     rows = [row for row in zip(pairs["source"], pairs["target"], strict=True) if row[0] and row[1]]
     rows = _first(rows, settings["limit"])
     sources, targets = [row[0] for row in rows], [row[1] for row in rows]
@@ -215,6 +218,7 @@ def _load_topics(source: str, settings: dict[str, Any]) -> Loaded:
     return Loaded(measure, data)
 
 
+_COLUMNS = {"source_column": None, "target_column": None}
 _LANGUAGES = {"source_language": "en", "target_language": "id"}
 _VECTORS = {"layer": -1, "pooling_temperature": 0.7}
 _CHOICES = {**_HUB_OPTIONS, "limit": None}
@@ -222,7 +226,7 @@ _CHOICES = {**_HUB_OPTIONS, "limit": None}
 #: Kinds of tasks, with the settings of each kind and their defaults.
 TASK_KINDS = {
     "perplexity": _Kind(_load_texts, {"column": "text", **_HUB_OPTIONS, "limit": None}),
-    "bitext": _Kind(_load_bitext, {**_LANGUAGES, **_VECTORS, **_HUB_OPTIONS, "limit": None}),
+    "bitext": _Kind(_load_bitext, {**_LANGUAGES, **_COLUMNS, **_VECTORS, **_HUB_OPTIONS, "limit": None}),
     **{form: _Kind(_choice_loader(form), _CHOICES) for form in CHOICE_FORMS},
     "xcopa": _Kind(_choice_loader("xcopa"), {**_CHOICES, "language": None}),
     "lexicon": _Kind(_load_lexicon, {"max_words": 3000, "shared_tokens": False, "seed": 0}),

@@ -82,3 +82,18 @@ def test_a_folder_is_read_by_its_split(tmp_path):
     task = Task("dev", "bitext", "pairs:dev", {"source_language": "en", "target_language": "id"})
     (described,) = task.load(tmp_path).data
     assert (described["name"], described["rows"], described["split"]) == ("pairs", 1, "dev")
+
+
+def test_a_bitext_task_may_name_its_columns(tmp_path):
+    rows = [{"english": "Open it.", "indonesian": "Bukalah."}, {"english": "Close it.", "indonesian": "Tutuplah."}]
+    (tmp_path / "a.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    columns = {"source_column": "english", "target_column": "indonesian"}
+    task = Task(
+        "a", "bitext", str(tmp_path / "a.jsonl"), {"source_language": "en", "target_language": "id", **columns}
+    )
+    assert task.load().data[0]["rows"] == 2
+    assert task.describe()["settings"]["source_column"] == "english"
+
+
+def test_columns_that_are_found_do_not_change_what_a_score_depends_on():
+    assert "source_column" not in Task("a", "bitext", "a.jsonl", {}).describe()["settings"]
