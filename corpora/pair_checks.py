@@ -32,9 +32,11 @@ _ALIKE = (
     {"fa", "ps", "ur", "ar"},
 )
 _NUMBER = re.compile(r"\d+(?:[.,\u00a0 ]\d{3})*")
+#: A word of ASCII letters, as names and code are in every script.
+_WORD = re.compile(r"[A-Za-z][\w.]*", re.ASCII)
 _ADDRESS = re.compile(r"(?:https?://|www\.)[^\s<>\"')]+|[\w.+-]+@[\w-]+\.\w+")
 #: A lower-case word with a capital in it, as where white space or markup was lost (`PilihSisipkan`).
-_GLUED = re.compile(r"\b[^\W\d_]*[a-z]{3,}[A-Z][a-z]{3,}\w*")
+_GLUED = regex.compile(r"\b\p{L}*\p{Ll}{2,}\p{Lu}\p{Ll}{2,}\p{L}*")
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def copied(source: str, target: str, context: PairContext) -> bool:
     if words[0] == words[1]:
         return True
     shorter, longer = sorted(map(set, words), key=len)
-    return len(shorter) >= 3 and len(shorter & longer) > context.limits.max_same_words * len(shorter)
+    return len(longer) >= 3 and len(shorter & longer) > context.limits.max_same_words * len(longer)
 
 
 def length_ratio(source: str, target: str, context: PairContext) -> bool:
@@ -108,14 +110,23 @@ def length_ratio(source: str, target: str, context: PairContext) -> bool:
 
 
 def other_script(source: str, target: str, context: PairContext) -> bool:
-    """Tells a pair with a side in another script than that of its language."""
+    """Tells a pair with a side in another script than that of its language. Names on both sides do not count."""
+    both = set(_WORD.findall(source)) & set(_WORD.findall(target))
     sides = ((source, context.source_language), (target, context.target_language))
-    return any(script_share(text, language) < context.limits.min_script_share for text, language in sides)
+    return any(
+        script_share(_WORD.sub(lambda word: "" if word[0] in both else word[0], text), language)
+        < context.limits.min_script_share
+        for text, language in sides
+    )
 
 
 def other_numbers(source: str, target: str, context: PairContext) -> bool:
-    """Tells a pair with a number of two digits or more that stands on one side only."""
-    return _numbers(source) != _numbers(target)
+    """
+    Tells a pair with different numbers of two digits or more. One number that the other side does not have may be
+    written in words there.
+    """
+    numbers = _numbers(source), _numbers(target)
+    return numbers[0] != numbers[1] and (all(numbers) or max(map(len, numbers)) > 1)
 
 
 def other_addresses(source: str, target: str, context: PairContext) -> bool:
