@@ -2,8 +2,8 @@
 
     python benchmarks/bitext_noise.py --data DIR --languages id tr et sw zh
 
-DIR holds en-XX.dev-indomain.jsonl.gz of each language. Half of its pairs stay as they are. Each pair of the other half is
-damaged in one way.
+DIR holds en-XX.dev-indomain.jsonl.gz of each language. Half of its pairs stay as they are. In the other half each
+pair is damaged in one way.
 """
 
 import argparse
