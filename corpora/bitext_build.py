@@ -34,7 +34,7 @@ _RATIO_SAMPLE = 2000
 @dataclass
 class StepReport:
     """
-    What a step dropped of a source.
+    Pairs that a step dropped from a source.
 
     Args:
         dropped (`int`): number of pairs.
@@ -137,7 +137,7 @@ def check_pairs(
 
 class SeenText:
     """
-    What was seen of earlier pairs, in a few bytes of each.
+    Memory of earlier pairs, in a few bytes of each.
 
     Args:
         steps (`Sequence[str]`): names of steps; `duplicates`, `repeated` and `held_out` count here.

@@ -64,7 +64,7 @@ class Limits:
 @dataclass(frozen=True)
 class PairContext:
     """
-    What the checks know beside a pair.
+    Context of the checks beside the pair itself.
 
     Args:
         source_language, target_language (`Language`): the languages.
