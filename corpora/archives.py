@@ -44,10 +44,10 @@ def members(archive: Path) -> list[Path]:
         `ValueError`: if the archive is damaged, or holds a name that leads out of it.
     """
     with _opened(archive) as file:
-        names = sorted(info.filename for info in file.infolist() if not info.is_dir())
+        names = sorted(info.filename for info in file.infolist() if info.filename and not info.is_dir())
     for name in names:
         path = PurePosixPath(name.replace("\\", "/"))
-        if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+        if not path.parts or path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
             raise ValueError(f"{archive}: the name {name!r} inside leads out of the archive; the archive is not read")
     return [archive / name for name in names]
 

@@ -26,11 +26,15 @@ def gettext_records(path: Path, kind: str, source: Language, target: Language) -
     Raises:
         `ValueError`: if the file is broken, or says that it is in another language.
     """
+    content: str | bytes
+    if kind == "po":
+        # The last line end keeps polib from taking the content for the name of a file.
+        content = "".join(line for _, line in numbered_lines(path)) + "\n"
+    else:
+        with open_binary(path) as file:
+            content = file.read()
     try:
-        if kind == "po":
-            catalog = polib.pofile("".join(line for _, line in numbered_lines(path)))
-        else:
-            catalog = polib.mofile(open_binary(path).read())
+        catalog = polib.pofile(content) if kind == "po" else polib.mofile(content)
     except (OSError, ValueError, IndexError) as error:
         raise ValueError(f"{path}: not a readable {kind.upper()} file ({error})") from error
     language = catalog.metadata.get("Language", "")

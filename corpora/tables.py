@@ -197,7 +197,14 @@ def _kind_of(cells: Sequence[str]) -> str:
 
 
 def _reads_like_data(cells: Sequence[str]) -> bool:
-    return any(_is_number(cell) or _ENDS_SENTENCE.search(cell.strip()) or len(cell.split()) > 5 for cell in cells)
+    return any(
+        _is_written_number(cell) or _ENDS_SENTENCE.search(cell.strip()) or len(cell.split()) > 5 for cell in cells
+    )
+
+
+def _is_written_number(cell: str) -> bool:
+    """Tells numbers from `nan`, which is also the code of a language, and `inf`."""
+    return _is_number(cell) and any(map(str.isdigit, cell))
 
 
 def _is_number(cell: str) -> bool:

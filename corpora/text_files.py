@@ -6,9 +6,11 @@ import gzip
 import io
 import json
 import lzma
+import re
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -31,6 +33,8 @@ COMPRESSIONS: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.
 _MARKS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF16_LE: "utf-16"}
 _MARKS[codecs.BOM_UTF16_BE] = "utf-16"
 _DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
+#: First bytes of ASCII letters in UTF-16 or UTF-32: each has bytes of zero beside it.
+_WIDE_LETTERS = re.compile(rb"[\t -~]\0.\0|\0[\t -~]\0|\0\0\0[\t -~]", re.DOTALL)
 
 
 def open_binary(path: Path) -> BinaryIO:
@@ -50,6 +54,27 @@ def open_binary(path: Path) -> BinaryIO:
     return io.BufferedReader(raw)
 
 
+@contextmanager
+def naming_damage(path: Path, place: Callable[[], str]) -> Iterator[None]:
+    """
+    Turns the errors of compressed data into one that names the file.
+
+    Args:
+        path (`Path`): the file that is read.
+        place (`Callable`): gives what was read last, for the message, as in `line 3`.
+
+    Raises:
+        `ValueError`: if the data is damaged or cut off.
+    """
+    try:
+        yield
+    except (*_DAMAGED, OSError) as error:
+        # The readers of bz2 and zst have no error of their own. An error of the system has a number.
+        if not isinstance(error, _DAMAGED) and error.errno is not None:
+            raise
+        raise ValueError(f"{path}: damaged or truncated compressed data after {place()} ({error})") from error
+
+
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     """
     Lines of a text file, with their line ends, read one by one. The text is UTF-8, or UTF-16 or UTF-32 with a byte
@@ -65,28 +90,27 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
         `ValueError`: on bytes that are not text in this encoding and on damaged compressed data, naming the line.
     """
     number, encoding = 0, "utf-8"
-    with open_binary(path) as file:
+    with open_binary(path) as file, naming_damage(path, lambda: f"line {number}"):
         try:
             head = file.peek(4)[:4]  # type: ignore[attr-defined]
             encoding = next((name for mark, name in _MARKS.items() if head.startswith(mark)), encoding)
             if encoding == "utf-8":
+                if _WIDE_LETTERS.match(head):
+                    raise ValueError(
+                        f"{path}: looks like UTF-16 or UTF-32 without a byte order mark; save it as UTF-8, or with the "
+                        "mark"
+                    )
                 for number, raw in enumerate(file, 1):
                     yield number, raw.decode("utf-8-sig" if number == 1 else "utf-8")
             else:
-                yield from enumerate(io.TextIOWrapper(file, encoding, newline="\n"), 1)
+                for number, line in enumerate(io.TextIOWrapper(file, encoding, newline="\n"), 1):
+                    yield number, line
         except UnicodeDecodeError as error:
             if encoding != "utf-8":
                 raise ValueError(f"{path}: not {encoding.upper()} text, as its first bytes say ({error})") from error
             raise ValueError(
                 f"{path}, line {number}: not UTF-8 text ({error.reason} at byte {error.start + 1})"
             ) from error
-        except _DAMAGED as error:
-            raise ValueError(f"{path}: damaged or truncated compressed data after line {number} ({error})") from error
-        except OSError as error:
-            # The readers of bz2 and zst have no error of their own.
-            if path.suffix.lower() not in (".bz2", ".zst") or error.errno is not None:
-                raise
-            raise ValueError(f"{path}: damaged or truncated compressed data after line {number} ({error})") from error
 
 
 def table_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
@@ -209,7 +233,7 @@ def line_records(path: Path) -> Iterator[Record]:
     Lines of a plain text file as `{"text": line}`; blank lines are skipped.
 
     Args:
-        path (`Path`): `.txt` file, optionally gzipped, one sentence or paragraph a line.
+        path (`Path`): `.txt` file, optionally compressed, one sentence or paragraph a line.
 
     Returns:
         `Iterator[tuple[str, dict]]`: where the line stands, and the text without its line end.

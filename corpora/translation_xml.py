@@ -8,7 +8,7 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import iterparse
 
 from sensia.corpora.languages import Language, names_language
-from sensia.corpora.text_files import Record, open_binary
+from sensia.corpora.text_files import Record, naming_damage, open_binary
 
 _XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 #: Elements inside a segment whose text is code of the document format, not language.
@@ -32,7 +32,8 @@ def xml_records(path: Path, kind: str, source: Language, target: Language) -> It
             a finished translation has an empty target. Of TMX, units that lack one of the languages are left out.
 
     Raises:
-        `ValueError`: if the XML is broken or defines entities, or if no unit is in the two languages.
+        `ValueError`: if the XML or its compression is broken, if it defines entities, or if no unit is in the two
+            languages.
     """
     languages: set[str] = set()
     found = False
@@ -60,7 +61,8 @@ _HEADS = {"xliff": ("source-language", "target-language", "srcLang", "trgLang"),
 
 def _units(path: Path, kind: str, languages: set[str]) -> Iterator[Element]:
     """Units of a file; what was read is forgotten."""
-    with open_binary(path) as file:
+    number = 0
+    with open_binary(path) as file, naming_damage(path, lambda: f"unit {number}"):
         try:
             above: list[Element] = []
             for event, element in iterparse(file, events=("start", "end"), forbid_dtd=False):
@@ -70,6 +72,7 @@ def _units(path: Path, kind: str, languages: set[str]) -> Iterator[Element]:
                     continue
                 above.pop()
                 if _local(element) in _UNITS[kind]:
+                    number += 1
                     yield element
                 if above and _local(element) in _UNITS[kind] | _CONTAINERS:
                     above[-1].remove(element)
@@ -78,6 +81,8 @@ def _units(path: Path, kind: str, languages: set[str]) -> Iterator[Element]:
             raise ValueError(f"{path}, line {line}: broken XML at column {column + 1} ({error})") from error
         except DefusedXmlException as error:
             raise ValueError(f"{path}: defines XML entities, which are not expanded ({error})") from error
+        except (LookupError, ValueError) as error:  # of the declaration `<?xml encoding="..."?>`
+            raise ValueError(f"{path}: its encoding cannot be read ({error}); save it as UTF-8") from error
 
 
 def _tmx_sides(unit: Element, source: Language, target: Language, languages: set[str]) -> Pair | None:
@@ -128,9 +133,17 @@ def _local(element: Element) -> str:
 
 def _text(element: Element) -> str:
     """Text of a segment without the code inside it."""
-    parts = [element.text or ""]
-    for inner in element:
-        if _local(inner) not in _MARKUP:
-            parts.append(_text(inner))
-        parts.append(inner.tail or "")
+    parts: list[str] = []
+    # What comes next is last. A stack of our own, since Python's is too small for elements that are nested on purpose.
+    waiting: list[Element | str] = [element]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str):
+            parts.append(item)
+            continue
+        for inner in reversed(item):
+            waiting.append(inner.tail or "")
+            if _local(inner) not in _MARKUP:
+                waiting.append(inner)
+        waiting.append(item.text or "")
     return "".join(parts)

@@ -144,7 +144,7 @@ class TestArchives:
         pairs_of(self.opus(tmp_path))
         assert [path.name for path in tmp_path.iterdir()] == ["en-id.txt.zip"]
 
-    @pytest.mark.parametrize("name", ["../a.jsonl", "/a.jsonl", "x/../../a.jsonl", "C:\\a.jsonl"])
+    @pytest.mark.parametrize("name", ["../a.jsonl", "/a.jsonl", "x/../../a.jsonl", "C:\\a.jsonl", "."])
     def test_whose_names_lead_out_are_refused(self, tmp_path, name):
         path = self.write(tmp_path / "a.zip", {name: '{"en": "Yes", "id": "Ya"}'})
         with pytest.raises(ValueError, match="leads out of the archive"):
@@ -153,6 +153,28 @@ class TestArchives:
     def test_that_would_expand_beyond_measure_are_refused(self, tmp_path):
         path = self.write(tmp_path / "a.zip", {"a.tsv": b"en\tid\n" + b"a\tb\n" * 5_000_000})
         with pytest.raises(ValueError, match=r"would expand from .* to 20,000,006 bytes"):
+            read(path)
+
+    def test_that_understate_their_size_are_read_no_further_and_refused(self, tmp_path):
+        path = self.write(tmp_path / "a.zip", {"a.tsv": b"en\tid\n" + b"a\tb\n" * 5_000_000})
+        content = bytearray(path.read_bytes())
+        for mark, offset in ((b"PK\x03\x04", 22), (b"PK\x01\x02", 24)):
+            place = content.rindex(mark) + offset
+            content[place : place + 4] = (60).to_bytes(4, "little")
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"a\.tsv: damaged or truncated compressed data"):
+            read(path)
+
+    @pytest.mark.parametrize("name", ["a.jsonl", "a.tmx", "a.po"])
+    def test_with_a_changed_byte_are_refused(self, tmp_path, name):
+        contents = {
+            "a.jsonl": '{"en": "Close it.", "id": "Tutup."}\n',
+            "a.tmx": tmx(),
+            "a.po": 'msgid "Close it."\nmsgstr "Tutup."\n',
+        }
+        path = self.write(tmp_path / "a.zip", {name: contents[name]}, zipfile.ZIP_STORED)
+        path.write_bytes(path.read_bytes().replace(b"Close it.", b"Clone it."))
+        with pytest.raises(ValueError, match=rf"a\.zip/{name}: damaged or truncated compressed data"):
             read(path)
 
     def test_that_are_encrypted_are_refused(self, tmp_path):
@@ -211,6 +233,24 @@ class TestTranslationMemories:
         (tmp_path / "a.tmx").write_text(tmx()[:-30], encoding="utf-8")
         with pytest.raises(ValueError, match=r"a\.tmx, line \d: broken XML"):
             read(tmp_path / "a.tmx")
+
+    @pytest.mark.parametrize("compression", [".gz", ".xz", ".bz2", ".zst"])
+    def test_that_are_cut_off_in_their_compression_are_refused(self, tmp_path, compression):
+        path = tmp_path / f"a.tmx{compression}"
+        pairs = [(f"Text {place}.", f"Teks {place * 7919 % 1009}.") for place in range(3000)]
+        path.write_bytes(COMPRESSIONS[compression](tmx(pairs).encode())[:-200])
+        with pytest.raises(ValueError, match=rf"a\.tmx{compression}: damaged or truncated compressed data after unit"):
+            read(path)
+
+    def test_of_an_encoding_that_there_is_not_are_refused(self, tmp_path):
+        (tmp_path / "a.tmx").write_text(tmx().replace("UTF-8", "foo-8"), encoding="utf-8")
+        with pytest.raises(ValueError, match=r"a\.tmx: its encoding cannot be read \(unknown encoding: foo-8"):
+            read(tmp_path / "a.tmx")
+
+    def test_whose_elements_are_nested_without_end_are_read(self, tmp_path):
+        nested = "<hi>" * 20_000 + "Close it." + "</hi>" * 20_000
+        (tmp_path / "a.tmx").write_text(tmx().replace("Close it.", nested), encoding="utf-8")
+        assert pairs_of(tmp_path / "a.tmx") == PAIRS
 
     def test_are_read_in_constant_memory(self, tmp_path):
         from sensia.corpora import find_language
@@ -283,6 +323,12 @@ class TestInterfaceTexts:
         with pytest.raises(ValueError, match=r"a\.po: its header says that it is in 'fr'; expected Indonesian"):
             read(tmp_path / "a.po")
 
+    def test_of_gettext_are_never_taken_for_the_name_of_another_file(self, tmp_path):
+        self.catalog().save(str(tmp_path / "other.po"))
+        (tmp_path / "a.po").write_text(str(tmp_path / "other.po"), encoding="utf-8")
+        with pytest.raises(ValueError, match=r"a\.po: not a readable PO file"):
+            read(tmp_path / "a.po")
+
     def test_of_broken_gettext_are_refused(self, tmp_path):
         (tmp_path / "a.po").write_text('msgid "Open"\nThis is no PO file.\n', encoding="utf-8")
         with pytest.raises(ValueError, match=r"a\.po: not a readable PO file"):
@@ -296,6 +342,17 @@ class TestText:
         rows = {"a.tsv": "en\tid\nYes\tYa\n", "a.csv": "en,id\nYes,Ya\n", "a.jsonl": '{"en": "Yes", "id": "Ya"}\n'}
         (tmp_path / name).write_text(rows[name], encoding=encoding)
         assert pairs_of(tmp_path / name) == [("Yes", "Ya")]
+
+    @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+    def test_in_utf_16_without_a_mark_is_refused_with_what_to_do(self, tmp_path, encoding):
+        (tmp_path / "a.tsv").write_bytes("en\tid\nYes\tYa\n".encode(encoding))
+        with pytest.raises(ValueError, match=r"a\.tsv: looks like UTF-16 or UTF-32 without a byte order mark"):
+            read(tmp_path / "a.tsv")
+
+    def test_of_a_column_that_is_named_nan_is_read_as_min_nan(self, tmp_path):
+        (tmp_path / "a.tsv").write_text("en\tnan\nYes\tSi\n", encoding="utf-8")
+        table = read_pairs(str(tmp_path / "a.tsv"), source_language="en", target_language="nan")
+        assert (table["source"][0], table["target"][0]) == ("Yes", "Si")
 
     def test_in_utf_16_that_is_cut_off_is_refused(self, tmp_path):
         (tmp_path / "a.tsv").write_bytes("en\tid\nYes\tYa\n".encode("utf-16")[:-1])
