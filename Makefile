@@ -33,7 +33,7 @@ $(VENV_DOCS)/.ready: requirements-docs.txt
 	$(VENV_DOCS)/bin/pip install --quiet --disable-pip-version-check -r requirements-docs.txt
 	touch $@
 
-adapt: setup ## adapt the embedded English Backpack to Indonesian and show before and after (10 minutes on 2 cores)
+adapt: setup ## adapt the embedded English Backpack to Indonesian and show before and after (10 to 14 minutes on 2 cores)
 	$(LAUNCH) examples/adapt.py --config examples/configs/quickstart.yaml $(ADAPT_OPTIONS)
 
 test: setup ## the tests (4 minutes on 2 cores)

@@ -97,8 +97,8 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
             if encoding == "utf-8":
                 if _WIDE_LETTERS.match(head):
                     raise ValueError(
-                        f"{path}: looks like UTF-16 or UTF-32 without a byte order mark; save it as UTF-8, or with the "
-                        "mark"
+                        f"{path}: looks like UTF-16 or UTF-32 without a byte order mark; save it as UTF-8, or with "
+                        "the mark"
                     )
                 for number, raw in enumerate(file, 1):
                     yield number, raw.decode("utf-8-sig" if number == 1 else "utf-8")
