@@ -94,6 +94,11 @@ def column_rank(column: str, language: Language) -> int | None:
     return THREE_LETTERS if len(kept[0]) == 3 else TWO_LETTERS
 
 
+def is_code(code: str) -> bool:
+    """Tells if a text is the code of any language, as the end of a file's name may be."""
+    return bool(code) and _parse(code) is not None
+
+
 def names_language(code: str, language: Language) -> bool:
     """
     Tells if a code names a language.
@@ -102,7 +107,7 @@ def names_language(code: str, language: Language) -> bool:
         code (`str`): any code, as in the name of a file or in an attribute of XML; it need not be one.
         language (`Language`): the language.
     """
-    return bool(code) and _parse(code) is not None and _same(find_language(code), language)
+    return is_code(code) and _same(find_language(code), language)
 
 
 def _same(one: Language, other: Language) -> bool:

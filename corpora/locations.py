@@ -15,7 +15,7 @@ from huggingface_hub import DatasetCard
 
 from sensia.corpora.archives import archive_of, is_archive, members
 from sensia.corpora.languages import Language
-from sensia.corpora.parallel_lines import LANG, ParallelFiles, expand_template, sides_in
+from sensia.corpora.parallel_lines import LANG, ParallelFiles, expand_template, sides_beginning, sides_in
 from sensia.corpora.text_files import COMPRESSIONS
 
 KINDS = {
@@ -75,18 +75,11 @@ def is_local(source: str) -> bool:
         `bool`: True for a path that exists and for one that can only be a path.
     """
     path = Path(source).expanduser()
-    return path.exists() or _could_be_file(path) or not _HUB_ID.fullmatch(source) or bool(_files_beginning(path))
+    return path.exists() or _could_be_file(path) or not _HUB_ID.fullmatch(source) or bool(sides_beginning(path))
 
 
 def _could_be_file(path: Path) -> bool:
     return file_kind(path) is not None or path.suffix.lower() == ".zip" or archive_of(path) is not None
-
-
-def _files_beginning(path: Path) -> list[Path]:
-    """Files `x.en` and the like of a name `x`."""
-    if not path.name or not path.parent.is_dir():
-        return []
-    return sorted(each for each in path.parent.iterdir() if each.name.startswith(f"{path.name}.") and each.is_file())
 
 
 def _name_words(path: Path) -> set[str]:
@@ -168,12 +161,36 @@ def _describes_configurations(card: Path) -> bool:
     return any(isinstance(each, dict) and "data_files" in each for each in metadata.get("configs") or ())
 
 
-def _folder_files(folder: Path, split: str | None, kinds: tuple[str, ...]) -> list[Path]:
+def _files_inside(folder: Path) -> list[Path]:
     found = members(folder) if is_archive(folder) else [path for path in folder.rglob("*") if path.is_file()]
-    inside = sorted(path for path in found if _is_data(path.relative_to(folder)))
+    return sorted(path for path in found if _is_data(path.relative_to(folder)))
+
+
+def holds_files(source: str, kinds: tuple[str, ...]) -> bool:
+    """
+    Tells if a folder or zip archive holds data files.
+
+    Args:
+        source (`str`): path; that of a single file holds none.
+        kinds (`tuple[str, ...]`): kinds of file that count.
+
+    Returns:
+        `bool`: True if at least one file is of one of the kinds.
+    """
+    path = Path(source).expanduser()
+    return (path.is_dir() or is_archive(path)) and any(file_kind(each) in kinds for each in _files_inside(path))
+
+
+def _folder_files(folder: Path, split: str | None, kinds: tuple[str, ...]) -> list[Path]:
+    inside = _files_inside(folder)
     files = [path for path in inside if file_kind(path) in kinds]
     if not files and any(path.suffix == ".py" for path in inside):
         raise ValueError(f"{folder} holds a script and no data files: {_NO_SCRIPTS}")
+    return _of_split(folder, files, split)
+
+
+def _of_split(folder: Path, files: list[Path], split: str | None) -> list[Path]:
+    """The files of a folder that belong to a split; without a split, all, if they are of one."""
     if split is not None:
         chosen = [path for path in files if split.lower() in _name_words(path)]
         if not chosen:
@@ -184,6 +201,13 @@ def _folder_files(folder: Path, split: str | None, kinds: tuple[str, ...]) -> li
     if len(splits) > 1:
         raise ValueError(f"{folder} holds several splits ({', '.join(splits)}): choose one, or name a file")
     return files
+
+
+def _refuse_split(source: str, split: str | None) -> None:
+    if split is not None:
+        raise ValueError(
+            f"split {split!r} was given with the single file {source}: name the file of that split instead"
+        )
 
 
 def parallel_files(source: str, languages: tuple[Language, Language], split: str | None) -> list[ParallelFiles]:
@@ -202,7 +226,8 @@ def parallel_files(source: str, languages: tuple[Language, Language], split: str
 
     Raises:
         `FileNotFoundError`: if one of the two files is not there.
-        `ValueError`: if several files could be one side.
+        `ValueError`: if several files could be one side, and for a split that is not there, not chosen, or given
+            where the source is no folder or archive.
     """
     first, comma, second = source.partition(",")
     if comma and not Path(source).expanduser().exists():
@@ -210,17 +235,23 @@ def parallel_files(source: str, languages: tuple[Language, Language], split: str
         for path in files:
             if not path_exists(path):
                 raise FileNotFoundError(f"no such file: {path} (of {source!r}, two files of one bitext)")
+        _refuse_split(source, split)
         return [files]
     path = Path(source).expanduser()
-    if LANG in path.name:
-        return [expand_template(source, *languages, _siblings(path))]
     if path.is_dir() or is_archive(path):
-        inside = members(path) if is_archive(path) else [each for each in path.rglob("*") if each.is_file()]
-        named = [each for each in inside if split is None or split.lower() in _name_words(each)]
-        return sides_in((each for each in named if _is_data(each.relative_to(path))), *languages)
+        pairs = sides_in(_files_inside(path), *languages)
+        chosen = set(_of_split(path, [pair.source for pair in pairs], split)) if pairs else set()
+        return [pair for pair in pairs if pair.source in chosen]
+    if LANG in path.name:
+        _refuse_split(source, split)
+        return [expand_template(source, *languages, _siblings(path))]
     if path_exists(path):
-        return [pair for pair in sides_in(_siblings(path), *languages) if path in pair]
-    return sides_in(_files_beginning(path), *languages)
+        pairs = sides_in(_siblings(path), *languages, chosen=path)
+    else:
+        pairs = sides_in(sides_beginning(path), *languages)
+    if pairs:
+        _refuse_split(source, split)
+    return pairs
 
 
 def without_second_sides(
@@ -260,7 +291,7 @@ def is_there(source: str) -> bool:
     if LANG in path.name:
         before, _, after = path.name.partition(LANG)
         return any(each.name.startswith(before) and each.name.endswith(after) for each in _siblings(path))
-    return path_exists(path) or bool(_files_beginning(path))
+    return path_exists(path) or bool(sides_beginning(path))
 
 
 def path_exists(path: Path) -> bool:
@@ -291,12 +322,11 @@ def local_files(source: str, split: str | None, kinds: tuple[str, ...]) -> tuple
         raise FileNotFoundError(f"no such file or folder: {source}")
     if path.suffix == ".py":
         raise ValueError(f"{source}: {_NO_SCRIPTS}")
-    holds_files = path.is_dir() or is_archive(path)
-    if not holds_files and split is not None:
-        raise ValueError(
-            f"split {split!r} was given with the single file {source}: name the file of that split instead"
-        )
-    files = _folder_files(path, split, kinds) if holds_files else [path]
+    if path.is_dir() or is_archive(path):
+        files = _folder_files(path, split, kinds)
+    else:
+        _refuse_split(source, split)
+        files = [path]
     if any(archive_of(file) and file_kind(file) in _WHOLE_FILES for file in files):
         raise ValueError(f"{source}: this kind of file cannot be read inside a zip archive; unpack it first")
     found = sorted({file_kind(file) or file.suffix for file in files})

@@ -5,7 +5,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
-from sensia.corpora.languages import Language, names_language
+from sensia.corpora.languages import Language, is_code, names_language
 from sensia.corpora.text_files import COMPRESSIONS, Record, numbered_lines
 
 #: Stands for the code of each language in the name of a pair of files, as in `corpus.{lang}`.
@@ -28,24 +28,71 @@ class ParallelFiles(NamedTuple):
         return f"{self.source} and {self.target}"
 
 
-def sides_in(files: Iterable[Path], source: Language, target: Language) -> list[ParallelFiles]:
+def sides_beginning(path: Path) -> list[Path]:
+    """
+    Finds files whose names are a common beginning and the codes of languages, as in `x.en` and `x.id`.
+
+    Args:
+        path (`Path`): the beginning, `x`.
+
+    Returns:
+        `list[Path]`: the files, by name; none unless they are of two codes or more.
+    """
+    if not path.name or not path.parent.is_dir():
+        return []
+    found = sorted(each for each in path.parent.iterdir() if each.is_file() and _ends_in_code(each, path.name))
+    return found if len({_without_compression(each) for each in found}) > 1 else []
+
+
+def _ends_in_code(path: Path, beginning: str) -> bool:
+    stem, _, code = _without_compression(path).rpartition(".")
+    return stem == beginning and is_code(code)
+
+
+def sides_in(
+    files: Iterable[Path], source: Language, target: Language, chosen: Path | None = None
+) -> list[ParallelFiles]:
     """
     Finds the pairs of files whose names differ by the codes of two languages at their end, as in `x.en` and `x.id`.
 
     Args:
         files (`Iterable[Path]`): files.
         source, target (`Language`): the languages.
+        chosen (`Path`, *optional*): one of the files; only the pair that it is in is wanted.
 
     Returns:
         `list[ParallelFiles]`: the pairs, by name. A file may be compressed, as in `x.en.gz`.
+
+    Raises:
+        `ValueError`: if several files could be one side of a pair.
     """
-    found: dict[tuple[Path, str], dict[str, Path]] = {}
+    found: dict[tuple[Path, str], dict[str, list[Path]]] = {}
     for path in files:
         stem, _, code = _without_compression(path).rpartition(".")
         for side, language in (("source", source), ("target", target)):
             if stem and names_language(code, language):
-                found.setdefault((path.parent, stem), {})[side] = path
-    return [ParallelFiles(**sides) for _, sides in sorted(found.items()) if len(sides) == 2]
+                found.setdefault((path.parent, stem), {}).setdefault(side, []).append(path)
+    pairs = [sides for _, sides in sorted(found.items()) if len(sides) == 2]
+    if chosen is not None:
+        pairs = [
+            {side: [chosen] if chosen in fitting else fitting for side, fitting in sides.items()}
+            for sides in pairs
+            if any(chosen in fitting for fitting in sides.values())
+        ]
+    return [
+        ParallelFiles(
+            _only(sides["source"], source, sides["source"][0].parent),
+            _only(sides["target"], target, sides["target"][0].parent),
+        )
+        for sides in pairs
+    ]
+
+
+def _only(files: list[Path], language: Language, place: Path | str) -> Path:
+    if len(files) > 1:
+        several = " and ".join(path.name for path in files)
+        raise ValueError(f"{place}: {several} could both be {language.name}; name the two files, with a comma")
+    return files[0]
 
 
 def expand_template(template: str, source: Language, target: Language, files: Iterable[Path]) -> ParallelFiles:
@@ -74,10 +121,7 @@ def expand_template(template: str, source: Language, target: Language, files: It
         if not fitting:
             there = ", ".join(path.name for path in names) or "none"
             raise FileNotFoundError(f"{template}: no such file for {language.name}; files of this form: {there}")
-        if len(fitting) > 1:
-            several = " and ".join(path.name for path in fitting)
-            raise ValueError(f"{template}: {several} could both be {language.name}; name the two files, with a comma")
-        sides.append(fitting[0])
+        sides.append(_only(fitting, language, template))
     return ParallelFiles(*sides)
 
 

@@ -9,7 +9,6 @@ from typing import Any, TypeAlias
 import datasets
 import pyarrow as pa
 
-from sensia.corpora.archives import is_archive
 from sensia.corpora.fields import (
     PROMPT,
     PROMPT_COLUMNS,
@@ -26,12 +25,12 @@ from sensia.corpora.fields import (
 from sensia.corpora.languages import Language, find_language
 from sensia.corpora.locations import (
     PARALLEL,
+    holds_files,
     is_local,
     load_folder,
     load_hub,
     local_files,
     parallel_files,
-    path_exists,
 )
 from sensia.corpora.records import (
     BILINGUAL_KINDS,
@@ -66,8 +65,9 @@ def read_pairs(
     Args:
         source (`str`): Hub data set id, or a local source:
 
-            - a file: `.jsonl`, `.json` (one object a line, or one array), `.csv`, `.tsv`, `.tmx`, `.xlf`, `.ts`
-              (Qt Linguist) or `.po`, each also with `.gz`, `.xz`, `.bz2` or `.zst`; `.parquet`, `.mo`;
+            - a file: `.jsonl`, `.json` (one object a line, one array, or one object with an array in it), `.csv`,
+              `.tsv`, `.tmx`, `.xlf`, `.ts` (Qt Linguist) or `.po`, each also with `.gz`, `.xz`, `.bz2` or `.zst`;
+              `.parquet`, `.mo`;
             - two files, line by line: `corpus.{lang}`, `corpus.en` where `corpus.id` lies beside it, or `a.txt,b.txt`;
             - a folder or `.zip` archive of such files, or a file in an archive (`corpus.zip/en-id.tmx`);
             - a folder of `save_to_disk` or a clone of a Hub data set.
@@ -134,7 +134,7 @@ def read_texts(
 
     Args:
         source (`str`): Hub data set id, or a local file or folder: `.jsonl`, `.json` (one object a line), `.txt` (one
-            sentence or paragraph a line, each also with `.gz`) or `.parquet`.
+            sentence or paragraph a line, each also with `.gz`, `.xz`, `.bz2` or `.zst`) or `.parquet`.
         column (`str`, *optional*, defaults to `"text"`): column that holds the text; plain text files have none.
         split (`str`, *optional*): as in `read_pairs`.
         streaming (`bool`, *optional*, defaults to `False`): read while iterating instead of loading everything.
@@ -161,12 +161,8 @@ def read_texts(
 
 def _find_files(source: str, split: str | None, languages: tuple[Language, Language]) -> tuple[list[Any], str]:
     """Files of pairs and their kind. Two files of one bitext count only where there is no file of pairs."""
-    path = Path(source).expanduser()
     kinds = ("json", "csv", "tsv", "parquet", *BILINGUAL_KINDS)
-    if path_exists(path) and (path.is_dir() or is_archive(path)):
-        with suppress(ValueError):
-            return local_files(source, split, kinds)
-    pairs = parallel_files(source, languages, split)
+    pairs = [] if holds_files(source, kinds) else parallel_files(source, languages, split)
     return (pairs, PARALLEL) if pairs else local_files(source, split, kinds)
 
 

@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sensia.corpora import clean_pairs, read_pairs
+from sensia.corpora.locations import is_local
 from sensia.corpora.translation_xml import xml_records
 
 PAIRS = [("Open the file.", "Buka berkas."), ("Close it.", "Tutup.")]
@@ -115,6 +116,38 @@ class TestTwoFiles:
         write_moses(tmp_path, stem="one")
         write_moses(tmp_path, stem="two")
         assert pairs_of(tmp_path) == PAIRS * 2
+
+    def test_of_a_folder_are_chosen_by_their_split(self, tmp_path):
+        write_moses(tmp_path, stem="train")
+        write_moses(tmp_path, PAIRS[:1], stem="dev")
+        assert pairs_of(tmp_path, split="dev") == PAIRS[:1]
+
+    def test_of_a_folder_without_the_split_are_refused(self, tmp_path):
+        write_moses(tmp_path, stem="train")
+        with pytest.raises(ValueError, match="test"):
+            read(tmp_path, split="test")
+
+    @pytest.mark.parametrize("name", ["corpus.{lang}", "corpus.en", "corpus"])
+    def test_have_no_split(self, tmp_path, name):
+        write_moses(tmp_path)
+        with pytest.raises(ValueError, match=r"split 'train' was given with the single file .*corpus"):
+            read(tmp_path / name, split="train")
+
+    def test_of_which_two_could_be_one_side_are_refused(self, tmp_path):
+        write_moses(tmp_path)
+        write_moses(tmp_path, ends=("en", "ind"))
+        with pytest.raises(ValueError, match=r"corpus\.id and corpus\.ind could both be Indonesian"):
+            read(tmp_path / "corpus.en")
+
+    def test_of_which_two_could_be_one_side_are_chosen_by_name(self, tmp_path):
+        write_moses(tmp_path)
+        (tmp_path / "corpus.ind").write_bytes(lines("ab"))
+        assert pairs_of(tmp_path / "corpus.id") == PAIRS
+
+    def test_a_name_of_the_hub_beside_a_file_that_begins_like_it_stays_one(self, tmp_path, monkeypatch):
+        (tmp_path / "corpus.md").write_text("Read me.")
+        monkeypatch.chdir(tmp_path)
+        assert not is_local("corpus")
 
 
 class TestArchives:
