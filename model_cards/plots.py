@@ -29,6 +29,7 @@ _LOSS_PANELS = (
             "loss_lm_plain": "without label smoothing",
             "loss_lm_target": "target side",
             "loss_lm_source": "source side",
+            "loss_kl": "KL from the model before training",
         },
     ),
 )
@@ -127,7 +128,7 @@ def plot_losses(history: Sequence[Record], path: Path) -> bool:
 
     Args:
         history (`Sequence`): `results["training"]["history"]`: records with `step` and any of `loss_ctx`,
-            `loss_sns`, `loss_lm`, `loss_lm_plain`, `loss_lm_target`, `loss_lm_source` (nats) and
+            `loss_sns`, `loss_lm`, `loss_lm_plain`, `loss_lm_target`, `loss_lm_source`, `loss_kl` (nats) and
             `phase`. Where no term was logged, `loss` is drawn.
         path (`Path`): the PNG file to write.
 

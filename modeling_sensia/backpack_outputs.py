@@ -52,6 +52,7 @@ class BackpackCausalLMOutput(ModelOutput):
     Args:
         loss (`torch.Tensor` [], *optional*): language modelling loss in nats, with `label_smoothing`.
         plain_loss (`torch.Tensor` [], *optional*): the loss without label smoothing.
+        distillation_loss (`torch.Tensor` [], *optional*): with a reference, the mean divergence from it in nats.
         logits (`torch.Tensor` [B, L, V], *optional*): scores of the next token; absent with `return_logits=False`.
         token_losses (`torch.Tensor` [B, L], *optional*): with labels, the loss in nats of predicting the next token at
             each position, without smoothing, weights or gradient; 0 where nothing is predicted.
@@ -69,6 +70,7 @@ class BackpackCausalLMOutput(ModelOutput):
     sense_vectors: Tensor | None = None
     mixture_entropy: Tensor | None = None
     token_losses: Tensor | None = None
+    distillation_loss: Tensor | None = None
 
 
 __all__ = ["BackpackCausalLMOutput", "BackpackModelOutput"]

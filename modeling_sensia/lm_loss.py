@@ -1,12 +1,19 @@
-"""Language modelling loss: cross-entropy of the next token.
+"""Language modelling loss: cross-entropy of the next token; and losses of logits that are never stored.
 
-Shapes: N predicted tokens, V tokens of the vocabulary, D the hidden size.
+Shapes: N predicted tokens, n tokens of a chunk, V tokens of the vocabulary, D the hidden size.
 """
+
+from collections.abc import Callable
+from functools import partial
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
+
+#: Losses of a chunk [m, n], the one to be minimised first, and the gradient of that one [n, V].
+ChunkLosses: TypeAlias = tuple[Tensor, Tensor]
 
 
 def language_model_losses(
@@ -50,10 +57,8 @@ def language_model_losses_of_states(
     label_weights: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """
-    [`language_model_losses`] of the logits `states @ weight.T`, computed in chunks to save memory.
-
-    Gradients are computed in the forward pass, chunk by chunk, so logits are computed once and not stored. Backward
-    can run once, and second derivatives are not supported.
+    [`language_model_losses`] of the logits `states @ weight.T`, computed in chunks to save memory; see
+    [`linear_losses`].
 
     Args:
         states (`torch.Tensor` [N, D]): hidden states of the Backpack at the predicted positions.
@@ -67,97 +72,31 @@ def language_model_losses_of_states(
     """
     weights = _weights(labels, label_weights, torch.promote_types(states.dtype, torch.float32))  # [N]
     divisor = _divisor(weights.sum() if num_items is None else num_items).to(states.device)
-    device = states.device.type
-    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else states.dtype
-    with torch.autocast(device, enabled=False):
-        learns = torch.is_grad_enabled()  # what the function below cannot see
-        smoothed, of_tokens = _LinearCrossEntropy.apply(
-            states, weight, labels, weights, label_smoothing, dtype, learns
-        )
-        plain = (weights * of_tokens).sum()
-    return smoothed / divisor, plain / divisor, of_tokens
-
-
-#: Number of logits in memory at a time: 128 MB in float32.
-_LOGITS_AT_A_TIME = 2**25
-
-
-class _LinearCrossEntropy(torch.autograd.Function):
-    """
-    Cross-entropy of `states @ weight.T`, the smoothed one summed and the plain one of each token, whose gradient is
-    made in the forward pass.
-    """
-
-    @staticmethod
-    def forward(
-        ctx,
-        states: Tensor,
-        weight: Tensor,
-        labels: Tensor,
-        label_weights: Tensor,
-        label_smoothing: float,
-        dtype: torch.dtype,
-        learns: bool,
-    ) -> tuple[Tensor, Tensor]:
-        precise = torch.promote_types(dtype, torch.float32)
-        inputs, head = states.to(dtype), weight.to(dtype)
-        states_learn, weight_learns = (learns and needed for needed in ctx.needs_input_grad[:2])
-        for_states = torch.zeros_like(states, dtype=precise) if states_learn else None
-        for_weight = torch.zeros_like(weight, dtype=precise) if weight_learns and not len(states) else None
-        losses = torch.empty(2, len(states), dtype=precise, device=states.device)  # plain, uniform
-        size = max(_LOGITS_AT_A_TIME // len(weight), 1)
-        for start in range(0, len(states), size):
-            chunk = slice(start, start + size)
-            logits = (inputs[chunk] @ head.T).to(precise)  # [n, V]
-            gradient = _losses_in_place(
-                logits, labels[chunk], label_weights[chunk], label_smoothing, losses[:, chunk]
-            ).to(dtype)  # [n, V]
-            del logits
-            if for_states is not None:
-                for_states[chunk] = gradient @ head
-            if weight_learns:
-                increment = gradient.T @ inputs[chunk]  # [V, D]
-                for_weight = increment.to(precise) if for_weight is None else for_weight.add_(increment)
-                del increment
-            del gradient  # frees its memory for the logits of the next chunk
-        ctx.save_for_backward(for_states, for_weight)
-        ctx.dtypes = states.dtype, weight.dtype
-        ctx.taken = False
-        plain, uniform = (losses * label_weights).sum(1)
-        of_tokens = losses[0]
-        ctx.mark_non_differentiable(of_tokens)
-        return (1 - label_smoothing) * plain + label_smoothing * uniform, of_tokens
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, for_smoothed: Tensor, _for_plain: Tensor):
-        if ctx.taken:
-            raise RuntimeError("The gradient of this loss can be taken once; compute the loss again.")
-        ctx.taken = True
-        gradients = (
-            None if gradient is None else gradient.mul_(for_smoothed).to(dtype)
-            for gradient, dtype in zip(ctx.saved_tensors, ctx.dtypes, strict=True)
-        )
-        return *gradients, None, None, None, None, None
+    of_chunk = partial(_losses_in_place, labels=labels, label_weights=weights, label_smoothing=label_smoothing)
+    smoothed, losses = linear_losses(states, weight, of_chunk, num_losses=2)
+    return smoothed / divisor, (weights * losses[1]).sum() / divisor, losses[1]
 
 
 def _losses_in_place(
-    logits: Tensor, labels: Tensor, label_weights: Tensor, label_smoothing: float, losses: Tensor
-) -> Tensor:
+    logits: Tensor, chunk: slice, labels: Tensor, label_weights: Tensor, label_smoothing: float
+) -> ChunkLosses:
     """
-    Writes the cross-entropy with the labels and with the uniform distribution to `losses` [2, n], 0 where nothing is
-    predicted, and turns the logits into the gradient of the smoothed one: label weight times
+    Losses of the tokens of a chunk [2, n]: label weight times the smoothed cross-entropy, and the plain one, 0 where
+    nothing is predicted. Turns the logits into the gradient of the first: label weight times
     (softmax - (1 - eps) of the label - eps / V everywhere).
     """
+    labels, label_weights = labels[chunk], label_weights[chunk].to(logits.dtype)  # [n] each
     targets = labels.clamp(min=0)[:, None]  # [n, 1]
     compared = torch.stack([logits.gather(1, targets).squeeze(1), logits.mean(-1)])  # [2, n]
     largest = logits.amax(-1, keepdim=True)  # [n, 1]
     totals = logits.sub_(largest).exp_().sum(-1, keepdim=True)  # [n, 1]
     normalizer = (largest + totals.log()).squeeze(1)  # [n], the logarithm of the sum of exponentials
-    losses.copy_((normalizer - compared) * (labels != -100))
-    label_weights = label_weights.to(logits.dtype)[:, None]  # [n, 1]
+    plain, uniform = (normalizer - compared) * (labels != -100)  # [n] each
+    smoothed = label_weights * ((1 - label_smoothing) * plain + label_smoothing * uniform)  # [n]
+    label_weights = label_weights[:, None]  # [n, 1]
     gradient = logits.mul_(label_weights / totals).sub_(label_weights * (label_smoothing / logits.shape[-1]))
-    return gradient.scatter_add_(1, targets, label_weights * (label_smoothing - 1))
+    gradient.scatter_add_(1, targets, label_weights * (label_smoothing - 1))
+    return torch.stack([smoothed, plain]), gradient
 
 
 def _weights(labels: Tensor, label_weights: Tensor | None, dtype: torch.dtype) -> Tensor:
@@ -171,4 +110,96 @@ def _divisor(num_items: Tensor | int) -> Tensor:
     return torch.where(num_items > 0, num_items, 1)
 
 
-__all__ = ["language_model_losses", "language_model_losses_of_states"]
+#: Number of logits in memory at a time: 128 MB in float32.
+_LOGITS_AT_A_TIME = 2**25
+
+
+def multiplied_in(states: Tensor) -> torch.dtype:
+    """Type of number that states are multiplied by a head in: that of autocast, where that is on."""
+    device = states.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else states.dtype
+
+
+def linear_losses(
+    states: Tensor, weight: Tensor, losses_of: Callable[[Tensor, slice], ChunkLosses], num_losses: int
+) -> tuple[Tensor, Tensor]:
+    """
+    Sums a loss of the logits `states @ weight.T` over tokens.
+
+    The gradient is computed in the forward pass, chunk by chunk, so logits are computed once and not stored. Backward
+    can run once, and second derivatives are not supported.
+
+    Args:
+        states (`torch.Tensor` [N, D]): hidden states at the predicted positions.
+        weight (`torch.Tensor` [V, D]): weight of the language model head.
+        losses_of (`Callable`): takes the logits [n, V] of some tokens, which it may overwrite, and the `slice` of
+            those tokens; returns their [`ChunkLosses`].
+        num_losses (`int`): number m of losses that it returns.
+
+    Returns:
+        `tuple` of `torch.Tensor`: the sum of the first loss over all tokens, a scalar; and each loss of each token
+        [m, N], without gradient.
+    """
+    dtype = multiplied_in(states)
+    with torch.autocast(states.device.type, enabled=False):
+        learns = torch.is_grad_enabled()  # what the function below cannot see
+        return _LinearLosses.apply(states, weight, losses_of, num_losses, dtype, learns)
+
+
+class _LinearLosses(torch.autograd.Function):
+    """[`linear_losses`]."""
+
+    @staticmethod
+    def forward(
+        ctx,
+        states: Tensor,
+        weight: Tensor,
+        losses_of: Callable[[Tensor, slice], ChunkLosses],
+        num_losses: int,
+        dtype: torch.dtype,
+        learns: bool,
+    ) -> tuple[Tensor, Tensor]:
+        precise = torch.promote_types(dtype, torch.float32)
+        inputs, head = states.to(dtype), weight.to(dtype)
+        states_learn, weight_learns = (learns and needed for needed in ctx.needs_input_grad[:2])
+        for_states = torch.zeros_like(states, dtype=precise) if states_learn else None
+        for_weight = torch.zeros_like(weight, dtype=precise) if weight_learns and not len(states) else None
+        losses = torch.empty(num_losses, len(states), dtype=precise, device=states.device)  # [m, N]
+        size = max(_LOGITS_AT_A_TIME // len(weight), 1)
+        for start in range(0, len(states), size):
+            chunk = slice(start, start + size)
+            losses[:, chunk], gradient = losses_of((inputs[chunk] @ head.T).to(precise), chunk)  # [m, n], [n, V]
+            gradient = gradient.to(dtype)
+            if for_states is not None:
+                for_states[chunk] = gradient @ head
+            if weight_learns:
+                increment = gradient.T @ inputs[chunk]  # [V, D]
+                for_weight = increment.to(precise) if for_weight is None else for_weight.add_(increment)
+                del increment
+            del gradient  # frees its memory for the logits of the next chunk
+        ctx.save_for_backward(for_states, for_weight)
+        ctx.dtypes = states.dtype, weight.dtype
+        ctx.taken = False
+        ctx.mark_non_differentiable(losses)
+        return losses[0].sum(), losses
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, for_total: Tensor, _for_losses: Tensor):
+        if ctx.taken:
+            raise RuntimeError("The gradient of this loss can be taken once; compute the loss again.")
+        ctx.taken = True
+        gradients = (
+            None if gradient is None else gradient.mul_(for_total).to(dtype)
+            for gradient, dtype in zip(ctx.saved_tensors, ctx.dtypes, strict=True)
+        )
+        return *gradients, None, None, None, None
+
+
+__all__ = [
+    "ChunkLosses",
+    "language_model_losses",
+    "language_model_losses_of_states",
+    "linear_losses",
+    "multiplied_in",
+]

@@ -21,6 +21,7 @@ from transformers.utils import can_return_tuple, logging
 
 from .backpack_outputs import BackpackCausalLMOutput, BackpackModelOutput
 from .configuration_backpack import BackpackConfig, refuse_backpack
+from .distillation_loss import Reference, distillation_losses, distillation_losses_of_states
 from .lm_loss import language_model_losses, language_model_losses_of_states
 from .positions_and_masks import (
     Sentences,
@@ -558,6 +559,7 @@ class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
         num_items_in_batch: Tensor | int | None = None,
         label_weights: Tensor | None = None,
         return_logits: bool = True,
+        reference: Reference | None = None,
         **kwargs,
     ) -> BackpackCausalLMOutput:
         r"""
@@ -574,15 +576,23 @@ class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
             label_weights (`torch.Tensor` [B, L], *optional*): how much each label counts; all 1 if not given.
             return_logits (`bool`, *optional*, defaults to `True`): with `False` the head runs on predicted positions
                 alone and no logits are returned.
+            reference ([`Reference`], *optional*): predictions of a frozen model, which some of the labels are learned
+                from; with labels and `return_logits=False`.
 
         Returns:
             [`BackpackCausalLMOutput`]
+
+        Raises:
+            ValueError: if a reference is given without labels or with `return_logits`; and what
+                [`BackpackModel.forward`] raises.
         """
+        if reference is not None and (labels is None or return_logits):
+            raise ValueError("A `reference` needs `labels` and `return_logits=False`.")
         targets = None if labels is None else F.pad(labels[:, 1:], (0, 1), value=-100)  # [B, L]
-        predicted = None
+        selected = None
         if targets is not None and not return_logits:
             # Done before the network runs: reading the number of positions synchronises the device.
-            predicted = (targets != -100).flatten().nonzero().squeeze(-1)  # [N]
+            selected = _learned_positions(targets, reference)
         outputs = self.backpack(
             input_ids=input_ids,
             attention_mask=attention_mask,
@@ -595,33 +605,69 @@ class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
             **kwargs,
         )
         mixture = outputs.last_hidden_state  # [B, L, D]
-        logits = loss = plain_loss = token_losses = None
+        logits = None
         if return_logits:
             logits = self.lm_head(mixture if labels is None else mixture[:, _kept(logits_to_keep)])  # [B, L, V]
+        losses: dict[str, Tensor] = {}
         if targets is not None:
-            if predicted is None:
-                predicted = torch.arange(targets.numel(), device=targets.device)
-            states = mixture.flatten(0, 1)[predicted.to(mixture.device)]  # [N, D]
-            shape = targets.shape
-            targets = targets.flatten()[predicted].to(mixture.device)  # [N]
-            scores = logits.flatten(0, 1) if logits is not None and logits.shape[1] == mixture.shape[1] else None
-            if label_weights is not None:
-                label_weights = F.pad(label_weights[:, 1:], (0, 1)).flatten()[predicted].to(mixture.device)  # [N]
-            settings = label_smoothing, num_items_in_batch, label_weights
-            loss, plain_loss, of_tokens = self._losses(states, scores, targets, *settings)
-            token_losses = of_tokens.new_zeros(shape.numel()).index_copy_(0, predicted.to(of_tokens.device), of_tokens)
-            token_losses = token_losses.view(shape)  # [B, L]
+            settings = label_smoothing, num_items_in_batch
+            losses = self._losses_of_tokens(mixture, logits, targets, selected, label_weights, settings, reference)
         others = {name: value for name, value in outputs.items() if name != "last_hidden_state"}
-        return BackpackCausalLMOutput(
-            loss=loss, plain_loss=plain_loss, logits=logits, token_losses=token_losses, **others
+        return BackpackCausalLMOutput(logits=logits, **losses, **others)
+
+    def _losses_of_tokens(
+        self, mixture, logits, targets, selected, label_weights, settings, reference
+    ) -> dict[str, Tensor]:
+        """The losses of [`BackpackCausalLMOutput`], from the mixture and the next token at each position [B, L]."""
+        predicted, distilled = selected or (torch.arange(targets.numel(), device=targets.device), None)  # [N], [M]
+        states, shape = mixture.flatten(0, 1), targets.shape  # [B L, D]
+        targets = targets.flatten().to(mixture.device)  # [B L]
+        scores = logits.flatten(0, 1) if logits is not None and logits.shape[1] == mixture.shape[1] else None
+        if label_weights is not None:
+            label_weights = F.pad(label_weights[:, 1:], (0, 1)).flatten()[predicted].to(mixture.device)  # [N]
+        predicted = predicted.to(mixture.device)
+        loss, plain_loss, of_tokens = self._losses(
+            states[predicted], scores, targets[predicted], *settings, label_weights
         )
+        losses = {"loss": loss, "plain_loss": plain_loss}
+        token_losses = of_tokens.new_zeros(shape.numel())  # [B L]
+        token_losses[predicted.to(of_tokens.device)] = of_tokens
+        if reference is not None:
+            divergence, of_tokens = self._divergence(
+                states[distilled], targets[distilled], reference.states.flatten(0, 1)[distilled], reference.head
+            )
+            losses["distillation_loss"] = divergence / reference.num_distilled
+            token_losses[distilled] = of_tokens.to(token_losses.dtype)
+        return {**losses, "token_losses": token_losses.view(shape)}
+
+    def _head_is_plain(self) -> bool:
+        # A head that has an adapter, or whose weight is sharded until its own forward, must be called as a module.
+        return type(self.lm_head) is nn.Linear and type(self.lm_head.weight) is nn.Parameter
 
     def _losses(self, states, logits, targets, *settings):
-        head = self.lm_head
-        # A head that has an adapter, or whose weight is sharded until its own forward, must be called as a module.
-        if logits is None and type(head) is nn.Linear and type(head.weight) is nn.Parameter:
-            return language_model_losses_of_states(states, head.weight, targets, *settings)
-        return language_model_losses(head(states) if logits is None else logits, targets, *settings)
+        if logits is None and self._head_is_plain():
+            return language_model_losses_of_states(states, self.lm_head.weight, targets, *settings)
+        return language_model_losses(self.lm_head(states) if logits is None else logits, targets, *settings)
+
+    def _divergence(self, states, targets, reference_states, reference_head):
+        if self._head_is_plain():
+            weight = self.lm_head.weight
+            return distillation_losses_of_states(states, weight, targets, reference_states, reference_head)
+        return distillation_losses(self.lm_head(states), targets, F.linear(reference_states, reference_head))
+
+
+def _learned_positions(targets: Tensor, reference: Reference | None) -> tuple[Tensor, Tensor | None]:
+    """
+    Positions, in the flattened [B L], whose next token is learned by cross-entropy [N] and by distillation [M]; the
+    second is None without a reference.
+    """
+    is_label = targets != -100  # [B, L]
+    if reference is None:
+        return is_label.flatten().nonzero().squeeze(-1), None
+    distilled = F.pad(reference.distilled[:, 1:], (0, 1))  # [B, L]
+    by_both = (is_label & ~distilled, is_label & distilled)
+    predicted, distilled = (each.flatten().nonzero().squeeze(-1) for each in by_both)
+    return predicted, distilled
 
 
 __all__ = [

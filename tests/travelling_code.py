@@ -3,6 +3,7 @@
 CODE_FILES = (
     "backpack_outputs.py",
     "configuration_backpack.py",
+    "distillation_loss.py",
     "lm_loss.py",
     "modeling_backpack.py",
     "positions_and_masks.py",

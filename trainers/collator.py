@@ -20,7 +20,7 @@ class ParallelCollator:
     Stacks a batch of B pairs, sources first, so that one forward encodes both languages.
 
     Labels are the ids of the target sentences; sources and pads have -100, so that the language model loss is on the
-    target alone. With `source_lm_weight`, sources have labels too, which count so much. A row of the data with one
+    target alone. With `label_sources` or `source_lm_weight`, sources have labels too. A row of the data with one
     side only is text of that side's language: it follows behind all pairs, and only the language model loss sees it.
     Where a row has `prompt_tokens`, so many leading target tokens have no label.
 
@@ -34,6 +34,7 @@ class ParallelCollator:
         packing (`bool`, *optional*, defaults to `False`): put several sentences into a row.
         max_positions (`int`, *optional*): most tokens of a shared row; without it, twice the longest sentence.
         targets_only (`bool`, *optional*, defaults to `False`): leave the sources out.
+        label_sources (`bool`, *optional*, defaults to `False`): give sources labels.
         source_lm_weight (`float`, *optional*, defaults to 0): how much a source token counts in the language model
             loss, where a target token counts 1.
     """
@@ -43,6 +44,7 @@ class ParallelCollator:
     packing: bool = False
     max_positions: int | None = None
     targets_only: bool = False
+    label_sources: bool = False
     source_lm_weight: float = 0.0
 
     def __call__(self, pairs: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -72,7 +74,7 @@ class ParallelCollator:
         texts = [*target_texts, *source_texts]
         sentences = [pair["source_ids"] for pair in pairs] + [pair["target_ids"] for pair in (*pairs, *target_texts)]
         sentences += [pair["source_ids"] for pair in source_texts]
-        unlabelled = [0 if self.source_lm_weight else len(pair["source_ids"]) for pair in pairs]
+        unlabelled = [0 if self.label_sources or self.source_lm_weight else len(pair["source_ids"]) for pair in pairs]
         unlabelled += [pair.get("prompt_tokens") or 0 for pair in (*pairs, *texts)]
         fill = self.tokenizer.pad_token_id
         if fill is None:

@@ -66,6 +66,11 @@ class DenseAlignmentConfig(SensiaConfig):
                 raise ValueError(
                     f"Dense alignment has no senses: `{name}` must be {value}, got {getattr(self, name)}."
                 )
+        if self.source_kl_weight:
+            raise ValueError(
+                "Dense alignment keeps the source language by `source_lm_weight`: `source_kl_weight` must be 0, got "
+                f"{self.source_kl_weight}."
+            )
         if self.eval_strategy != IntervalStrategy.NO:
             raise ValueError(
                 "Evaluation while training measures senses: for dense alignment set `eval_strategy` to no, and score "

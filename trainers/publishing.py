@@ -29,6 +29,7 @@ PUBLISHED_FILES = (
     "merges.txt",
     "backpack_outputs.py",
     "configuration_backpack.py",
+    "distillation_loss.py",
     "lm_loss.py",
     "modeling_backpack.py",
     "positions_and_masks.py",

@@ -127,6 +127,14 @@ class SensiaConfig(TrainingArguments):
             "target counts 1; 0 for not at all. 1 keeps the source language, at little cost for the target."
         },
     )
+    source_kl_weight: float = field(
+        default=0.0,
+        metadata={
+            "help": "Weight of the KL divergence from the model before training to the model, on the tokens of the "
+            "source language; 0 for none. 1 keeps the source language better than source_lm_weight does, and holds a "
+            "second copy of the model in memory."
+        },
+    )
     decay_share: float = field(
         default=_DECAY_SHARE,
         metadata={"help": "Last share of the steps in which `lr_scheduler_type: warmup_stable_decay` decays."},
@@ -266,7 +274,13 @@ class SensiaConfig(TrainingArguments):
         if self.contrastive_batch_size is not None and not self.phase_schedule().contrasts:
             raise ValueError("`contrastive_batch_size` means nothing where no phase weighs an InfoNCE term.")
         check_counts(self, "batches_per_window")
-        check_not_negative(self, "text_rate", "source_lm_weight", "sense_learning_rate", "trunk_learning_rate")
+        not_negative = ("text_rate", "source_lm_weight", "source_kl_weight")
+        check_not_negative(self, *not_negative, "sense_learning_rate", "trunk_learning_rate")
+        if self.source_lm_weight and self.source_kl_weight:
+            raise ValueError(
+                "`source_lm_weight` and `source_kl_weight` are two ways to keep the source language: set one of them, "
+                f"got {self.source_lm_weight} and {self.source_kl_weight}."
+            )
         check_positive(self, "tau_pool")
         check_shares(self, "label_smoothing_factor", "collapse_entropy", "alignment_floor")
         if not 0 < self.decay_share <= 1:

@@ -23,6 +23,7 @@ from sensia.trainers.alignment import AlignmentWatch, contrast_over_chance, reca
 from sensia.trainers.collator import ParallelCollator, of_sources
 from sensia.trainers.contrastive_cache import ContrastiveCache, RandomState
 from sensia.trainers.data_order import TRAINING_COLUMNS, DataOrder
+from sensia.trainers.frozen_reference import FrozenReference
 from sensia.trainers.lora import check_something_learns
 from sensia.trainers.losses import info_nce, with_nan_gradient_if_nonfinite
 from sensia.trainers.nonfinite import NonfiniteSteps
@@ -46,10 +47,12 @@ class SensiaTrainer(SavingTrainer):
         w_ctx InfoNCE(context vectors) + w_sns InfoNCE(sense vectors) + w_lm LM(target)
 
     The phase schedule gives the weights and temperatures. With `source_lm_weight` w, LM is one mean over the tokens of
-    both sides, in which a source token counts w. Gradient accumulation leaves the language model term as if the batch
-    were whole. The InfoNCE terms are means over micro-batches, whose negatives are their own pairs, unless
-    `contrastive_batch_size` asks for gradient caching: then every pair of the step is a negative of every other. Where
-    no phase weighs an InfoNCE term, sources are not encoded.
+    both sides, in which a source token counts w. With `source_kl_weight` w, the sum also has w times the
+    Kullback-Leibler divergence from the model before training to the model, a mean over the tokens of the source side.
+    Gradient accumulation leaves these terms as if the batch were whole. The InfoNCE terms are means over micro-batches
+    whose negatives are their own pairs, unless `contrastive_batch_size` asks for gradient caching: then every pair of
+    the step is a negative of every other. Where no phase weighs an InfoNCE term and nothing is learned on the source
+    side, sources are not encoded.
 
     Args:
         model ([`BackpackForCausalLM`] or `PeftModel` of one): the English Backpack to adapt; see [`with_adapter`].
@@ -88,12 +91,14 @@ class SensiaTrainer(SavingTrainer):
     ):
         self.check_model(model)
         self.phase_schedule, self.decay_share = args.phase_schedule(), args.decay_share
+        self._learns_sources = args.source_lm_weight > 0 or args.source_kl_weight > 0
         collator = data_collator or ParallelCollator(
             processing_class,
             packing=args.packing,
             max_positions=model.config.max_position_embeddings,
-            targets_only=not (self.phase_schedule.contrasts or args.source_lm_weight),
+            targets_only=not (self.phase_schedule.contrasts or self._learns_sources),
             source_lm_weight=args.source_lm_weight,
+            label_sources=args.source_kl_weight > 0,
         )
         if args.schedule == "adaptive":
             ends_phases = AdaptivePhases.from_config(args, kwargs.get("eval_dataset"))
@@ -107,6 +112,7 @@ class SensiaTrainer(SavingTrainer):
             processing_class=processing_class,
             **kwargs,
         )
+        self.reference = FrozenReference(self.model, args.device) if args.source_kl_weight else None
         if args.n_gpu > 1:
             raise ValueError("One process sees several GPUs: start it with `accelerate launch`, one process for each.")
         if args.per_device_train_batch_size * args.world_size < 2:
@@ -153,6 +159,9 @@ class SensiaTrainer(SavingTrainer):
         outputs = self.encode(model, inputs, num_items_in_batch)
         losses = {"loss_lm": lm_scale * outputs["loss"], "loss_lm_plain": lm_scale * outputs["plain_loss"]}
         loss = point.w_lm * losses["loss_lm"]
+        if self.reference is not None:
+            losses["loss_kl"] = lm_scale * outputs["distillation_loss"]
+            loss = self.args.source_kl_weight * losses["loss_kl"] + loss
         if _has_pairs(inputs):
             ctx, sns = _vectors_of_pairs(outputs, inputs)  # [2 B, D] each
             if self._contrast_cache is None:
@@ -163,7 +172,7 @@ class SensiaTrainer(SavingTrainer):
                 loss = self._contrast_cache.replay(ctx, sns) + loss
             losses |= {"loss_ctx": loss_ctx, "loss_sns": loss_sns}
             losses |= _entropies_of_sides(outputs, inputs, contrastive_scale)
-        if self.args.source_lm_weight:
+        if self._learns_sources:
             tokens = _tokens_of_sides(inputs) if num_items_in_batch is None else self._side_tokens
             losses |= _losses_of_sides(outputs["token_losses"], inputs, tokens, lm_scale)
         self._note_losses(loss=loss, **losses)
@@ -183,8 +192,13 @@ class SensiaTrainer(SavingTrainer):
             `Mapping`: `context_vectors` and `sense_vectors` [N, D] of N sentences, `loss`, `plain_loss`,
             `token_losses` and, of a Backpack, `mixture_entropy` [N].
         """
+        reference = None
+        if self.reference is not None and "labels" in inputs:
+            tokens = _tokens_of_sides(inputs) if num_items_in_batch is None else self._side_tokens
+            reference = self.reference.predictions(inputs, tokens[0].clamp(min=1))
         return model(
             **{name: value for name, value in inputs.items() if name not in _NOT_OF_THE_MODEL},
+            reference=reference,
             pooling_temperature=self.args.tau_pool if _has_pairs(inputs) else None,
             label_smoothing=self.args.label_smoothing_factor,
             num_items_in_batch=num_items_in_batch,
@@ -311,15 +325,14 @@ class SensiaTrainer(SavingTrainer):
 
     def _get_num_items_in_batch(self, batch_samples: list, device: torch.device):
         """Divisor of the language model loss: the labels of the step over all processes, each with its weight."""
-        if not self.args.source_lm_weight or not batch_samples:
+        if not self._learns_sources or not batch_samples:
             return super()._get_num_items_in_batch(batch_samples, device)
-        weights = [((each["labels"] != -100) * each["label_weights"])[:, 1:].sum() for each in batch_samples]
-        sides = torch.stack([_tokens_of_sides(each) for each in batch_samples]).sum(0)  # [2]
-        counts = torch.cat([torch.stack(weights).sum()[None], sides]).to(device)  # [3]
+        tokens = torch.stack([_tokens_of_sides(each) for each in batch_samples]).sum(0).to(device)  # [2]
         if self.args.average_tokens_across_devices:
-            counts = gather(counts[None]).sum(0)
-        self._side_tokens = counts[1:]
-        return counts[0]
+            tokens = gather(tokens[None]).sum(0)
+        self._side_tokens = tokens
+        of_sources, of_targets = tokens
+        return of_targets + self.args.source_lm_weight * of_sources
 
     def create_optimizer(self, model=None):
         made_here = self.optimizer is None

@@ -1,0 +1,48 @@
+"""The model as it was before training, whose predictions keep the source language (learning without forgetting)."""
+
+from copy import deepcopy
+from typing import Any
+
+import torch
+from peft import PeftModel
+from transformers import PreTrainedModel
+
+from modeling_sensia.distillation_loss import Reference
+from sensia.trainers.collator import of_sources
+
+#: What the reference is given of a batch.
+_INPUTS = ("input_ids", "attention_mask", "sentence_ids", "sentence_ends")
+
+
+class FrozenReference:
+    """
+    A frozen copy of a Backpack, which predicts the next token wherever a batch is of the source language. Each process
+    holds a whole copy.
+
+    A model that is trained to predict what the copy predicts there keeps its knowledge of the source language while it
+    learns another (Li and Hoiem, "Learning without Forgetting", arXiv 1606.09282).
+
+    Args:
+        model ([`BackpackForCausalLM`] or `PeftModel` of one): the model before its first step.
+        device (`torch.device`): where the copy computes.
+    """
+
+    def __init__(self, model: PreTrainedModel | PeftModel, device: torch.device):
+        copy: Any = deepcopy(model)
+        if isinstance(copy, PeftModel):
+            copy = copy.merge_and_unload()
+        self.model = copy.to(device).eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def predictions(self, batch: dict[str, Any], num_distilled: torch.Tensor | int) -> Reference:
+        """
+        Args:
+            batch (`dict`): a batch of [`ParallelCollator`] with labels on the source side, on the copy's device.
+            num_distilled (`torch.Tensor` or `int`): see [`Reference`].
+
+        Returns:
+            [`Reference`]: the copy's predictions on the source side.
+        """
+        inputs = {name: batch[name] for name in _INPUTS if name in batch}
+        states = self.model.backpack(**inputs, use_cache=False).last_hidden_state  # [R, L, D]
+        return Reference(states, self.model.lm_head.weight, of_sources(batch), num_distilled)
