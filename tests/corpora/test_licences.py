@@ -32,9 +32,9 @@ def test_usual_spellings_are_the_hubs_identifier(text, name):
     assert find_licence(text, "model_license") == name
 
 
-@pytest.mark.parametrize("name", HUB_LICENCES)
-def test_an_identifier_is_itself_in_any_case(name):
-    assert find_licence(name, "x") == find_licence(name.upper(), "x") == name
+def test_an_identifier_is_itself_in_any_case():
+    for name in HUB_LICENCES:
+        assert find_licence(name, "x") == find_licence(name.upper(), "x") == name
 
 
 def test_the_hub_and_nobody_else_names_them():
