@@ -255,7 +255,9 @@ def parallel_files(source: str, languages: tuple[Language, Language], split: str
 
 
 def without_second_sides(
-    sources: Sequence[Source], locate: Callable[[Source], str], languages: tuple[Language, Language]
+    sources: Sequence[Source],
+    locate: Callable[[Source], str],
+    languages_of: Callable[[Source], tuple[Language, Language]],
 ) -> list[Source]:
     """
     Leaves out what names the other side of a bitext in two files that was named before, as in `x.en` and `x.id`.
@@ -263,7 +265,7 @@ def without_second_sides(
     Args:
         sources (`Sequence`): data sets.
         locate (`Callable`): data set -> its path or Hub id.
-        languages (`tuple` of two `Language`): of the source and of the target side.
+        languages_of (`Callable`): data set -> the languages of its source and of its target side.
 
     Returns:
         `list`: the data sets, in their order, each bitext once.
@@ -271,7 +273,8 @@ def without_second_sides(
     kept, seen = [], set[tuple[ParallelFiles, ...]]()
     for source in sources:
         path = Path(locate(source))
-        pairs = tuple(parallel_files(str(path), languages, None)) if path.is_file() and not file_kind(path) else ()
+        text = path.is_file() and not file_kind(path)
+        pairs = tuple(parallel_files(str(path), languages_of(source), None)) if text else ()
         if not pairs or pairs not in seen:
             kept.append(source)
         seen.add(pairs)

@@ -47,5 +47,5 @@ def shared_rows(evaluation: np.ndarray, training: list[np.ndarray]) -> list[int]
     """
     found = np.zeros(len(evaluation), dtype=bool)
     for keys in training:
-        found |= np.isin(evaluation, keys)
+        found |= np.isin(evaluation, keys, kind="sort")  # by a table, hashes of 64 bits could overflow
     return np.flatnonzero(found).tolist()

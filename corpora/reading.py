@@ -310,7 +310,7 @@ def _pairs_of_table(table: AnyDataset, request: PairRequest, place: str) -> AnyD
         _check_text_column(sides[side], f"{TRANSLATION}.{side}" if fields.nested else side, place)
     features = _text_features(("source", "target", *fields.extras))
     pairs = _map_table(table, _take_pairs, {"fields": fields}, list(columns), features)
-    _check_sides(list(pairs.take(SAMPLE)), fields, place)
+    _check_sides(list(islice(pairs, SAMPLE)), fields, place)
     return pairs
 
 

@@ -18,10 +18,10 @@ from sensia.model_cards.comparison import (
 )
 from sensia.model_cards.curriculum import PHASE_HEADERS, curriculum_sentence, phase_rows
 from sensia.model_cards.limits import limit_sentences
-from sensia.model_cards.markdown import code, fence, one_line, words
+from sensia.model_cards.markdown import code, fence, list_names, one_line, words
 from sensia.model_cards.metadata import card_metadata, eval_results_yaml
 from sensia.model_cards.plots import plot_bits_per_byte, plot_entropy, plot_losses, plot_recall
-from sensia.model_cards.results import check_results
+from sensia.model_cards.results import check_results, targets_of
 from sensia.whole_files import write_whole
 
 TEMPLATE = Path(__file__).with_name("template.md")
@@ -80,7 +80,9 @@ def _with_licence(text: str, license_id: str | None) -> str:
 
 
 def _comparison(entry: Mapping[str, Any]) -> dict[str, Any]:
+    languages = " and ".join(map(words, entry.get("languages") or ()))
     described = f"{entry['rows']:,} rows of {code(entry['file'])}{_trained_on(entry)}{_by_chance(entry)}"
+    described = f"{languages}: {described}" if languages else described
     rows = [
         [
             f"{label}{_ARROWS[better]}",
@@ -196,6 +198,18 @@ def _licence(results: Mapping[str, Any]) -> str:
     return " ".join(said)
 
 
+def _objective(results: Mapping[str, Any]) -> str:
+    """The loss of a step as a formula, by the settings of the run."""
+    knobs = results["training"]["hyperparameters"]
+    source = results["languages"]["source"]["name"]
+    targets = [each["name"] for each in targets_of(results)]
+    written = [*targets, source] if knobs.get("source_lm_weight") else targets
+    terms = f"w_ctx * InfoNCE(context vectors) + w_sns * InfoNCE(sense vectors) + w_lm * LM({', '.join(written)})"
+    if weight := knobs.get("source_kl_weight"):
+        terms += f" + {weight:g} * KL({source})"
+    return terms
+
+
 def _context(results: Mapping[str, Any], plots: Mapping[str, str]) -> dict[str, Any]:
     training = results["training"]
     return {
@@ -206,6 +220,8 @@ def _context(results: Mapping[str, Any], plots: Mapping[str, str]) -> dict[str, 
         "model_literal": json.dumps(results.get("repo_id") or results["model_name"], ensure_ascii=False),
         "base": _base(results["base_model"]),
         "license": _licence(results),
+        "targets": list_names([each["name"] for each in targets_of(results)]),
+        "objective": _objective(results),
         "prompt": _prompt(results),
         "architecture": _architecture(results["model"]),
         "comparisons": [_comparison(entry) for entry in results["evaluation"]],

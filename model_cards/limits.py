@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from sensia.model_cards.markdown import list_names
+from sensia.model_cards.results import targets_of
+
 _SMALL = 100_000_000
 
 
@@ -17,22 +20,29 @@ def _scale(results: Mapping[str, Any]) -> list[str]:
 
 
 def _fertility(results: Mapping[str, Any]) -> list[str]:
-    fertility = results.get("fertility") or {}
-    source, target = fertility.get("source"), fertility.get("target")
-    if not source or not target:
-        return []
-    names = {side: language["name"] for side, language in results["languages"].items()}
-    spends = (
-        f"The tokenizer spends {target:.2f} tokens on a word of {names['target']} and {source:.2f} on a word of "
-        f"{names['source']}, a ratio of {target / source:.2f}"
-    )
-    if target <= source:
-        return [f"{spends}."]
-    positions = f"{results['model']['max_positions']:,}"
+    found = [(results["languages"]["target"]["name"], results.get("fertility") or {})]
+    others = results["languages"].get("other_targets") or []
+    found += [(each["name"], each.get("fertility") or {}) for each in others]
+    source, positions = results["languages"]["source"]["name"], f"{results['model']['max_positions']:,}"
     return [
-        f"{spends}: the same text takes more time in {names['target']}, and the {positions} positions of the model "
-        "hold less of it."
+        _of_one_language(target, source, fertility, positions)
+        for target, fertility in found
+        if fertility.get("source") and fertility.get("target")
     ]
+
+
+def _of_one_language(target: str, source: str, fertility: Mapping[str, float], positions: str) -> str:
+    ratio = fertility["target"] / fertility["source"]
+    spends = (
+        f"The tokenizer spends {fertility['target']:.2f} tokens on a word of {target} and {fertility['source']:.2f} "
+        f"on a word of {source}, a ratio of {ratio:.2f}"
+    )
+    if ratio <= 1:
+        return f"{spends}."
+    return (
+        f"{spends}: the same text takes more time in {target}, and the {positions} positions of the model hold less "
+        "of it."
+    )
 
 
 def _percent(share: float) -> str:
@@ -70,10 +80,14 @@ def _forgetting(results: Mapping[str, Any]) -> list[str]:
         return []
     if any(entry.get("task") == "perplexity" for entry in results["evaluation"]):
         return []
-    source, target = (results["languages"][side]["name"] for side in ("source", "target"))
+    source = results["languages"]["source"]["name"]
+    knobs = results["training"]["hyperparameters"]
+    if knobs.get("source_lm_weight") or knobs.get("source_kl_weight"):
+        return [f"How much {source} the model can still write was not measured."]
+    targets = list_names([each["name"] for each in targets_of(results)])
     return [
-        f"Only {target} text was in the language modelling loss. How much {source} the model can still write was "
-        "not measured."
+        f"Only {targets} text was in the language modelling loss. How much {source} the model can still write was not "
+        "measured."
     ]
 
 

@@ -1,6 +1,7 @@
 """Text of users within Markdown: whatever it holds, it stays one line, one cell or one piece of code."""
 
 import re
+from collections.abc import Sequence
 
 # What would begin code, emphasis, a link or a tag.
 _SPECIAL = re.compile(r"[\\`*\[\]]")
@@ -25,6 +26,16 @@ def words(text: str) -> str:
         text (`str`): any text.
     """
     return _SPECIAL.sub(r"\\\g<0>", one_line(text)).replace("<", "&lt;")
+
+
+def list_names(names: Sequence[str]) -> str:
+    """
+    Names as a sentence lists them: `"A"`, `"A and B"`, `"A, B and C"`.
+
+    Args:
+        names (`Sequence[str]`): the names, at least one.
+    """
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def code(text: str) -> str:

@@ -8,6 +8,7 @@ import yaml
 from huggingface_hub import EvalResult, EvalResultEntry, ModelCardData, eval_result_entries_to_yaml
 
 from sensia.model_cards.comparison import comparison_metrics, metric_label
+from sensia.model_cards.results import targets_of
 
 TAGS = ("backpack", "sensia", "cross-lingual", "sense-vectors", "custom_code")
 
@@ -76,7 +77,7 @@ def card_metadata(results: Mapping[str, Any]) -> ModelCardData:
         `ModelCardData`: languages, licence, tags and every metric measured after adaptation; base model and training
         data only where they have a Hub id.
     """
-    languages = [results["languages"][side] for side in ("source", "target")]
+    languages = [results["languages"]["source"], *targets_of(results)]
     trained_on = [data["hub_id"] for data in results["datasets"] if data["role"] == "train" and data.get("hub_id")]
     measured = [
         _model_index_result(entry, metric) for entry in results["evaluation"] for metric in _after_metrics(entry)

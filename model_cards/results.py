@@ -58,6 +58,20 @@ def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
+def targets_of(results: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """
+    The target languages of a model.
+
+    Args:
+        results (`Mapping[str, Any]`): results of a run.
+
+    Returns:
+        `list` of `Mapping`: one or several.
+    """
+    languages = results["languages"]
+    return [languages["target"], *(languages.get("other_targets") or [])]
+
+
 def _is_text(value: object) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
@@ -120,6 +134,8 @@ LANGUAGE = {
     "name": TEXT,
 }
 
+FERTILITY = {"source?": NUMBER, "target?": NUMBER}
+
 DATASET = {
     "name": NAME,
     "hub_id?": HUB_ID,
@@ -140,6 +156,8 @@ EVALUATION = {
     "file": NAME,
     "sha256?": SHA256,
     "rows": COUNT,
+    # Names of the languages of the two sides of bitext.
+    "languages?": [TEXT],
     # Of these, how many are training rows too; missing where nobody looked.
     "rows_trained_on?": COUNT,
     "license?": TEXT,
@@ -190,7 +208,12 @@ RESULTS = {
     "model_name": NAME,
     "repo_id?": HUB_ID,
     "base_model": {"name": NAME, "hub_id?": HUB_ID, "license?": TEXT},
-    "languages": {"source": LANGUAGE, "target": LANGUAGE},
+    "languages": {
+        "source": LANGUAGE,
+        "target": LANGUAGE,
+        # Of a model of several target languages: those after the first.
+        "other_targets?": [{**LANGUAGE, "fertility?": FERTILITY}],
+    },
     "license": LICENSE,
     # Of a licence that is `other` to the Hub.
     "license_name?": TEXT,
@@ -209,8 +232,8 @@ RESULTS = {
     "training": TRAINING,
     "evaluation": [EVALUATION],
     "samples": [{"prompt": STRING, "continuation": STRING}],
-    # A language without spaces between its words has no fertility.
-    "fertility?": {"source?": NUMBER, "target?": NUMBER},
+    # Tokens a word, of the first target language; a language without spaces between its words has none.
+    "fertility?": FERTILITY,
     "limits": [TEXT],
     "versions": TEXTS,
     "command": STRING,

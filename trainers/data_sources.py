@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +12,9 @@ from sensia.trainers.suggestions import did_you_mean
 
 Entry = str | dict[str, Any]
 Kind = TypeVar("Kind")
+
+#: Stands for the code of each target language in an entry, as in `en-{target}.train.jsonl.gz`.
+TARGET = "{target}"
 
 
 @dataclass(frozen=True)
@@ -25,8 +28,8 @@ class DataSource:
         config (`str`, *optional*): configuration of a Hub data set.
         split (`str`, *optional*): split of a Hub data set, or word in the names of a folder's files.
         columns (`Sequence` of two `str`, *optional*): columns of the source and of the target side.
-        languages (`Sequence` of two `str`, *optional*): codes of the languages after which the data set names its
-            sides, where they are not those of the run.
+        languages (`Sequence` of two `str`, *optional*): codes of the languages of its two sides, as it spells them;
+            those of the run if not given.
         weight (`float`, *optional*): share of this data set; training data alone, and all of it or none.
         license (`str`, *optional*): licence of the data, where nothing beside it states one.
 
@@ -63,11 +66,11 @@ class DataSource:
 @dataclass(frozen=True)
 class TextSource:
     """
-    Text of one of the two languages, for the language model loss.
+    Text of one language, for the language model loss.
 
     Args:
         path (`str`): file, folder or Hub id.
-        language (`str`, *optional*): code of its language; the target language if not given.
+        language (`str`, *optional*): code of its language; if not given, the target language where there is one.
         column (`str`, *optional*, defaults to `"text"`): column of the text.
         config (`str`, *optional*): configuration of a Hub data set.
         split (`str`, *optional*): split of a Hub data set, or word in the names of a folder's files.
@@ -193,6 +196,52 @@ def read_eval_source(entry: Entry) -> DataSource:
             problem = "needs a `name`, which tables call it" if wanted else f"takes no `{key}`"
             raise ValueError(f"`eval_data`: an entry {problem}; got {entry}.")
     return source
+
+
+def for_each_target(source: DataSource, source_language: str, target_languages: Sequence[str]) -> list[DataSource]:
+    """
+    The data sets of an entry: one for each target language where the entry has `{target}`, else the entry itself.
+
+    Args:
+        source ([`DataSource`]): the entry.
+        source_language (`str`): code of the source language.
+        target_languages (`Sequence[str]`): codes of the target languages.
+
+    Returns:
+        `list` of [`DataSource`]: where there are several languages, each with its `languages`. The name of evaluation
+        data then ends in the code of its language, unless it has `{target}` itself.
+
+    Raises:
+        ValueError: with several target languages, if the entry says of none of them that it is of it.
+    """
+    texts = {key: getattr(source, key) for key in ("path", "name", "config", "split")}
+    if not any(TARGET in (text or "") for text in (*texts.values(), *(source.columns or ()))):
+        return [_of_one_target(source, target_languages)]
+    if source.name is not None and TARGET not in source.name and len(target_languages) > 1:
+        texts["name"] = f"{source.name}-{TARGET}"
+    return [
+        replace(
+            source,
+            **{key: text and text.replace(TARGET, code) for key, text in texts.items()},
+            columns=source.columns and [column.replace(TARGET, code) for column in source.columns],
+            languages=(source_language, code),
+        )
+        for code in target_languages
+    ]
+
+
+def _of_one_target(source: DataSource, target_languages: Sequence[str]) -> DataSource:
+    if len(target_languages) == 1:
+        return source
+    targets = [find_language(code) for code in target_languages]
+    if source.languages and find_language(source.languages[1]) in targets:
+        return source
+    problem = "its `languages` name none of them" if source.languages else "nothing says which of them it is of"
+    raise ValueError(
+        f"{source.path}: the target languages are {', '.join(target_languages)}, and {problem}. Put {TARGET} where a "
+        f"name has the code, as in en-{TARGET}.jsonl, or give the entry its `languages`, as in [en, "
+        f"{target_languages[0]}]."
+    )
 
 
 def _checked(entry: Any, setting: str) -> Entry:

@@ -1,6 +1,7 @@
 """The arguments of an adaptation."""
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from math import inf
@@ -11,7 +12,7 @@ from datasets import Dataset, IterableDataset
 from peft import PeftModel
 from transformers import PreTrainedModel
 
-from sensia.corpora import find_language, read_pairs
+from sensia.corpora import Language, find_language, read_pairs
 from sensia.corpora.held_out import within
 from sensia.corpora.licences import find_licence
 from sensia.corpora.locations import without_second_sides
@@ -20,6 +21,7 @@ from sensia.model_cards.results import is_absolute
 from sensia.trainers.data_sources import (
     DataSource,
     TextSource,
+    for_each_target,
     read_eval_source,
     read_text_source,
     read_train_source,
@@ -47,7 +49,12 @@ class AdaptArguments(AdapterArguments):
             "streamed, read in equal shares, unless weights or a temperature are given."
         }
     )
-    target_language: str = field(metadata={"help": "Language to adapt to: ISO 639-1, ISO 639-3 or FLORES code."})
+    target_language: list[str] = field(
+        metadata={
+            "help": "Language to adapt to, or several: ISO 639-1, ISO 639-3 or FLORES codes. Of several, {target} in "
+            "an entry of train_data or eval_data stands for each of their codes, and data_temperature balances them."
+        }
+    )
     tokenizer: str | None = field(
         default=None, metadata={"help": "Tokenizer of the model, where it does not lie beside it: Hub id or folder."}
     )
@@ -165,12 +172,22 @@ class AdaptArguments(AdapterArguments):
     )
 
     def __post_init__(self):
-        check_languages(self, "source_language", "target_language")
-        self.source, self.target = find_language(self.source_language), find_language(self.target_language)
         # A YAML file may name a single one without a list.
-        for name in ("train_data", "text_data", "eval_data", "prompts", "data_weights", "lora_target_modules"):
+        for name in (
+            "train_data",
+            "target_language",
+            "text_data",
+            "eval_data",
+            "prompts",
+            "data_weights",
+            "lora_target_modules",
+        ):
             given = getattr(self, name)
             setattr(self, name, [given] if isinstance(given, str | int | float | dict) else given)
+        check_languages(self, "source_language", "target_language")
+        self.source = find_language(self.source_language)
+        self.targets = [find_language(code) for code in self.target_language]
+        self._check_targets()
         self._check_shares()
         self._check_texts()
         names = [str(each.name) for each in self.eval_sources]
@@ -188,17 +205,30 @@ class AdaptArguments(AdapterArguments):
         self._check_licence()
         self.model = os.path.expanduser(self.model)
         if self.model_name is None:
-            self.model_name = f"{Path(self.model).resolve().name}-{self.target.iso1 or self.target.iso3}"
+            codes = "-".join(each.iso1 or each.iso3 for each in self.targets)
+            self.model_name = f"{Path(self.model).resolve().name}-{codes}"
         check_line_names(self, "model_name", "model_license_name")
         if is_absolute(self.model_name):
             raise ValueError(f"`model_name` must be a name, got the path {self.model_name}.")
 
+    def _check_targets(self):
+        if not self.targets:
+            raise ValueError("`target_language` names no language.")
+        for number, target in enumerate(self.targets):
+            if target == self.source or target in self.targets[:number]:
+                raise ValueError(
+                    f"`target_language` must be other languages than {self.source_language}, each once; got "
+                    f"{', '.join(self.target_language)}."
+                )
+
     def _check_texts(self):
         for each in self.text_sources:
-            if each.language is not None and find_language(each.language) not in (self.source, self.target):
+            if each.language is None and len(self.targets) > 1:
+                raise ValueError(f"`text_data`, entry {each.path!r}: give its `language`, for there are several.")
+            if each.language is not None and find_language(each.language) not in (self.source, *self.targets):
                 raise ValueError(
                     f"`text_data`, entry {each.path!r}: `language` must be {self.source_language} or "
-                    f"{self.target_language}, got {each.language}."
+                    f"{' or '.join(self.target_language)}, got {each.language}."
                 )
 
     def _check_licence(self):
@@ -228,10 +258,11 @@ class AdaptArguments(AdapterArguments):
         if self.data_weights and self.data_temperature is not None:
             raise ValueError("Give `data_weights` or `data_temperature`, not both.")
         if self.data_weights and (
-            len(self.data_weights) != len(self.train_data) or not all(0 < weight < inf for weight in self.data_weights)
+            len(self.data_weights) != len(self.train_sources)
+            or not all(0 < weight < inf for weight in self.data_weights)
         ):
             raise ValueError(
-                f"`data_weights` must be one positive number for each of the {len(self.train_data)} data sets of "
+                f"`data_weights` must be one positive number for each of the {len(self.train_sources)} data sets of "
                 f"`train_data`, got {self.data_weights}."
             )
         if self.data_temperature is None:
@@ -257,14 +288,32 @@ class AdaptArguments(AdapterArguments):
 
     @property
     def train_sources(self) -> list[DataSource]:
-        """`list` of [`DataSource`]: entries of `train_data`. Two that are the sides of one bitext are one."""
-        sources = [read_train_source(entry) for entry in self.train_data]
-        return without_second_sides(sources, lambda each: self.locate(each.path), (self.source, self.target))
+        """
+        `list` of [`DataSource`]: entries of `train_data`, one for each target language where an entry has `{target}`.
+        Two that are the sides of one bitext are one.
+        """
+        sources = self._of_languages("train_data", map(read_train_source, self.train_data))
+        return without_second_sides(sources, lambda each: self.locate(each.path), self.languages_of)
 
     @property
     def eval_sources(self) -> list[DataSource]:
-        """`list` of [`DataSource`]: entries of `eval_data`."""
-        return [read_eval_source(entry) for entry in self.eval_data]
+        """`list` of [`DataSource`]: entries of `eval_data`, one for each target language where it has `{target}`."""
+        return self._of_languages("eval_data", map(read_eval_source, self.eval_data))
+
+    def _of_languages(self, setting: str, sources: Iterable[DataSource]) -> list[DataSource]:
+        try:
+            return [
+                each
+                for source in sources
+                for each in for_each_target(source, self.source_language, self.target_language)
+            ]
+        except ValueError as error:
+            raise ValueError(str(error) if str(error).startswith("`") else f"`{setting}`, entry {error}") from None
+
+    def languages_of(self, source: DataSource) -> tuple[Language, Language]:
+        """`tuple` of two [`Language`]: of the source and of the target side of a data set."""
+        first, second = source.languages or (self.source_language, self.target_language[0])
+        return find_language(first), find_language(second)
 
     @property
     def text_sources(self) -> list[TextSource]:
@@ -279,7 +328,7 @@ class AdaptArguments(AdapterArguments):
     def read(self, source: DataSource, **options) -> Dataset | IterableDataset:
         """Reads bitext by [`sensia.corpora.read_pairs`], with languages and columns of the source or of this run."""
         columns = source.columns or (self.source_column, self.target_column)
-        languages = source.languages or (self.source_language, self.target_language)
+        languages = source.languages or (self.source_language, self.target_language[0])
         read = partial(
             read_pairs,
             self.locate(source.path),

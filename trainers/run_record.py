@@ -2,6 +2,7 @@
 
 import datetime
 import platform
+from collections.abc import Sequence
 from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
@@ -76,7 +77,11 @@ def describe_run(
         "model_name": args.model_name,
         "repo_id": trainer.hub_model_id if config.push_to_hub else None,
         "base_model": base,
-        "languages": {"source": _describe_language(args.source), "target": _describe_language(args.target)},
+        "languages": {
+            "source": _describe_language(args.source),
+            "target": _describe_language(args.targets[0]),
+            "other_targets": [_describe_language(each, evals) for each in args.targets[1:]],
+        },
         "license": args.model_license or "unknown",
         "license_name": args.model_license_name,
         "license_link": args.model_license_link,
@@ -89,7 +94,7 @@ def describe_run(
             for each, described in zip(evals, held_out, strict=True)
         ],
         "samples": samples,
-        "fertility": evals[0].fertility if evals else None,
+        "fertility": _fertility_in(evals, args.targets[0]),
         "limits": _limits(args, evals, trainer),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
         "command": command,
@@ -123,8 +128,15 @@ def _base_model(name: str) -> dict[str, Any]:
     return {**named, "license": base_licence(name)}
 
 
-def _describe_language(language: Language) -> dict[str, Any]:
-    return {name: getattr(language, name) for name in ("iso1", "iso3", "tag", "name")}
+def _describe_language(language: Language, evals: Sequence[PairSet] = ()) -> dict[str, Any]:
+    """A language, with its fertility where evaluation sets are given that are of it."""
+    described = {name: getattr(language, name) for name in ("iso1", "iso3", "tag", "name")}
+    return {**described, "fertility": fertility} if (fertility := _fertility_in(evals, language)) else described
+
+
+def _fertility_in(evals: Sequence[PairSet], language: Language) -> dict[str, float] | None:
+    """Tokens a word of each side of the first evaluation set whose target side is of a language."""
+    return next((each.fertility for each in evals if each.languages and each.languages[1] == language), None)
 
 
 def _describe_data(pairs: PairSet, role: str, args: AdaptArguments) -> dict[str, Any]:
@@ -245,6 +257,7 @@ def _describe_evaluation(pairs: PairSet, data: dict[str, Any], before, after) ->
         "file": data["name"],
         "sha256": data["sha256"],
         "rows": data["rows_kept"],
+        "languages": [each.name for each in pairs.languages] if pairs.languages else None,
         "rows_trained_on": None if pairs.trained_on is None else len(pairs.trained_on),
         "license": data["license"],
         "before": before,

@@ -85,13 +85,14 @@ def check_languages(settings: Any, *names: str):
 
     Args:
         settings: a dataclass with the settings.
-        names (`str`): the settings to check; one may be `None`.
+        names (`str`): the settings to check; one may be `None`, or a list of codes.
 
     Raises:
         ValueError: naming the setting, with the nearest known codes.
     """
     for name in names:
-        if (code := getattr(settings, name)) is not None:
+        given = getattr(settings, name)
+        for code in given if isinstance(given, list) else [given] if given is not None else []:
             try:
                 find_language(code)
             except ValueError as error:

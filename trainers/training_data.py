@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from transformers import PreTrainedTokenizerBase
 from sensia.corpora import (
     CleaningReport,
     DataPart,
+    Language,
     clean_pairs,
     encode_texts,
     find_language,
@@ -22,6 +24,7 @@ from sensia.corpora import (
     shared_rows,
 )
 from sensia.corpora.locations import is_local
+from sensia.corpora.pivot import join_by_source
 from sensia.trainers.data_sources import DataSource, TextSource
 from sensia.trainers.run_arguments import AdaptArguments
 
@@ -44,6 +47,7 @@ class PairSet:
         licence (`str`, *optional*): licence of the data, where the settings state it.
         trained_on (`list` of `int`, *optional*): rows of evaluation data that are also training rows; `None` where
             nobody looked.
+        languages (`tuple` of two [`Language`], *optional*): of the two sides of bitext.
     """
 
     name: str
@@ -56,6 +60,7 @@ class PairSet:
     keys: np.ndarray | None = None
     licence: str | None = None
     trained_on: list[int] | None = None
+    languages: tuple[Language, Language] | None = None
 
     def __str__(self) -> str:
         where = f" ({self.part})" if self.part else ""
@@ -137,7 +142,8 @@ def _load_part(
     part = None if is_local(path) else DataPart(path, config, split or "train")
     keys = _training_keys(rows, pairs, args)
     name = source.name or ("train" if alone else source.shown)
-    return PairSet(name, path, pairs, report, "bitext", part=part, keys=keys, licence=source.license)
+    found = {"part": part, "keys": keys, "licence": source.license, "languages": args.languages_of(source)}
+    return PairSet(name, path, pairs, report, "bitext", **found)
 
 
 def _training_keys(rows: Dataset | IterableDataset, pairs: Dataset | IterableDataset, args: AdaptArguments):
@@ -230,6 +236,31 @@ def load_eval_pairs(args: AdaptArguments, tokenizer: PreTrainedTokenizerBase, ma
     return [_load_held_out(source, args, tokenizer, max_length) for source in args.eval_sources]
 
 
+def pair_targets(evals: list[PairSet]) -> list[PairSet]:
+    """
+    Evaluation data between two target languages that no training pair is of.
+
+    Args:
+        evals (`list` of [`PairSet`]): of [`load_eval_pairs`].
+
+    Returns:
+        `list` of [`PairSet`]: for each two sets of different target languages that have at least half of their source
+        sentences in common, the pairs of their target sides.
+    """
+    joined = []
+    for first, second in combinations(evals, 2):
+        if first.languages is None or second.languages is None or first.languages[1] == second.languages[1]:
+            continue
+        pairs = join_by_source(first.pairs, second.pairs)
+        if len(pairs) * 2 < min(len(first.pairs), len(second.pairs)):
+            continue
+        languages = (first.languages[1], second.languages[1])
+        name = f"{first.name} with {second.name}"
+        report = CleaningReport(total=len(pairs), kept=len(pairs))
+        joined.append(replace(first, name=name, pairs=pairs, report=report, languages=languages, fertility={}))
+    return joined
+
+
 def _load_held_out(
     source: DataSource, args: AdaptArguments, tokenizer: PreTrainedTokenizerBase, max_length: int
 ) -> PairSet:
@@ -248,6 +279,7 @@ def _load_held_out(
         report,
         "evaluation",
         licence=source.license,
+        languages=args.languages_of(source),
         fertility=_fertility(dataset, tokenizer),
         part=None if is_local(part.source) else part,
         keys=row_keys(_rows_kept(dataset, pairs)),

@@ -28,6 +28,7 @@ from modeling_sensia.loading import load_base
 from sensia.evaluation import evaluate_bitext
 from sensia.model_cards import comparison_rows, format_value, write_card
 from sensia.model_cards.card import strip_folders
+from sensia.model_cards.markdown import list_names
 from sensia.trainers import SensiaConfig, SensiaTrainer, parse_arguments
 from sensia.trainers.checkpoints import find_checkpoint
 from sensia.trainers.command_ends import exit_on_input_error
@@ -38,7 +39,13 @@ from sensia.trainers.prompts import check_prompts, continue_prompts
 from sensia.trainers.run_arguments import AdaptArguments
 from sensia.trainers.run_record import describe_run
 from sensia.trainers.run_rehearsal import made_up_record
-from sensia.trainers.training_data import PairSet, find_trained_on, load_eval_pairs, load_train_pairs
+from sensia.trainers.training_data import (
+    PairSet,
+    find_trained_on,
+    load_eval_pairs,
+    load_train_pairs,
+    pair_targets,
+)
 from sensia.whole_files import write_whole
 
 
@@ -64,12 +71,14 @@ def adapt(args: AdaptArguments, config: SensiaConfig):
         train = load_train_pairs(args, tokenizer, min(args.max_length, positions), config.seed)
         evals = load_eval_pairs(args, tokenizer, positions)
         find_trained_on(evals, train, args.eval_overlap)
-    say(f"{args.model_name}: {model.num_parameters():,} parameters, {args.source.name} to {args.target.name}")
+    targets = list_names([each.name for each in args.targets])
+    say(f"{args.model_name}: {model.num_parameters():,} parameters, {args.source.name} to {targets}")
     for pairs in (*train.parts, *evals):
         say(f"  {pairs}")
     for warning in licence_warnings(args.model_license, licensed_parts(args, train.parts)):
         say(f"Warning: {warning}")
     watched = {each.name: each.pairs.select(range(min(args.eval_pairs, len(each.pairs)))) for each in evals}
+    evals += pair_targets(evals)  # measured before and after only
     trainer = SensiaTrainer(
         args.with_adapter(model),
         config,

@@ -28,7 +28,7 @@ def parse(name, *types, **settings):
 def test_every_adaptation_config_is_valid(name, tmp_path):
     # A machine without an accelerator does bf16 on the CPU; one with takes its own.
     args, config = parse(name, AdaptArguments, SensiaConfig, output_dir=str(tmp_path))
-    assert args.source.iso1 == "en" and args.target.iso1
+    assert args.source.iso1 == "en" and args.targets[0].iso1
     last = config.phase_schedule().at(config.max_steps, config.max_steps).phase
     assert config.max_steps > 0 and last == config.phase_schedule().phase_names[-1]
 
@@ -87,7 +87,7 @@ def test_every_run_of_a_plan_is_an_adaptation_with_a_suite(name, tmp_path):
         options = ["--config", str(path), "--target_language", run.language, "--output_dir", str(tmp_path)]
         config_type = DenseAlignmentConfig if run.is_dense else SensiaConfig
         args, config = parse_arguments(AdaptArguments, config_type, description="", arguments=options)
-        assert f"en-{args.target.iso1}" in args.train_data[0] and config.seed == run.seed
+        assert f"en-{args.targets[0].iso1}" in args.train_data[0] and config.seed == run.seed
         assert make_tasks([], run.suite, source_language="en", target_language=run.language)
     bases = {run.base.name: run.base for run in runs if run.base is not None}
     assert len(bases) == 5
