@@ -8,10 +8,15 @@ from itertools import product
 from string import ascii_lowercase
 
 import langcodes
+from langcodes.data_dicts import LIKELY_SUBTAGS, MACROLANGUAGES
 from langcodes.tag_parser import LanguageTagError
 
 #: Words that data sets put before or after a code in the name of a column.
 _COLUMN_WORDS = ("sentence", "text", "translation", "source", "target", "src", "tgt")
+#: Languages that `langcodes` takes for a neighbour, Dari for Persian and Twi for Akan, by any of their codes.
+_OWN_CODES = {"prs": "prs", "tw": "tw", "twi": "tw"}
+#: FLORES-200 names the script of Korean after Hangul alone.
+_SCRIPT_NAMES = {"Kore": "Hang"}
 #: How sure the name of a column is: from a code with script or region, down to two letters, which are many everyday
 #: words too.
 FULL_TAG, THREE_LETTERS, NAME, TWO_LETTERS = range(4)
@@ -62,8 +67,9 @@ def find_language(code: str) -> Language:
         )
     base = str(parsed.language)
     iso1 = base if len(base) == 2 else None
-    usual = langcodes.Language.make(language=base).maximize().script
-    script = parsed.maximize().script or "Latn"
+    usual = _usual_script(base)
+    script = parsed.script or (parsed.maximize().script if parsed.territory else None) or usual
+    script = _SCRIPT_NAMES.get(script, script)
     named = langcodes.Language.make(language=base, script=None if script == usual else script)
     return Language(iso1, parsed.to_alpha3(), script, named.display_name())
 
@@ -110,6 +116,15 @@ def names_language(code: str, language: Language) -> bool:
     return is_code(code) and _same(find_language(code), language)
 
 
+def _usual_script(base: str) -> str:
+    """Script that a language is usually written in; that of its macrolanguage where nothing else is known."""
+    known = langcodes.standardize_tag(base, macro=True)
+    if known not in LIKELY_SUBTAGS:
+        known = MACROLANGUAGES.get(base, known)
+    script = langcodes.Language.get(LIKELY_SUBTAGS.get(known, known)).script or "Latn"
+    return _SCRIPT_NAMES.get(script, script)
+
+
 def _same(one: Language, other: Language) -> bool:
     # Norwegian is written Bokmål where nothing else is said.
     codes = {one.iso3, other.iso3}
@@ -119,9 +134,13 @@ def _same(one: Language, other: Language) -> bool:
 @cache
 def _parse(code: str) -> langcodes.Language | None:
     """The code as a tag of a language that there is."""
+    written = code.strip().replace("_", "-")
+    base, hyphen, more = written.partition("-")
     try:
-        given = langcodes.standardize_tag(code.strip().replace("_", "-"), macro=True)
-        parsed = langcodes.Language.get(given)
+        if own := _OWN_CODES.get(base.lower()):
+            parsed = langcodes.Language.get(f"{own}{hyphen}{more}", normalize=False)
+        else:
+            parsed = langcodes.Language.get(langcodes.standardize_tag(written, macro=True))
     except (LanguageTagError, ValueError):
         return None
     known = parsed.is_valid() and parsed.language not in (None, "und", "mul", "zxx", "mis")

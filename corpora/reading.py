@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -9,6 +10,7 @@ from typing import Any, TypeAlias
 import datasets
 import pyarrow as pa
 
+from sensia.corpora.configurations import JOINED
 from sensia.corpora.fields import (
     PROMPT,
     PROMPT_COLUMNS,
@@ -22,10 +24,12 @@ from sensia.corpora.fields import (
     take_prompts,
     text_or_none,
 )
+from sensia.corpora.hub_pairs import column_order, load_joined, pair_part
 from sensia.corpora.languages import Language, find_language
 from sensia.corpora.locations import (
     PARALLEL,
     holds_files,
+    is_clone,
     is_local,
     load_folder,
     load_hub,
@@ -79,10 +83,12 @@ def read_pairs(
         source_column (`str`, *optional*): column of the source side, or key inside `translation`, or number of a
             column of a table without names; by default the one that is most surely named after its language.
         target_column (`str`, *optional*): column of the target side, likewise.
-        split (`str`, *optional*): for the Hub, the split (`train` if not given; slices such as `train[:1000]` work);
-            for a folder, a word in the names of the files to take; not for a single file.
+        split (`str`, *optional*): for the Hub, the split (slices such as `train[:1000]` work; if not given, `train`,
+            the only one, or the one named after the languages); for a folder, a word in the names of the files to
+            take; not for a single file.
         streaming (`bool`, *optional*, defaults to `False`): read while iterating instead of loading everything.
-        config_name (`str`, *optional*): configuration of a Hub data set.
+        config_name (`str`, *optional*): configuration of a Hub data set, found by the languages if not given. Two of
+            one language each, as in `eng_Latn+ind_Latn`, are joined by their column `id`.
         revision (`str`, *optional*): branch, tag or commit of a Hub data set.
         tsv_quoting (`str`, *optional*, defaults to `"auto"`): how `.tsv` files quote; see [`tables.table_records`].
 
@@ -104,9 +110,9 @@ def read_pairs(
     if tsv_quoting not in QUOTINGS:
         raise ValueError(f"`tsv_quoting` must be one of {', '.join(QUOTINGS)}, got {tsv_quoting!r}")
     request = PairRequest(*languages, source_column, target_column)
-    if not is_local(source):
-        loaded = load_hub(source, name=config_name, split=split or "train", revision=revision, streaming=streaming)
-        return _pairs_of_table(loaded, request, source)
+    if is_clone(source) or not is_local(source):
+        named = {"config_name": config_name, "split": split, "revision": revision}
+        return _pairs_of_hub(source, request, named, streaming)
     folder = load_folder(source, split, config_name, streaming)
     if folder is not None:
         return _pairs_of_table(folder, request, source)
@@ -157,6 +163,18 @@ def read_texts(
     files, kind = local_files(source, split, ("json", "txt", "parquet"))
     options = {"files": files, "kind": kind, "column": "text" if kind == "txt" else column}
     return _dataset_of_rows(_texts_of_files, options, ("text",), streaming)
+
+
+def _pairs_of_hub(source: str, request: PairRequest, named: dict[str, str | None], streaming: bool) -> AnyDataset:
+    languages, revision = (request.source_language, request.target_language), named["revision"]
+    location = str(Path(source).expanduser()) if is_local(source) else source
+    part = pair_part(location, languages, guess_train=not is_local(source), **named)
+    if JOINED in (part.config_name or ""):
+        joined = load_joined(part, request, revision)
+        sides = replace(request, source_column="source", target_column="target")
+        return _pairs_of_table(joined.to_iterable_dataset() if streaming else joined, sides, str(part))
+    table = load_hub(location, name=part.config_name, split=part.split, revision=revision, streaming=streaming)
+    return _pairs_of_table(table, replace(request, order=column_order(table, part, languages)), source)
 
 
 def _find_files(source: str, split: str | None, languages: tuple[Language, Language]) -> tuple[list[Any], str]:

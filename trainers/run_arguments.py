@@ -11,7 +11,7 @@ from datasets import Dataset, IterableDataset
 from peft import PeftModel
 from transformers import PreTrainedModel
 
-from sensia.corpora import find_language, read_pairs
+from sensia.corpora import Language, find_language, read_pairs
 from sensia.corpora.held_out import within
 from sensia.corpora.licences import find_licence
 from sensia.corpora.locations import without_second_sides
@@ -98,7 +98,9 @@ class AdaptArguments(AdapterArguments):
             "are often no translations. At least 1; 3 is usual for languages that the tokenizer writes equally well."
         },
     )
-    data_config: str | None = field(default=None, metadata={"help": "Configuration of the Hub data set."})
+    data_config: str | None = field(
+        default=None, metadata={"help": "Configuration of the Hub data set; found by the languages."}
+    )
     data_split: str | None = field(default=None, metadata={"help": "Split of the Hub data set; train[:1000] works."})
     data_license: str | None = field(
         default=None,
@@ -275,6 +277,11 @@ class AdaptArguments(AdapterArguments):
     def shares(self) -> list[float]:
         """`list` of `float`: weights of the training data, in its order; empty where none are given."""
         return self.data_weights or [each.weight for each in self.train_sources if each.weight is not None]
+
+    def languages_of(self, source: DataSource) -> tuple[Language, Language]:
+        """Languages after which a data set names its sides: its own, or those of this run."""
+        first, second = source.languages or (self.source_language, self.target_language)
+        return find_language(first), find_language(second)
 
     def read(self, source: DataSource, **options) -> Dataset | IterableDataset:
         """Reads bitext by [`sensia.corpora.read_pairs`], with languages and columns of the source or of this run."""
