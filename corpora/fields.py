@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sensia.corpora.languages import Language, column_rank
+from sensia.corpora.repair import repair
 
 TRANSLATION = "translation"
 PROMPT = "prompt"
@@ -295,6 +296,41 @@ def take_pair(record: Mapping[str, Any], fields: PairFields, place: str) -> dict
         "target": text_or_none(sides[fields.target]),
         **{name: label_or_none(record.get(column)) for name, column in fields.labels.items()},
     }
+
+
+def check_texts(pair: Mapping[str, str | None], fields: PairFields, place: str) -> None:
+    """
+    Refuse a pair that cleaning would drop because a side of it is no text or empty.
+
+    Args:
+        pair (`Mapping[str, str | None]`): as [`take_pair`] gives it.
+        fields (`PairFields`): where the pair is.
+        place (`str`): file and line, or data set and row, for the message.
+
+    Raises:
+        `ValueError`: naming the field.
+    """
+    prefix = f"{TRANSLATION}." if fields.nested else ""
+    for side, field in (("source", fields.source), ("target", fields.target)):
+        text = pair[side]
+        if text is None:
+            raise ValueError(f"{place}: field {prefix + field!r} is not text")
+        if not repair(text)[0].strip():
+            raise ValueError(f"{place}: field {prefix + field!r} is empty")
+    if fields.prompts:
+        prompts = [pair[name] for name in PROMPT_COLUMNS]
+        if None in prompts or len({bool(prompt and prompt.strip()) for prompt in prompts}) > 1:
+            raise ValueError(f"{place}: field '{PROMPT}' must have a text of each language, or of neither")
+
+
+def no_pair(fields: PairFields) -> dict[str, str | None]:
+    """
+    What stands for a row that cannot be read: a pair without text, which cleaning drops and counts as `not_text`.
+
+    Args:
+        fields (`PairFields`): where pairs are.
+    """
+    return dict.fromkeys(("source", "target", *fields.extras))
 
 
 def take_prompts(prompt: Mapping[str, Any] | None, keys: tuple[str, str] | None) -> dict[str, str | None]:

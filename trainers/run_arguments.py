@@ -15,6 +15,7 @@ from sensia.corpora import Language, find_language, read_pairs
 from sensia.corpora.held_out import within
 from sensia.corpora.licences import find_licence
 from sensia.corpora.locations import without_second_sides
+from sensia.corpora.reading import ON_BAD_ROWS
 from sensia.corpora.tables import QUOTINGS
 from sensia.model_cards.results import is_absolute
 from sensia.trainers.data_sources import (
@@ -82,6 +83,15 @@ class AdaptArguments(AdapterArguments):
             "help": "How .tsv files quote: quoted as spreadsheets do, plain where quotation marks are text, auto to "
             "tell by the file.",
             "choices": QUOTINGS,
+        },
+    )
+    on_bad_rows: str | None = field(
+        default=None,
+        metadata={
+            "help": "What to do about rows of the training bitext that cannot be used: stop ends the run at the first "
+            "one, with file, line and field; drop leaves them out and counts them. If not given, rows that cannot be "
+            "read end the run, and rows with a side that is empty or not text are dropped. See docs/bitext.md.",
+            "choices": ON_BAD_ROWS,
         },
     )
     keep_copies: bool = field(

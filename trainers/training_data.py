@@ -116,7 +116,7 @@ def _load_part(
     source: DataSource, args: AdaptArguments, tokenizer: PreTrainedTokenizerBase, max_length: int, seed: int
 ) -> PairSet:
     part = _training_part(source, args)
-    rows = args.read(source, streaming=args.streaming, split=part.split, config_name=part.config_name)
+    rows = args.read(source, streaming=args.streaming, on_bad_rows=args.on_bad_rows, **part.options())
     try:
         dataset = join_documents(rows, tokenizer, max_length=max_length) if args.join_documents else rows
         pairs, report = clean_pairs(
