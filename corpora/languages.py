@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import unicodedata
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
@@ -48,10 +49,11 @@ class Language:
 @cache
 def find_language(code: str) -> Language:
     """
-    Find a language by any of its codes.
+    Find a language by any of its codes, or by its English name.
 
     Args:
-        code (`str`): ISO 639-1, ISO 639-3, BCP 47 or FLORES-200 code (`id`, `ind`, `id-ID`, `ind_Latn`), in any case.
+        code (`str`): ISO 639-1, ISO 639-3, BCP 47 or FLORES-200 code (`id`, `ind`, `id-ID`, `ind_Latn`) or English
+            name (`Indonesian`), in any case.
 
     Returns:
         `Language`: the language. A code of an individual language gives its macrolanguage (`swh` gives Swahili).
@@ -59,11 +61,11 @@ def find_language(code: str) -> Language:
     Raises:
         `ValueError`: if there is no such language; the message names the nearest codes.
     """
-    parsed = _parse(code)
+    parsed = _parse(code) or _parse_name(code)
     if parsed is None:
         raise ValueError(
             f"unknown language code {code!r}: expected an ISO 639-1, ISO 639-3, BCP 47 or FLORES-200 code such as "
-            f"'id', 'ind', 'id-ID' or 'ind_Latn'; {_nearest(code)}"
+            f"'id', 'ind', 'id-ID' or 'ind_Latn', or an English name; {_nearest(code)}"
         )
     base = str(parsed.language)
     iso1 = base if len(base) == 2 else None
@@ -145,6 +147,21 @@ def _parse(code: str) -> langcodes.Language | None:
         return None
     known = parsed.is_valid() and parsed.language not in (None, "und", "mul", "zxx", "mis")
     return parsed if known and not parsed.display_name().startswith("Unknown language") else None
+
+
+def _parse_name(name: str) -> langcodes.Language | None:
+    """The language of this English name, accents aside. What `langcodes` takes for a spelling of it will not do."""
+    if not name.isprintable():  # the table of names fails on control characters
+        return None
+    try:
+        parsed = _parse(langcodes.find(name.strip()).to_tag())
+    except LookupError:
+        return None
+    return parsed if parsed and _plain(parsed.display_name()) == _plain(name) else None
+
+
+def _plain(name: str) -> str:
+    return "".join(filter(str.isalpha, unicodedata.normalize("NFKD", name))).casefold()
 
 
 def _nearest(code: str) -> str:
