@@ -6,11 +6,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from sensia.corpora.languages import Language, column_rank
+from sensia.corpora.repair import repair
 
 TRANSLATION = "translation"
 PROMPT = "prompt"
 
 
+#: Columns of the first and of the second text, where nothing but the order says which language they are in.
+ORDERED_COLUMNS = (
+    ("sentence1", "sentence2"),
+    ("source", "target"),
+    ("src", "tgt"),
+    ("source_text", "target_text"),
+    ("sourceString", "targetString"),
+)
+#: Column of whichever language is not English.
+NON_ENGLISH = "non_english"
 #: Names that a column has that rates each pair.
 SCORES = ("score", "laser_score", "similarity")
 #: What comes before each side of an instruction pair, as [`read_pairs`] names it.
@@ -28,12 +39,14 @@ class PairRequest:
         source_column (`str`, *optional*): column of the source side, or key inside `translation`; found by the
             language's codes if not given.
         target_column (`str`, *optional*): the same for the target side.
+        order (`tuple` of two `Language`, *optional*): languages of the first and the second of [`ORDERED_COLUMNS`].
     """
 
     source_language: Language
     target_language: Language
     source_column: str | None = None
     target_column: str | None = None
+    order: tuple[Language, Language] | None = None
 
 
 @dataclass(frozen=True)
@@ -103,7 +116,9 @@ def pick_column(available: Collection[str], wanted: Sequence[str], place: str, p
     raise ValueError(f"{place}: no field {expected}; there is {there}{hint}")
 
 
-def language_column(available: Collection[str], language: Language, place: str, prefix: str = "") -> str:
+def language_column(
+    available: Collection[str], language: Language, place: str, prefix: str = "", unnamed: str | None = None
+) -> str:
     """
     The column that is named after a language; of several names, the most specific: `ind_Latn` before `id`.
 
@@ -112,6 +127,7 @@ def language_column(available: Collection[str], language: Language, place: str, 
         language (`Language`): the language.
         place (`str`): file and line, or data set, for the error message.
         prefix (`str`, *optional*, defaults to `""`): what the message writes before each name.
+        unnamed (`str`, *optional*): column to take where none is named after the language.
 
     Returns:
         `str`: the column.
@@ -126,8 +142,8 @@ def language_column(available: Collection[str], language: Language, place: str, 
         raise ValueError(
             f"{place}: {named} could both be {language.name}; choose one with `source_column` or `target_column`"
         )
-    if best:
-        return best[0]
+    if best or unnamed:
+        return best[0] if best else str(unnamed)
     codes = [code for code in (language.iso1, language.iso3, language.tag) if code]
     return pick_column(available, codes, place, prefix)
 
@@ -153,8 +169,11 @@ def choose_fields(columns: Mapping[str, Any], request: PairRequest, place: str) 
     if not isinstance(sides, Mapping):
         raise ValueError(f"{place}: field 'translation' must map language codes to texts, got {type(sides).__name__}")
     prefix = f"{TRANSLATION}." if nested else ""
+    unnamed = _unnamed_columns(sides, request)
     source, target = (
-        pick_column(sides, [column], place, prefix) if column else language_column(sides, language, place, prefix)
+        pick_column(sides, [column], place, prefix)
+        if column
+        else language_column(sides, language, place, prefix, unnamed.get(language))
         for column, language in (
             (request.source_column, request.source_language),
             (request.target_column, request.target_language),
@@ -169,6 +188,19 @@ def choose_fields(columns: Mapping[str, Any], request: PairRequest, place: str) 
     doc = "doc" if "doc" in columns else None
     score = next((name for name in SCORES if name in columns and name not in (source, target)), None)
     return PairFields(nested, source, target, origin, doc, score, prompts)
+
+
+def _unnamed_columns(available: Collection[str], request: PairRequest) -> dict[Language, str]:
+    """Columns of a language that are not named after it."""
+    languages = (request.source_language, request.target_language)
+    found = {}
+    if request.order is not None:
+        pairs = (pair for pair in ORDERED_COLUMNS if all(name in available for name in pair))
+        found = dict(zip(request.order, next(pairs, ()), strict=False))
+    for language, other in (languages, languages[::-1]):
+        if NON_ENGLISH in available and other.iso1 == "en":
+            found[language] = NON_ENGLISH
+    return found
 
 
 def _prompt_keys(
@@ -264,6 +296,41 @@ def take_pair(record: Mapping[str, Any], fields: PairFields, place: str) -> dict
         "target": text_or_none(sides[fields.target]),
         **{name: label_or_none(record.get(column)) for name, column in fields.labels.items()},
     }
+
+
+def check_texts(pair: Mapping[str, str | None], fields: PairFields, place: str) -> None:
+    """
+    Refuse a pair that cleaning would drop because a side of it is no text or empty.
+
+    Args:
+        pair (`Mapping[str, str | None]`): as [`take_pair`] gives it.
+        fields (`PairFields`): where the pair is.
+        place (`str`): file and line, or data set and row, for the message.
+
+    Raises:
+        `ValueError`: naming the field.
+    """
+    prefix = f"{TRANSLATION}." if fields.nested else ""
+    for side, field in (("source", fields.source), ("target", fields.target)):
+        text = pair[side]
+        if text is None:
+            raise ValueError(f"{place}: field {prefix + field!r} is not text")
+        if not repair(text)[0].strip():
+            raise ValueError(f"{place}: field {prefix + field!r} is empty")
+    if fields.prompts:
+        prompts = [pair[name] for name in PROMPT_COLUMNS]
+        if None in prompts or len({bool(prompt and prompt.strip()) for prompt in prompts}) > 1:
+            raise ValueError(f"{place}: field '{PROMPT}' must have a text of each language, or of neither")
+
+
+def no_pair(fields: PairFields) -> dict[str, str | None]:
+    """
+    What stands for a row that cannot be read: a pair without text, which cleaning drops and counts as `not_text`.
+
+    Args:
+        fields (`PairFields`): where pairs are.
+    """
+    return dict.fromkeys(("source", "target", *fields.extras))
 
 
 def take_prompts(prompt: Mapping[str, Any] | None, keys: tuple[str, str] | None) -> dict[str, str | None]:

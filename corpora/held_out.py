@@ -8,6 +8,7 @@ from pathlib import Path
 
 import datasets
 
+from sensia.corpora.configurations import JOINED, Languages, configuration_of, same_configuration
 from sensia.corpora.locations import file_kind, hub_errors, is_local, is_there
 
 #: Names of splits that nobody trains on, best first.
@@ -35,7 +36,7 @@ class DataPart:
 
     Args:
         source (`str`): local path or Hub id.
-        config_name (`str`, *optional*): configuration of a Hub data set.
+        config_name (`str`, *optional*): configuration of a Hub data set; two with `+` between them are joined by `id`.
         split (`str`, *optional*): split of a Hub data set, or word in the file names of a folder.
         by_name (`bool`, *optional*, defaults to `False`): whether the split was not asked for but found by its name.
     """
@@ -107,6 +108,7 @@ def held_out_part(
     split: str | None = None,
     revision: str | None = None,
     preferred: str | None = None,
+    languages: Languages | None = None,
 ) -> DataPart:
     """
     The part of a source that evaluation may read. The split `train` of a Hub data set is read only if asked for.
@@ -117,6 +119,7 @@ def held_out_part(
         split (`str`, *optional*): split, where the text names none.
         revision (`str`, *optional*): branch, tag or commit of a Hub data set.
         preferred (`str`, *optional*): split to take before others that are held out too.
+        languages (`tuple` of two `Language`, *optional*): those of a bitext, which its configuration is named after.
 
     Returns:
         [`DataPart`]: local paths as they are.
@@ -130,40 +133,100 @@ def held_out_part(
     split = part.split or split
     if is_local(part.source):
         return DataPart(part.source, None, split)
-    with hub_errors(part.source):
-        configurations = datasets.get_dataset_config_names(part.source, revision=revision)
+    configurations = configurations_of(part.source, revision)
     named = part.config_name
-    if named is None and part.split in configurations:
+    if named is None and part.split and same_configuration(part.split, configurations, languages, part.source):
         named, split = part.split, None
     elif named is None and config_name in configurations:
         named = config_name
-    chosen = _choose_configuration(part.source, named or config_name, configurations)
-    with hub_errors(part.source):
-        splits = datasets.get_dataset_split_names(part.source, chosen, revision=revision)
+    chosen = choose_configuration(part.source, named or config_name, configurations, languages)
+    splits = splits_of(part.source, chosen, revision)
     shown = chosen if len(configurations) > 1 else None
     if split is None:
         return DataPart(part.source, shown, _choose_split(part.source, chosen, splits, preferred), by_name=True)
     for name in split.split("+"):
         if name.partition("[")[0] not in splits:
-            raise ValueError(_no_such(part.source, "split", name, splits, configurations if not named else []))
+            raise ValueError(no_such(part.source, "split", name, splits, configurations if not named else []))
     return DataPart(part.source, shown, split)
 
 
-def _choose_configuration(source: str, named: str | None, configurations: Sequence[str]) -> str:
+def configurations_of(source: str, revision: str | None = None) -> list[str]:
+    """
+    The configurations of a Hub data set.
+
+    Args:
+        source (`str`): Hub id, or a folder that is a clone of the data set.
+        revision (`str`, *optional*): branch, tag or commit.
+
+    Raises:
+        `ValueError`, `OSError`: as [`locations.load_hub`] does.
+    """
+    with hub_errors(source, revision=revision):
+        return datasets.get_dataset_config_names(source, revision=revision)
+
+
+def splits_of(source: str, configuration: str, revision: str | None = None) -> list[str]:
+    """
+    The splits of a configuration; of two that are joined, those that both have.
+
+    Args:
+        source (`str`): Hub id, or a folder that is a clone of the data set.
+        configuration (`str`): the configuration.
+        revision (`str`, *optional*): branch, tag or commit.
+
+    Raises:
+        `ValueError`, `OSError`: as [`locations.load_hub`] does.
+    """
+    with hub_errors(source, revision=revision):
+        first, *more = (
+            datasets.get_dataset_split_names(source, name, revision=revision) for name in configuration.split(JOINED)
+        )
+    return [name for name in first if all(name in splits for splits in more)]
+
+
+def choose_configuration(
+    source: str, named: str | None, configurations: Sequence[str], languages: Languages | None = None
+) -> str:
+    """
+    The configuration of a Hub data set that is asked for, or that holds a pair of languages.
+
+    Args:
+        source (`str`): Hub id, for messages.
+        named (`str`, *optional*): what the user named.
+        configurations (`Sequence[str]`): those that there are.
+        languages (`tuple` of two `Language`, *optional*): of the source and of the target side.
+
+    Returns:
+        `str`: the one named, the only one, that of the languages, or `default`; see [`configuration_of`].
+
+    Raises:
+        `ValueError`: if it is not there, or several could be meant.
+    """
     if named is not None:
-        if named not in configurations:
-            raise ValueError(_no_such(source, "configuration", named, configurations, []))
-        return named
-    if len(configurations) == 1 or "default" in configurations:
-        return configurations[0] if len(configurations) == 1 else "default"
-    raise ValueError(
-        f"data set {source!r} has several configurations: {_listed(configurations)}. Name one, as in "
-        f"{source}:{configurations[0]}, or {source}:{configurations[0]}:SPLIT with a split."
-    )
+        found = same_configuration(named, configurations, languages, source)
+        if found is None:
+            raise ValueError(no_such(source, "configuration", named, configurations, []))
+        return found
+    if len(configurations) == 1:
+        return configurations[0]
+    found = configuration_of(configurations, languages, source) if languages else None
+    if found is None and "default" in configurations:
+        return "default"
+    if found is None:
+        raise ValueError(
+            f"data set {source!r} has several configurations: {listed(configurations)}. Name one, as in "
+            f"{source}:{configurations[0]}, or {source}:{configurations[0]}:SPLIT with a split."
+        )
+    return found
+
+
+def is_held_out(split: str) -> bool:
+    """Tells if the name of a split says that nobody trains on it."""
+    return bool(_words(split) & set(HELD_OUT_SPLITS)) and not _trains(split)
 
 
 def _choose_split(source: str, configuration: str, splits: Sequence[str], preferred: str | None) -> str:
-    held_out = [name for name in splits if _words(name) & set(HELD_OUT_SPLITS) and not _trains(name)]
+    held_out = [name for name in splits if is_held_out(name)]
     if preferred in splits and not _trains(str(preferred)):
         return str(preferred)
     for name in HELD_OUT_SPLITS:
@@ -173,7 +236,7 @@ def _choose_split(source: str, configuration: str, splits: Sequence[str], prefer
         return held_out[0]
     what = "several splits that could be held out" if held_out else "no split whose name says that it is held out"
     raise ValueError(
-        f"data set {source!r} has {what}: there is {_listed(splits)}. Evaluation on training rows says little. Name "
+        f"data set {source!r} has {what}: there is {listed(splits)}. Evaluation on training rows says little. Name "
         f"the split to measure on, as in {source}:{configuration}:{(held_out or splits)[0]}."
     )
 
@@ -187,13 +250,13 @@ def _trains(split: str) -> bool:
     return bool(_words(split) & {"train", "training"})
 
 
-def _no_such(source: str, kind: str, given: str, there: Sequence[str], configurations: Sequence[str]) -> str:
+def no_such(source: str, kind: str, given: str, there: Sequence[str], configurations: Sequence[str]) -> str:
     near = difflib.get_close_matches(given, there, n=1)
-    also = f"; configurations are {_listed(configurations)}" if len(configurations) > 1 else ""
+    also = f"; configurations are {listed(configurations)}" if len(configurations) > 1 else ""
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"data set {source!r} has no {kind} {given!r}; there is {_listed(there)}{also}{hint}"
+    return f"data set {source!r} has no {kind} {given!r}; there is {listed(there)}{also}{hint}"
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
     rest = len(names) - _LISTED
     return ", ".join(names[:_LISTED]) + (f" and {rest} more" if rest > 0 else "")

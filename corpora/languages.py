@@ -2,16 +2,22 @@
 
 import difflib
 import re
+import unicodedata
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
 from string import ascii_lowercase
 
 import langcodes
+from langcodes.data_dicts import LIKELY_SUBTAGS, MACROLANGUAGES
 from langcodes.tag_parser import LanguageTagError
 
 #: Words that data sets put before or after a code in the name of a column.
 _COLUMN_WORDS = ("sentence", "text", "translation", "source", "target", "src", "tgt")
+#: Languages that `langcodes` takes for a neighbour, Dari for Persian and Twi for Akan, by any of their codes.
+_OWN_CODES = {"prs": "prs", "tw": "tw", "twi": "tw"}
+#: FLORES-200 names the script of Korean after Hangul alone.
+_SCRIPT_NAMES = {"Kore": "Hang"}
 #: How sure the name of a column is: from a code with script or region, down to two letters, which are many everyday
 #: words too.
 FULL_TAG, THREE_LETTERS, NAME, TWO_LETTERS = range(4)
@@ -43,10 +49,11 @@ class Language:
 @cache
 def find_language(code: str) -> Language:
     """
-    Find a language by any of its codes.
+    Find a language by any of its codes, or by its English name.
 
     Args:
-        code (`str`): ISO 639-1, ISO 639-3, BCP 47 or FLORES-200 code (`id`, `ind`, `id-ID`, `ind_Latn`), in any case.
+        code (`str`): ISO 639-1, ISO 639-3, BCP 47 or FLORES-200 code (`id`, `ind`, `id-ID`, `ind_Latn`) or English
+            name (`Indonesian`), in any case.
 
     Returns:
         `Language`: the language. A code of an individual language gives its macrolanguage (`swh` gives Swahili).
@@ -54,16 +61,17 @@ def find_language(code: str) -> Language:
     Raises:
         `ValueError`: if there is no such language; the message names the nearest codes.
     """
-    parsed = _parse(code)
+    parsed = _parse(code) or _parse_name(code)
     if parsed is None:
         raise ValueError(
             f"unknown language code {code!r}: expected an ISO 639-1, ISO 639-3, BCP 47 or FLORES-200 code such as "
-            f"'id', 'ind', 'id-ID' or 'ind_Latn'; {_nearest(code)}"
+            f"'id', 'ind', 'id-ID' or 'ind_Latn', or an English name; {_nearest(code)}"
         )
     base = str(parsed.language)
     iso1 = base if len(base) == 2 else None
-    usual = langcodes.Language.make(language=base).maximize().script
-    script = parsed.maximize().script or "Latn"
+    usual = _usual_script(base)
+    script = parsed.script or (parsed.maximize().script if parsed.territory else None) or usual
+    script = _SCRIPT_NAMES.get(script, script)
     named = langcodes.Language.make(language=base, script=None if script == usual else script)
     return Language(iso1, parsed.to_alpha3(), script, named.display_name())
 
@@ -110,6 +118,15 @@ def names_language(code: str, language: Language) -> bool:
     return is_code(code) and _same(find_language(code), language)
 
 
+def _usual_script(base: str) -> str:
+    """Script that a language is usually written in; that of its macrolanguage where nothing else is known."""
+    known = langcodes.standardize_tag(base, macro=True)
+    if known not in LIKELY_SUBTAGS:
+        known = MACROLANGUAGES.get(base, known)
+    script = langcodes.Language.get(LIKELY_SUBTAGS.get(known, known)).script or "Latn"
+    return _SCRIPT_NAMES.get(script, script)
+
+
 def _same(one: Language, other: Language) -> bool:
     # Norwegian is written Bokmål where nothing else is said.
     codes = {one.iso3, other.iso3}
@@ -119,13 +136,32 @@ def _same(one: Language, other: Language) -> bool:
 @cache
 def _parse(code: str) -> langcodes.Language | None:
     """The code as a tag of a language that there is."""
+    written = code.strip().replace("_", "-")
+    base, hyphen, more = written.partition("-")
     try:
-        given = langcodes.standardize_tag(code.strip().replace("_", "-"), macro=True)
-        parsed = langcodes.Language.get(given)
+        if own := _OWN_CODES.get(base.lower()):
+            parsed = langcodes.Language.get(f"{own}{hyphen}{more}", normalize=False)
+        else:
+            parsed = langcodes.Language.get(langcodes.standardize_tag(written, macro=True))
     except (LanguageTagError, ValueError):
         return None
     known = parsed.is_valid() and parsed.language not in (None, "und", "mul", "zxx", "mis")
     return parsed if known and not parsed.display_name().startswith("Unknown language") else None
+
+
+def _parse_name(name: str) -> langcodes.Language | None:
+    """The language of this English name, accents aside. What `langcodes` takes for a spelling of it will not do."""
+    if not name.isprintable():  # the table of names fails on control characters
+        return None
+    try:
+        parsed = _parse(langcodes.find(name.strip()).to_tag())
+    except LookupError:
+        return None
+    return parsed if parsed and _plain(parsed.display_name()) == _plain(name) else None
+
+
+def _plain(name: str) -> str:
+    return "".join(filter(str.isalpha, unicodedata.normalize("NFKD", name))).casefold()
 
 
 def _nearest(code: str) -> str:

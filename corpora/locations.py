@@ -117,7 +117,7 @@ def load_folder(
         if split is not None:
             raise ValueError(f"split {split!r} was given, but {source} holds a single data set, saved without splits")
         return _load_saved(folder, streaming)
-    if not _describes_configurations(folder / "README.md"):
+    if not is_clone(source):
         return None
     with hub_errors(source, name=config_name):
         splits = datasets.get_dataset_split_names(str(folder), config_name)
@@ -150,8 +150,9 @@ def _one_split(source: str, split: str | None, splits: list[str]) -> str:
     return split
 
 
-def _describes_configurations(card: Path) -> bool:
-    """Looks in the card of a data set for the files of each configuration and split."""
+def is_clone(source: str) -> bool:
+    """Tells if a folder is a clone of a Hub data set, whose card names the files of each configuration and split."""
+    card = Path(source).expanduser() / "README.md"
     if not card.is_file():
         return False
     try:

@@ -17,7 +17,7 @@ _SCRIPTS = {
     "Hans": r"\p{Han}",
     "Hant": r"\p{Han}",
     "Jpan": r"[\p{Han}\p{Hiragana}\p{Katakana}]",
-    "Kore": r"[\p{Hangul}\p{Han}]",
+    "Hang": r"[\p{Hangul}\p{Han}]",
 }
 #: Languages that language identification takes for each other: a side of one is not dropped for another.
 _ALIKE = (

@@ -125,12 +125,13 @@ def expand_template(template: str, source: Language, target: Language, files: It
     return ParallelFiles(*sides)
 
 
-def parallel_records(files: ParallelFiles) -> Iterator[Record]:
+def parallel_records(files: ParallelFiles, keep_broken: bool = False) -> Iterator[Record]:
     """
     Pairs of lines of two files, read line by line.
 
     Args:
         files (`ParallelFiles`): the two files, each optionally compressed.
+        keep_broken (`bool`, *optional*, defaults to `False`): as in [`numbered_lines`].
 
     Returns:
         `Iterator[tuple[str, dict]]`: where the pair stands ("FILE and FILE, line N"), and `source` and `target`.
@@ -138,16 +139,16 @@ def parallel_records(files: ParallelFiles) -> Iterator[Record]:
     Raises:
         `ValueError`: if one file has more lines than the other, with both numbers.
     """
-    for left, right in zip_longest(numbered_lines(files.source), numbered_lines(files.target)):
+    for left, right in zip_longest(*(numbered_lines(path, keep_broken) for path in files)):
         if left is None or right is None:
-            counts = " and ".join(f"{path} has {_count_lines(path):,}" for path in files)
+            counts = " and ".join(f"{path} has {_count_lines(path, keep_broken):,}" for path in files)
             raise ValueError(f"{counts} lines: line n of one file must be the translation of line n of the other")
         number, source = left
         yield f"{files}, line {number}", {"source": source.rstrip("\r\n"), "target": right[1].rstrip("\r\n")}
 
 
-def _count_lines(path: Path) -> int:
-    return sum(1 for _ in numbered_lines(path))
+def _count_lines(path: Path, keep_broken: bool) -> int:
+    return sum(1 for _ in numbered_lines(path, keep_broken))
 
 
 def _without_compression(path: Path) -> str:

@@ -2,30 +2,37 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from itertools import islice
+from dataclasses import replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import datasets
 import pyarrow as pa
+from transformers.utils import logging
 
+from sensia.corpora.configurations import JOINED
 from sensia.corpora.fields import (
     PROMPT,
     PROMPT_COLUMNS,
     TRANSLATION,
     PairFields,
     PairRequest,
+    check_texts,
     choose_fields,
     label_or_none,
+    no_pair,
     pick_column,
     take_pair,
     take_prompts,
     text_or_none,
 )
+from sensia.corpora.hub_pairs import column_order, load_joined, pair_part
 from sensia.corpora.languages import Language, find_language
 from sensia.corpora.locations import (
     PARALLEL,
     holds_files,
+    is_clone,
     is_local,
     load_folder,
     load_hub,
@@ -41,9 +48,13 @@ from sensia.corpora.records import (
 )
 from sensia.corpora.sides import SAMPLE, check_side
 from sensia.corpora.tables import QUOTINGS
+from sensia.corpora.text_files import BrokenRow, Record
 
 AnyDataset: TypeAlias = datasets.Dataset | datasets.IterableDataset
 ROWS_PER_CHUNK = 10_000
+#: What is done about rows that cannot be read or have no text, where it is chosen.
+STOP, DROP = ON_BAD_ROWS = ("stop", "drop")
+logger = logging.get_logger(__name__)
 
 
 def read_pairs(
@@ -58,6 +69,7 @@ def read_pairs(
     config_name: str | None = None,
     revision: str | None = None,
     tsv_quoting: str = "auto",
+    on_bad_rows: str | None = None,
 ) -> AnyDataset:
     """
     Read sentence pairs.
@@ -79,12 +91,18 @@ def read_pairs(
         source_column (`str`, *optional*): column of the source side, or key inside `translation`, or number of a
             column of a table without names; by default the one that is most surely named after its language.
         target_column (`str`, *optional*): column of the target side, likewise.
-        split (`str`, *optional*): for the Hub, the split (`train` if not given; slices such as `train[:1000]` work);
-            for a folder, a word in the names of the files to take; not for a single file.
+        split (`str`, *optional*): for the Hub, the split (slices such as `train[:1000]` work; if not given, `train`,
+            the only one, or the one named after the languages); for a folder, a word in the names of the files to
+            take; not for a single file.
         streaming (`bool`, *optional*, defaults to `False`): read while iterating instead of loading everything.
-        config_name (`str`, *optional*): configuration of a Hub data set.
+        config_name (`str`, *optional*): configuration of a Hub data set, found by the languages if not given. Two of
+            one language each, as in `eng_Latn+ind_Latn`, are joined by their column `id`.
         revision (`str`, *optional*): branch, tag or commit of a Hub data set.
         tsv_quoting (`str`, *optional*, defaults to `"auto"`): how `.tsv` files quote; see [`tables.table_records`].
+        on_bad_rows (`str`, *optional*): `"stop"` to raise for the first row that is broken (more or fewer cells than
+            columns, invalid JSON, bytes that are not UTF-8) or has a side that is empty or not text; `"drop"` to give
+            a broken row as a pair without text, which cleaning drops and counts. If not given, broken rows raise, and
+            sides that are empty or not text are left to cleaning.
 
     Returns:
         `datasets.Dataset` or `datasets.IterableDataset`: text columns `source` and `target`, and `origin` (the corpus;
@@ -103,16 +121,19 @@ def read_pairs(
         raise ValueError(f"source and target language are the same: {source_language!r} and {target_language!r}")
     if tsv_quoting not in QUOTINGS:
         raise ValueError(f"`tsv_quoting` must be one of {', '.join(QUOTINGS)}, got {tsv_quoting!r}")
+    if on_bad_rows not in (None, *ON_BAD_ROWS):
+        raise ValueError(f"`on_bad_rows` must be one of {', '.join(ON_BAD_ROWS)}, got {on_bad_rows!r}")
     request = PairRequest(*languages, source_column, target_column)
-    if not is_local(source):
-        loaded = load_hub(source, name=config_name, split=split or "train", revision=revision, streaming=streaming)
-        return _pairs_of_table(loaded, request, source)
+    if is_clone(source) or not is_local(source):
+        named = {"config_name": config_name, "split": split, "revision": revision}
+        return _pairs_of_hub(source, request, named, streaming, on_bad_rows)
     folder = load_folder(source, split, config_name, streaming)
     if folder is not None:
-        return _pairs_of_table(folder, request, source)
+        return _pairs_of_table(folder, request, source, on_bad_rows)
     _refuse_hub_options(source, config_name=config_name, revision=revision)
     files, kind = _find_files(source, split, languages)
     options: dict[str, Any] = {"files": files, "kind": kind, "request": request, "quoting": tsv_quoting}
+    options["on_bad_rows"] = on_bad_rows
     fields = _first_fields(**options)
     _check_sides(_sample(_pairs_of_files(**options)), fields, source)
     # Documents are numbered anew in each file.
@@ -159,6 +180,21 @@ def read_texts(
     return _dataset_of_rows(_texts_of_files, options, ("text",), streaming)
 
 
+def _pairs_of_hub(
+    source: str, request: PairRequest, named: dict[str, str | None], streaming: bool, on_bad_rows: str | None
+) -> AnyDataset:
+    languages, revision = (request.source_language, request.target_language), named["revision"]
+    location = str(Path(source).expanduser()) if is_local(source) else source
+    part = pair_part(location, languages, guess_train=not is_local(source), **named)
+    if JOINED in (part.config_name or ""):
+        joined = load_joined(part, request, revision)
+        sides = replace(request, source_column="source", target_column="target")
+        return _pairs_of_table(joined.to_iterable_dataset() if streaming else joined, sides, str(part), on_bad_rows)
+    table = load_hub(location, name=part.config_name, split=part.split, revision=revision, streaming=streaming)
+    ordered = replace(request, order=column_order(table, part, languages))
+    return _pairs_of_table(table, ordered, source, on_bad_rows)
+
+
 def _find_files(source: str, split: str | None, languages: tuple[Language, Language]) -> tuple[list[Any], str]:
     """Files of pairs and their kind. Two files of one bitext count only where there is no file of pairs."""
     kinds = ("json", "csv", "tsv", "parquet", *BILINGUAL_KINDS)
@@ -172,28 +208,52 @@ def _refuse_hub_options(source: str, **options: str | None) -> None:
         raise ValueError(f"{', '.join(given)} is for Hub data sets, but {source} is a local path")
 
 
-def _first_fields(files: list[Any], kind: str, request: PairRequest, quoting: str) -> PairFields:
+def _first_fields(
+    files: list[Any], kind: str, request: PairRequest, quoting: str, on_bad_rows: str | None
+) -> PairFields:
     for path in files:
-        for _, _, fields in _records_of_file(path, kind, request, quoting):
+        for _, _, fields in _records_of_file(path, kind, request, quoting, on_bad_rows == DROP):
             return fields
     raise ValueError(f"no rows in {', '.join(str(path) for path in files)}")
 
 
 def _pairs_of_files(
-    files: list[Any], kind: str, request: PairRequest, quoting: str
+    files: list[Any], kind: str, request: PairRequest, quoting: str, on_bad_rows: str | None
 ) -> Iterator[dict[str, str | None]]:
     for path in files:
-        for place, record, fields in _records_of_file(path, kind, request, quoting):
-            yield {**take_pair(record, fields, place), "file": str(path)}
+        broken = 0
+        for place, record, fields in _records_of_file(path, kind, request, quoting, on_bad_rows == DROP):
+            try:
+                pair = _pair_of_record(record, fields, place, on_bad_rows)
+            except ValueError as error:
+                if on_bad_rows != DROP:
+                    raise
+                pair = no_pair(fields)
+                broken += 1
+                if broken == 1:
+                    logger.warning_once(f"{error}; broken rows are dropped, as `on_bad_rows: {DROP}` says")
+            yield {**pair, "file": str(path)}
+
+
+def _pair_of_record(
+    record: dict[str, Any], fields: PairFields, place: str, on_bad_rows: str | None
+) -> dict[str, str | None]:
+    if isinstance(record, BrokenRow):
+        raise ValueError(record.problem)
+    pair = take_pair(record, fields, place)
+    if on_bad_rows == STOP:
+        check_texts(pair, fields, place)
+    return pair
 
 
 def _records_of_file(
-    path: Path, kind: str, request: PairRequest, quoting: str
+    path: Path, kind: str, request: PairRequest, quoting: str, keep_broken: bool
 ) -> Iterator[tuple[str, dict[str, Any], PairFields]]:
     """Records of a file, each with where it stands and the fields that the pair is in."""
     if kind in BILINGUAL_KINDS:
         both = PairFields(False, "source", "target", None, None)
-        for place, record in bilingual_records(path, kind, request.source_language, request.target_language):
+        languages = (request.source_language, request.target_language)
+        for place, record in bilingual_records(path, kind, *languages, keep_broken):
             yield place, record, both
         return
     if kind == "parquet":
@@ -205,10 +265,16 @@ def _records_of_file(
         for place, record in read_records(path, kind, columns=fields.columns):
             yield place, record, fields
         return
-    first: PairFields | None = None
-    for place, record in read_records(path, kind, quoting=quoting, unnamed=_unnamed(request)):
-        first = first or choose_fields(record, request, place)
-        yield place, record, first
+    records = read_records(path, kind, quoting=quoting, unnamed=_unnamed(request), keep_broken=keep_broken)
+    head: list[Record] = []
+    for each in records:  # the first that is not broken tells the fields
+        head.append(each)
+        if not isinstance(each[1], BrokenRow):
+            break
+    if head:
+        fields = choose_fields(head[-1][1], request, head[-1][0])
+        for place, record in chain(head, records):
+            yield place, record, fields
 
 
 def _unnamed(request: PairRequest) -> tuple[str, ...]:
@@ -302,19 +368,22 @@ def _check_text_column(feature: Any, column: str, place: str) -> None:
     raise ValueError(f"{place}: column {column!r} must hold text, got {feature}")
 
 
-def _pairs_of_table(table: AnyDataset, request: PairRequest, place: str) -> AnyDataset:
+def _pairs_of_table(table: AnyDataset, request: PairRequest, place: str, on_bad_rows: str | None) -> AnyDataset:
     columns = _columns(table)
     fields = choose_fields(columns, request, place)
     sides: Mapping[str, Any] = columns[TRANSLATION] if fields.nested else columns
     for side in (fields.source, fields.target):
         _check_text_column(sides[side], f"{TRANSLATION}.{side}" if fields.nested else side, place)
     features = _text_features(("source", "target", *fields.extras))
-    pairs = _map_table(table, _take_pairs, {"fields": fields}, list(columns), features)
+    options = {"fields": fields, "place": place, "check": on_bad_rows == STOP}
+    pairs = _map_table(table, _take_pairs, options, list(columns), features, with_indices=True)
     _check_sides(list(islice(pairs, SAMPLE)), fields, place)
     return pairs
 
 
-def _take_pairs(batch: dict[str, list[Any]], fields: PairFields) -> dict[str, list[str | None]]:
+def _take_pairs(
+    batch: dict[str, list[Any]], indices: list[int], fields: PairFields, place: str, check: bool
+) -> dict[str, list[str | None]]:
     if fields.nested:
         pairs = [row or {} for row in batch[TRANSLATION]]
         sides = {key: [pair.get(key) for pair in pairs] for key in (fields.source, fields.target)}
@@ -326,6 +395,10 @@ def _take_pairs(batch: dict[str, list[Any]], fields: PairFields) -> dict[str, li
     if fields.prompts:
         prompts = [take_prompts(prompt, fields.prompts) for prompt in batch[PROMPT]]
         taken |= {name: [prompt[name] for prompt in prompts] for name in PROMPT_COLUMNS}
+    if check:
+        for number, index in enumerate(indices):
+            pair = {name: values[number] for name, values in taken.items()}
+            check_texts(pair, fields, f"{place}, row {index + 1}")
     return taken
 
 
@@ -350,6 +423,9 @@ def _map_table(
     options: dict[str, Any],
     old: list[str],
     features: datasets.Features,
+    **more: Any,
 ) -> AnyDataset:
     progress = {"desc": "Reading"} if isinstance(table, datasets.Dataset) else {}
-    return table.map(function, batched=True, fn_kwargs=options, remove_columns=old, features=features, **progress)
+    return table.map(
+        function, batched=True, fn_kwargs=options, remove_columns=old, features=features, **progress, **more
+    )

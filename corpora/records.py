@@ -22,6 +22,7 @@ def read_records(
     quoting: str = "auto",
     unnamed: Sequence[str] | None = None,
     columns: Sequence[str] | None = None,
+    keep_broken: bool = False,
 ) -> Iterator[Record]:
     """
     Records of a file of a known kind.
@@ -31,24 +32,29 @@ def read_records(
         kind (`str`): `json`, `csv`, `tsv`, `txt` or `parquet`; see [`bilingual_records`] for the others.
         quoting (`str`, *optional*), unnamed (`Sequence[str]`, *optional*): of tables; see [`table_records`].
         columns (`Sequence[str]`, *optional*): columns to read of a Parquet file; all if not given.
+        keep_broken (`bool`, *optional*, defaults to `False`): give a [`BrokenRow`] for a row of a JSON file or table
+            that cannot be read.
 
     Returns:
         `Iterator[tuple[str, dict]]`: place and record, in the order of the file.
     """
     if kind == "json":
-        return json_records(path)
+        return json_records(path, keep_broken)
     if kind == "txt":
         return line_records(path)
     if kind == "parquet":
         return parquet_records(path, columns)
-    return table_records(path, "\t" if kind == "tsv" else ",", quoting=quoting, unnamed=unnamed)
+    delimiter = "\t" if kind == "tsv" else ","
+    return table_records(path, delimiter, quoting=quoting, unnamed=unnamed, keep_broken=keep_broken)
 
 
 #: Kinds whose every record is a pair of texts of two languages that the file names.
 BILINGUAL_KINDS = ("parallel", "tmx", "xliff", "ts", "po", "mo")
 
 
-def bilingual_records(path: Path | ParallelFiles, kind: str, source: Language, target: Language) -> Iterator[Record]:
+def bilingual_records(
+    path: Path | ParallelFiles, kind: str, source: Language, target: Language, keep_broken: bool = False
+) -> Iterator[Record]:
     """
     Pairs of a file that is made of pairs.
 
@@ -56,12 +62,13 @@ def bilingual_records(path: Path | ParallelFiles, kind: str, source: Language, t
         path (`Path` or `ParallelFiles`): file to read, or the two files of kind `parallel`.
         kind (`str`): one of [`BILINGUAL_KINDS`].
         source, target (`Language`): the languages.
+        keep_broken (`bool`, *optional*, defaults to `False`): as in [`parallel_records`].
 
     Returns:
         `Iterator[tuple[str, dict]]`: place of each pair, and its texts by `source` and `target`.
     """
     if isinstance(path, ParallelFiles):
-        return parallel_records(path)
+        return parallel_records(path, keep_broken)
     if kind in ("po", "mo"):
         return gettext_records(path, kind, source, target)
     return xml_records(path, kind, source, target)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from transformers.utils import logging
 
 from sensia.corpora.archives import archive_of
-from sensia.corpora.text_files import Record, numbered_lines
+from sensia.corpora.text_files import Record, broken_row, numbered_lines
 
 logger = logging.get_logger(__name__)
 
@@ -33,7 +33,12 @@ csv.field_size_limit(sys.maxsize)
 
 
 def table_records(
-    path: Path, delimiter: str, *, quoting: str = "auto", unnamed: Sequence[str] | None = None
+    path: Path,
+    delimiter: str,
+    *,
+    quoting: str = "auto",
+    unnamed: Sequence[str] | None = None,
+    keep_broken: bool = False,
 ) -> Iterator[Record]:
     """
     Rows of a CSV or TSV file as dictionaries.
@@ -46,6 +51,8 @@ def table_records(
             spreadsheets do, `"plain"` where quotation marks are text, `"auto"` to tell by the whole file.
         unnamed (`Sequence[str]`, *optional*): names for the first and the second column of text of a file without
             names. Empty: the file has no names, and its columns are called 1, 2, 3.
+        keep_broken (`bool`, *optional*, defaults to `False`): give a [`BrokenRow`] for a row that has more or fewer
+            cells than columns, or is not well quoted.
 
     Returns:
         `Iterator[tuple[str, dict]]`: where the row begins ("FILE, line N"), and its cells by column.
@@ -55,9 +62,9 @@ def table_records(
             names where the columns cannot be told.
     """
     if delimiter == ",":
-        delimiter = find_delimiter(path)
-    quoted = delimiter != "\t" or (is_quoted(path) if quoting == "auto" else quoting == "quoted")
-    rows = _quoted_rows(path, delimiter) if quoted else _plain_rows(path)
+        delimiter = find_delimiter(path, keep_broken)
+    quoted = delimiter != "\t" or (is_quoted(path, keep_broken) if quoting == "auto" else quoting == "quoted")
+    rows = _quoted_rows(path, delimiter, keep_broken) if quoted else _plain_rows(path, keep_broken)
     first_place, first = next(rows, (f"{path}, line 1", []))
     if unnamed == () or _reads_like_data(first):
         rows = chain([(first_place, first)], rows)
@@ -70,22 +77,25 @@ def table_records(
         raise ValueError(f"{first_place}: a column name is repeated in {columns}")
     for place, cells in rows:
         if len(cells) != len(columns):
-            raise ValueError(f"{place}: {len(cells)} cells where the first row has {len(columns)} ({columns})")
-        yield place, dict(zip(columns, cells, strict=True))
+            problem = f"{len(cells)} cells where the first row has {len(columns)} ({columns})"
+            yield place, broken_row(f"{place}: {problem if cells else 'broken quoting'}", keep_broken)
+        else:
+            yield place, dict(zip(columns, cells, strict=True))
 
 
-def find_delimiter(path: Path) -> str:
+def find_delimiter(path: Path, keep_broken: bool = False) -> str:
     """
     Finds what parts the cells of a CSV file. Spreadsheets write semicolons where the comma is the decimal point.
 
     Args:
         path (`Path`): the file.
+        keep_broken (`bool`, *optional*, defaults to `False`): as in [`numbered_lines`].
 
     Returns:
         `str`: of comma, semicolon and tab, the one that gives the first rows equally many cells, and the most of them;
             a comma where none does.
     """
-    lines = [line for _, line in islice(numbered_lines(path), _SAMPLE)]
+    lines = [line for _, line in islice(numbered_lines(path, keep_broken), _SAMPLE)]
     found = {}
     for delimiter in (",", ";", "\t"):
         with suppress(csv.Error):
@@ -98,12 +108,13 @@ def find_delimiter(path: Path) -> str:
     return best if found.get(best, 1) > 1 else ","
 
 
-def is_quoted(path: Path) -> bool:
+def is_quoted(path: Path, keep_broken: bool = False) -> bool:
     """
     Tells whether a TSV file quotes as spreadsheets do, by reading it until a row contradicts; the log says which.
 
     Args:
         path (`Path`): the file.
+        keep_broken (`bool`, *optional*, defaults to `False`): as in [`numbered_lines`].
 
     Returns:
         `bool`: True if there are quotation marks, each cell that begins with one ends with one and doubles those
@@ -112,13 +123,13 @@ def is_quoted(path: Path) -> bool:
     """
     inside = archive_of(path)
     state = (inside[0] if inside else path).stat()
-    return _is_quoted(path, state.st_mtime_ns, state.st_size)
+    return _is_quoted(path, keep_broken, state.st_mtime_ns, state.st_size)
 
 
 @lru_cache(maxsize=64)
-def _is_quoted(path: Path, _modified: int, _size: int) -> bool:
+def _is_quoted(path: Path, keep_broken: bool, _modified: int, _size: int) -> bool:
     seen, open_row, width = False, "", 0
-    for number, line in numbered_lines(path):
+    for number, line in numbered_lines(path, keep_broken):
         row = open_row + line
         if '"' in row:
             seen = True
@@ -215,26 +226,48 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _plain_rows(path: Path) -> Iterator[tuple[str, list[str]]]:
+def _plain_rows(path: Path, keep_broken: bool) -> Iterator[tuple[str, list[str]]]:
     """Rows of a TSV file that does not quote: a stray quotation mark must not swallow the lines after it."""
-    for number, line in numbered_lines(path):
+    for number, line in numbered_lines(path, keep_broken):
         if line.strip("\r\n"):
             # A carriage return that ends no line is white space inside a cell.
             yield f"{path}, line {number}", line.rstrip("\r\n").replace("\r", " ").split("\t")
 
 
-def _quoted_rows(path: Path, delimiter: str) -> Iterator[tuple[str, list[str]]]:
-    quoting: Literal[0] = csv.QUOTE_MINIMAL
+def _quoted_rows(path: Path, delimiter: str, keep_broken: bool) -> Iterator[tuple[str, list[str]]]:
+    """Rows of a file that quotes. Where broken ones are kept, as no cells, reading goes on in the line after."""
     # A carriage return that ends no line is white space inside a cell.
-    lines = (f"{line.rstrip(chr(13) + chr(10))}\n".replace("\r", " ") for _, line in numbered_lines(path))
-    reader: Any = csv.reader(lines, delimiter=delimiter, quoting=quoting, strict=True)
+    lines: Iterator[tuple[int, str]] = (
+        (number, f"{line.rstrip(chr(13) + chr(10))}\n".replace("\r", " "))
+        for number, line in numbered_lines(path, keep_broken)
+    )
+    row: list[tuple[int, str]] = []  # the lines of the row that is read
+
+    def feed(lines: Iterator[tuple[int, str]]) -> Iterator[str]:
+        for each in lines:
+            row.append(each)
+            if keep_broken and len(row) > _MOST_LINES:
+                raise csv.Error(f"a quoted cell of more than {_MOST_LINES} lines")
+            yield each[1]
+
+    def reader() -> Any:
+        quoting: Literal[0] = csv.QUOTE_MINIMAL
+        return csv.reader(feed(lines), delimiter=delimiter, quoting=quoting, strict=True)
+
+    rows = reader()
     while True:
-        place = f"{path}, line {reader.line_num + 1}"
+        row.clear()
         try:
-            cells = next(reader)
+            cells = next(rows)
         except StopIteration:
             return
         except csv.Error as error:
-            raise ValueError(f"{place}: broken row ({error})") from error
-        if cells:
-            yield place, cells
+            place = f"{path}, line {row[0][0]}"
+            if not keep_broken:
+                raise ValueError(f"{place}: broken row ({error})") from error
+            lines = chain(row[1:], lines)
+            rows = reader()
+            yield place, []
+        else:
+            if cells:
+                yield f"{path}, line {row[0][0]}", cells

@@ -22,6 +22,35 @@ from sensia.corpora.archives import archive_of, open_member
 Record = tuple[str, dict[str, Any]]
 
 
+class BrokenRow(dict[str, Any]):
+    """
+    A row that cannot be read, in the place of its cells.
+
+    Args:
+        problem (`str`): what is wrong with it, with file and line.
+    """
+
+    def __init__(self, problem: str):
+        super().__init__()
+        self.problem = problem
+
+
+def broken_row(problem: str, keep: bool) -> BrokenRow:
+    """
+    A row that cannot be read, where such rows are kept.
+
+    Args:
+        problem (`str`): what is wrong with it, with file and line.
+        keep (`bool`): whether such rows are kept.
+
+    Raises:
+        `ValueError`: if they are not.
+    """
+    if not keep:
+        raise ValueError(problem)
+    return BrokenRow(problem)
+
+
 def _open_zst(file: BinaryIO) -> BinaryIO:
     # Unlike other readers of this format, pyarrow's tells when a file is cut off.
     return pa.input_stream(pa.PythonFile(file, mode="r"), compression="zstd")
@@ -75,13 +104,15 @@ def naming_damage(path: Path, place: Callable[[], str]) -> Iterator[None]:
         raise ValueError(f"{path}: damaged or truncated compressed data after {place()} ({error})") from error
 
 
-def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
+def numbered_lines(path: Path, keep_broken: bool = False) -> Iterator[tuple[int, str]]:
     """
     Lines of a text file, with their line ends, read one by one. The text is UTF-8, or UTF-16 or UTF-32 with a byte
     order mark.
 
     Args:
         path (`Path`): file to read, in a zip archive or not; `.gz`, `.xz`, `.bz2` and `.zst` are decompressed.
+        keep_broken (`bool`, *optional*, defaults to `False`): write bytes that are not UTF-8 as lone surrogates, which
+            no text has, so that a reader can leave out the cell that they stand in.
 
     Returns:
         `Iterator[tuple[int, str]]`: line number from 1, and the line. A byte order mark is dropped.
@@ -100,8 +131,9 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
                         f"{path}: looks like UTF-16 or UTF-32 without a byte order mark; save it as UTF-8, or with "
                         "the mark"
                     )
+                errors = "surrogateescape" if keep_broken else "strict"
                 for number, raw in enumerate(file, 1):
-                    yield number, raw.decode("utf-8-sig" if number == 1 else "utf-8")
+                    yield number, raw.decode("utf-8-sig" if number == 1 else "utf-8", errors)
             else:
                 for number, line in enumerate(io.TextIOWrapper(file, encoding, newline="\n"), 1):
                     yield number, line
@@ -135,12 +167,14 @@ def table_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, list[s
             yield f"{path}, line {number}", cells
 
 
-def json_records(path: Path) -> Iterator[Record]:
+def json_records(path: Path, keep_broken: bool = False) -> Iterator[Record]:
     """
     Objects of a JSON file: one a line, all in one array, or all in an array inside one object.
 
     Args:
         path (`Path`): `.jsonl` or `.json` file, optionally compressed. Blank lines are skipped, arrays read whole.
+        keep_broken (`bool`, *optional*, defaults to `False`): give a [`BrokenRow`] for a line or an item that is not
+            one JSON object.
 
     Returns:
         `Iterator[tuple[str, dict]]`: where the record stands ("FILE, line N" or "FILE, item N"), and the object.
@@ -148,41 +182,45 @@ def json_records(path: Path) -> Iterator[Record]:
     Raises:
         `ValueError`: on a line or an item that is not one JSON object.
     """
-    lines = ((number, line) for number, line in numbered_lines(path) if line.strip())
+    lines = ((number, line) for number, line in numbered_lines(path, keep_broken) if line.strip())
     first = next(lines, None)
     if first is None:
         return
     if first[1].lstrip().startswith("["):
-        yield from _array_records(path)
+        yield from _array_records(path, keep_broken)
         return
     if _is_one_object(path, first[1], lines):
-        yield from _nested_records(path)
+        yield from _nested_records(path, keep_broken)
         return
-    lines = ((number, line) for number, line in numbered_lines(path) if line.strip())
+    lines = ((number, line) for number, line in numbered_lines(path, keep_broken) if line.strip())
     next(lines)
     for number, line in chain([first], lines):
         place = f"{path}, line {number}"
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError as error:
-            several = "; an object must stand on one line" if line.strip() == "{" else ""
-            raise ValueError(f"{place}: invalid JSON at column {error.colno} ({error.msg}){several}") from error
-        except (RecursionError, ValueError) as error:  # nested too deep, or a number of thousands of digits
-            raise ValueError(f"{place}: invalid JSON ({error})") from error
-        if not isinstance(record, dict):
-            raise ValueError(f"{place}: expected one JSON object a line, got a {type(record).__name__}")
-        yield place, record
+        yield place, _object_of_line(line, place, keep_broken)
 
 
-def _array_records(path: Path) -> Iterator[Record]:
+def _object_of_line(line: str, place: str, keep_broken: bool) -> dict[str, Any]:
     try:
-        items = json.loads("".join(line for _, line in numbered_lines(path)))
+        record = json.loads(line)
+    except json.JSONDecodeError as error:
+        several = "; an object must stand on one line" if line.strip() == "{" else ""
+        return broken_row(f"{place}: invalid JSON at column {error.colno} ({error.msg}){several}", keep_broken)
+    except (RecursionError, ValueError) as error:  # nested too deep, or a number of thousands of digits
+        return broken_row(f"{place}: invalid JSON ({error})", keep_broken)
+    if not isinstance(record, dict):
+        return broken_row(f"{place}: expected one JSON object a line, got a {type(record).__name__}", keep_broken)
+    return record
+
+
+def _array_records(path: Path, keep_broken: bool) -> Iterator[Record]:
+    try:
+        items = json.loads("".join(line for _, line in numbered_lines(path, keep_broken)))
     except (RecursionError, ValueError) as error:
         raise ValueError(
             f"{path}: begins like one JSON array and is none ({error}); expected one array of objects, or one object "
             "a line"
         ) from error
-    yield from _items(path, items)
+    yield from _items(path, items, keep_broken)
 
 
 def _is_one_object(path: Path, first: str, lines: Iterator[tuple[int, str]]) -> bool:
@@ -201,9 +239,9 @@ def _is_rows(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(each, dict) for each in value)
 
 
-def _nested_records(path: Path) -> Iterator[Record]:
+def _nested_records(path: Path, keep_broken: bool) -> Iterator[Record]:
     try:
-        whole = json.loads("".join(line for _, line in numbered_lines(path)))
+        whole = json.loads("".join(line for _, line in numbered_lines(path, keep_broken)))
     except (RecursionError, ValueError) as error:
         raise ValueError(
             f"{path}: invalid JSON ({error}); expected one object a line, one array of objects, or one object that "
@@ -218,14 +256,15 @@ def _nested_records(path: Path) -> Iterator[Record]:
         )
     # The Hub's server of rows puts each into {"row_idx": 0, "row": {...}}.
     rows = [each["row"] if isinstance(each.get("row"), dict) else each for each in whole[lists[0]]]
-    yield from _items(path, rows)
+    yield from _items(path, rows, keep_broken)
 
 
-def _items(path: Path, items: list[Any]) -> Iterator[Record]:
+def _items(path: Path, items: list[Any], keep_broken: bool) -> Iterator[Record]:
     for number, item in enumerate(items, 1):
+        place = f"{path}, item {number}"
         if not isinstance(item, dict):
-            raise ValueError(f"{path}, item {number}: expected a JSON object, got a {type(item).__name__}")
-        yield f"{path}, item {number}", item
+            item = broken_row(f"{place}: expected a JSON object, got a {type(item).__name__}", keep_broken)
+        yield place, item
 
 
 def line_records(path: Path) -> Iterator[Record]:

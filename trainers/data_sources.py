@@ -25,7 +25,7 @@ class DataSource:
     Args:
         path (`str`): file, folder or Hub id.
         name (`str`, *optional*): what tables call it; evaluation data needs one.
-        config (`str`, *optional*): configuration of a Hub data set.
+        config (`str`, *optional*): configuration of a Hub data set; found by the languages if not given.
         split (`str`, *optional*): split of a Hub data set, or word in the names of a folder's files.
         columns (`Sequence` of two `str`, *optional*): columns of the source and of the target side.
         languages (`Sequence` of two `str`, *optional*): codes of the languages of its two sides, as it spells them;

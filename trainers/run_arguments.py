@@ -16,6 +16,7 @@ from sensia.corpora import Language, find_language, read_pairs
 from sensia.corpora.held_out import within
 from sensia.corpora.licences import find_licence
 from sensia.corpora.locations import without_second_sides
+from sensia.corpora.reading import ON_BAD_ROWS
 from sensia.corpora.tables import QUOTINGS
 from sensia.model_cards.results import is_absolute
 from sensia.trainers.data_sources import (
@@ -91,6 +92,15 @@ class AdaptArguments(AdapterArguments):
             "choices": QUOTINGS,
         },
     )
+    on_bad_rows: str | None = field(
+        default=None,
+        metadata={
+            "help": "What to do about rows of the training bitext that cannot be used: stop ends the run at the first "
+            "one, with file, line and field; drop leaves them out and counts them. If not given, rows that cannot be "
+            "read end the run, and rows with a side that is empty or not text are dropped. See docs/bitext.md.",
+            "choices": ON_BAD_ROWS,
+        },
+    )
     keep_copies: bool = field(
         default=False, metadata={"help": "Train on pairs whose sides are the same text, which are dropped otherwise."}
     )
@@ -105,7 +115,9 @@ class AdaptArguments(AdapterArguments):
             "are often no translations. At least 1; 3 is usual for languages that the tokenizer writes equally well."
         },
     )
-    data_config: str | None = field(default=None, metadata={"help": "Configuration of the Hub data set."})
+    data_config: str | None = field(
+        default=None, metadata={"help": "Configuration of the Hub data set; found by the languages."}
+    )
     data_split: str | None = field(default=None, metadata={"help": "Split of the Hub data set; train[:1000] works."})
     data_license: str | None = field(
         default=None,

@@ -23,6 +23,8 @@ from sensia.corpora import (
     row_keys,
     shared_rows,
 )
+from sensia.corpora.held_out import is_held_out
+from sensia.corpora.hub_pairs import pair_part
 from sensia.corpora.locations import is_local
 from sensia.corpora.pivot import join_by_source
 from sensia.trainers.data_sources import DataSource, TextSource
@@ -118,8 +120,8 @@ def load_train_pairs(
 def _load_part(
     source: DataSource, args: AdaptArguments, tokenizer: PreTrainedTokenizerBase, max_length: int, seed: int
 ) -> PairSet:
-    config, split = source.config or args.data_config, source.split or args.data_split
-    rows = args.read(source, streaming=args.streaming, split=split, config_name=config)
+    part = _training_part(source, args)
+    rows = args.read(source, streaming=args.streaming, on_bad_rows=args.on_bad_rows, **part.options())
     try:
         dataset = join_documents(rows, tokenizer, max_length=max_length) if args.join_documents else rows
         pairs, report = clean_pairs(
@@ -139,11 +141,25 @@ def _load_part(
         report = replace(report, kept=args.max_train_pairs, dropped=dropped)
         pairs = pairs.shuffle(seed=seed).select(range(args.max_train_pairs))
     path, alone = args.locate(source.path), len(args.train_sources) == 1
-    part = None if is_local(path) else DataPart(path, config, split or "train")
     keys = _training_keys(rows, pairs, args)
     name = source.name or ("train" if alone else source.shown)
-    found = {"part": part, "keys": keys, "licence": source.license, "languages": args.languages_of(source)}
-    return PairSet(name, path, pairs, report, "bitext", **found)
+    found = {"keys": keys, "licence": source.license, "languages": args.languages_of(source)}
+    return PairSet(name, path, pairs, report, "bitext", part=None if is_local(path) else part, **found)
+
+
+def _training_part(source: DataSource, args: AdaptArguments) -> DataPart:
+    """The part to train on. A held-out split is taken only if it is named, even if there is no other."""
+    path = args.locate(source.path)
+    named = {"config_name": source.config or args.data_config, "split": source.split or args.data_split}
+    if is_local(path):
+        return DataPart(path, **named)
+    part = pair_part(path, args.languages_of(source), **named)
+    if not named["split"] and is_held_out(str(part.split)):
+        raise ValueError(
+            f"`train_data` {path}: its only split, {part.split}, is held out by its name. To train on it all the "
+            f"same, name it, as in `split: {part.split}`"
+        )
+    return part
 
 
 def _training_keys(rows: Dataset | IterableDataset, pairs: Dataset | IterableDataset, args: AdaptArguments):
@@ -268,7 +284,11 @@ def _load_held_out(
     trained = {each.path: each.config or args.data_config for each in args.train_sources}
     configuration = source.config or trained.get(source.path.partition(":")[0])
     part = held_out_part(
-        args.locate(source.path), config_name=configuration, split=source.split, preferred=source.name
+        args.locate(source.path),
+        config_name=configuration,
+        split=source.split,
+        preferred=source.name,
+        languages=args.languages_of(source),
     )
     dataset = args.read_held_out(replace(source, path=part.source), **part.options())
     pairs, report = clean_pairs(dataset, tokenizer, max_length=max_length)

@@ -107,7 +107,9 @@ def _held_out(source: str, settings: dict[str, Any]) -> tuple[str, dict[str, Any
     """Chooses the part of a Hub data set: the split asked for, or one that is held out by its name."""
     if not _HUB_OPTIONS.keys() <= settings.keys() or "test" in settings:
         return source, settings
-    part = held_out_part(source, **_hub(settings))
+    codes = [settings[name] for name in _LANGUAGES if name in settings]
+    languages = (find_language(codes[0]), find_language(codes[1])) if codes else None
+    part = held_out_part(source, **_hub(settings), languages=languages)
     # A configuration or revision given with a local path is left for the reader to refuse.
     given = {"split": part.split} if is_local(part.source) else part.options()
     return part.source, {**settings, **given}

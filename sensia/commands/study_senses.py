@@ -15,7 +15,7 @@ from typing import Any, cast
 from rich.console import Console
 
 from modeling_sensia.loading import load_base
-from sensia.corpora import DataPart, describe_file, held_out_part, read_pairs
+from sensia.corpora import DataPart, describe_file, find_language, held_out_part, read_pairs
 from sensia.evaluation.rounding import rounded
 from sensia.evaluation.senses.annotation import (
     compare_judges,
@@ -95,7 +95,8 @@ class StudyArguments:
         """Both sides of sentence pairs, by language; of a Hub data set, those of a held-out split where wanted."""
         source, target = self.source_language, self.target_language
         path = str(Path(self.data) / name)
-        part = held_out_part(path) if held_out else DataPart(path)
+        languages = find_language(source), find_language(target)
+        part = held_out_part(path, languages=languages) if held_out else DataPart(path)
         pairs = read_pairs(
             part.source, source_language=source, target_language=target, split=part.split, config_name=part.config_name
         )

@@ -1,9 +1,27 @@
+from importlib.resources import files
+
+import langcodes
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers.models.nllb.tokenization_nllb import FAIRSEQ_LANGUAGE_CODES
 
 from sensia.corpora import find_language
-from sensia.corpora.languages import column_rank
+from sensia.corpora.languages import FULL_TAG, column_rank, names_language
+
+#: NLLB-200 translates all languages of FLORES-200 but two, which differ by their script alone.
+FLORES_200 = (*FAIRSEQ_LANGUAGE_CODES, "arb_Latn", "min_Arab")
+#: Of ISO 639: groups of languages, and codes for what is no language.
+NO_LANGUAGES = {"collection", "private-use", "special"}
+
+
+def registered_codes():
+    """Codes of the languages that the registry of BCP 47 has, which are those of ISO 639-1 and 639-3."""
+    registry = (files("language_data") / "data" / "language-subtag-registry.txt").read_text(encoding="utf-8")
+    entries = [dict(line.split(": ", 1) for line in each.split("\n") if ": " in line) for each in registry.split("%%")]
+    return [
+        each["Subtag"] for each in entries if each.get("Type") == "language" and each.get("Scope") not in NO_LANGUAGES
+    ]
 
 
 @pytest.mark.parametrize(
@@ -24,6 +42,17 @@ from sensia.corpora.languages import column_rank
         ("zho_Hant", "zho_Hant"),
         ("yo", "yor_Latn"),
         ("bho", "bho_Deva"),
+        ("ko", "kor_Hang"),
+        ("ko-KR", "kor_Hang"),
+        ("acm", "acm_Arab"),
+        ("prs", "prs_Arab"),
+        ("fa-AF", "fas_Arab"),
+        ("twi", "twi_Latn"),
+        ("in", "ind_Latn"),
+        ("pt-BR", "por_Latn"),
+        ("Indonesian", "ind_Latn"),
+        ("maori", "mri_Latn"),
+        ("Chinese (Traditional)", "zho_Hant"),
     ],
 )
 def test_every_form_of_a_code_finds_its_language(code, tag):
@@ -88,3 +117,42 @@ def test_a_longer_name_is_surer_than_a_short_one():
     names = ["ind_Latn", "ind", "Indonesian", "id"]
     ranks = [column_rank(name, find_language("id")) for name in names]
     assert ranks == sorted(ranks) and len(set(ranks)) == 4
+
+
+def test_the_codes_of_flores_200_are_204_languages():
+    languages = {code: find_language(code) for code in FLORES_200}
+    assert len(languages) == len(set(languages.values())) == 204
+    assert [code for code, language in languages.items() if code[4:] != language.script] == []
+
+
+@pytest.mark.parametrize("form", ["{}", "sentence_{}", "translation_{}"])
+def test_a_column_named_after_a_code_of_flores_200_is_that_of_its_language_alone(form):
+    languages = [(code, find_language(code)) for code in FLORES_200]
+    named = {
+        code: [other for other, each in languages if column_rank(form.format(code), each) == FULL_TAG]
+        for code, _ in languages
+    }
+    assert named == {code: [code] for code, _ in languages}
+
+
+def test_every_code_of_iso_639_is_a_language():
+    codes = registered_codes()
+    assert len([code for code in codes if len(code) == 2]) > 180 and len(codes) > 8000
+    for code in codes:
+        language = find_language(code)
+        assert find_language(language.tag) == language, code
+        # Columns of these names are those of a source and of a target far more often.
+        assert code in ("src", "tgt") or column_rank(code, language) is not None, code
+
+
+def test_both_codes_of_a_language_are_one_language():
+    for code in registered_codes():
+        if len(code) == 2:
+            three_letters = langcodes.Language.get(code, normalize=False).to_alpha3()
+            assert names_language(three_letters, find_language(code)), code
+
+
+@pytest.mark.parametrize("name", ["Indonesiann", "Hausaa", "indo", "xx", "  ", "Klingonese"])
+def test_what_only_resembles_a_name_is_refused(name):
+    with pytest.raises(ValueError, match="unknown language code"):
+        find_language(name)

@@ -141,3 +141,21 @@ def test_text_of_a_third_language_is_refused(tmp_path):
     text = {"path": "x.txt", "language": "tr"}
     with pytest.raises(ValueError, match=r"`text_data`, entry 'x.txt': `language` must be en or id, got tr"):
         arguments(tmp_path, train_data=["a"], text_data=[text])
+
+
+@pytest.mark.parametrize("line", ['{"en": "Wh', '{"en": "Why", "id": null}'])
+def test_bad_rows_of_training_data_stop_the_run_or_are_dropped(write, tmp_path, tokenizer, line):
+    write("a.jsonl", ("en", "id"))
+    with (tmp_path / "a.jsonl").open("a") as file:
+        file.write(f"{line}\n")
+    dropped = arguments(tmp_path, train_data=["a.jsonl"], on_bad_rows="drop")
+    (part,) = load_train_pairs(dropped, tokenizer, 64, seed=0).parts
+    assert (part.report.total, part.report.kept) == (4, 3)
+    with pytest.raises(ValueError, match=r"a.jsonl, line 4: "):
+        load_train_pairs(arguments(tmp_path, train_data=["a.jsonl"], on_bad_rows="stop"), tokenizer, 64, seed=0)
+
+
+def test_bad_rows_of_evaluation_data_are_dropped_and_counted_whatever_is_chosen(write, tmp_path, tokenizer):
+    write("a.jsonl", ("en", "id"), [*PAIRS, ("Why?", None)])
+    args = arguments(tmp_path, train_data=["a.jsonl"], eval_data=["dev=a.jsonl"], on_bad_rows="stop")
+    assert kept(load_eval_pairs(args, tokenizer, 64)) == [3]
