@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -608,7 +609,7 @@ class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
         logits = None
         if return_logits:
             logits = self.lm_head(mixture if labels is None else mixture[:, _kept(logits_to_keep)])  # [B, L, V]
-        losses: dict[str, Tensor] = {}
+        losses: dict[str, Any] = {}
         if targets is not None:
             settings = label_smoothing, num_items_in_batch
             losses = self._losses_of_tokens(mixture, logits, targets, selected, label_weights, settings, reference)

@@ -150,7 +150,10 @@ def _load_part(
 def _training_part(source: DataSource, args: AdaptArguments) -> DataPart:
     """The part to train on. A held-out split is taken only if it is named, even if there is no other."""
     path = args.locate(source.path)
-    named = {"config_name": source.config or args.data_config, "split": source.split or args.data_split}
+    named: dict[str, Any] = {
+        "config_name": source.config or args.data_config,
+        "split": source.split or args.data_split,
+    }
     if is_local(path):
         return DataPart(path, **named)
     part = pair_part(path, args.languages_of(source), **named)
