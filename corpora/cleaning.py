@@ -1,6 +1,7 @@
 """Turning text pairs into token pairs, and counting what is dropped on the way."""
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from sensia.corpora.repair import repair
 # Part of the key under which `datasets` caches the result: raise it when the rules below change.
 RULES_VERSION = 4
 KEPT = ""
+#: A process of its own is started for so many pairs: they take some three seconds.
+_ROWS_OF_A_PROCESS = 20_000
 #: What to do about pairs that were dropped for a reason.
 _ADVICE = {
     "empty": "look whether both columns hold text",
@@ -96,6 +99,7 @@ def clean_pairs(
     max_length_ratio: float | None = None,
     keep_copies: bool = True,
     min_score: float | None = None,
+    num_proc: int | None = None,
 ) -> tuple[AnyDataset, CleaningReport]:
     """
     Tokenize both sides of every pair, close each with eos, and drop the pairs that cannot be learned from.
@@ -115,6 +119,8 @@ def clean_pairs(
             eos. Not checked if not given.
         keep_copies (`bool`, *optional*, defaults to `True`): keep pairs whose sides are the same text.
         min_score (`float`, *optional*): drop pairs whose column `score` is less, or no number.
+        num_proc (`int`, *optional*): processes that tokenize a data set that is not streamed; if not given, one for
+            each core, and one in all where there is little text.
 
     Returns:
         `tuple`: the pairs as columns `source_ids` and `target_ids` (lists of int), `source_bytes` and
@@ -146,6 +152,7 @@ def clean_pairs(
         fn_kwargs=options,
         remove_columns=dataset.column_names,
         features=_features([*extras, "reason", "repairs"], prompts),
+        num_proc=_processes(len(dataset), num_proc),
         desc="Tokenizing pairs",
     )
     reasons = _mark_duplicates(encoded)
@@ -154,6 +161,13 @@ def clean_pairs(
         raise ValueError(f"no pair is left after cleaning with max_length={max_length}: {report}; {report.advice()}")
     kept = [index for index, reason in enumerate(reasons) if reason == KEPT]
     return encoded.remove_columns(["reason", "repairs"]).select(kept), report
+
+
+def _processes(rows: int, asked: int | None) -> int | None:
+    """Processes for `Dataset.map`, each with rows enough to be worth its start; None to stay in this one."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    processes = min(asked or cores, rows // _ROWS_OF_A_PROCESS)
+    return processes if processes > 1 else None
 
 
 def encode_pairs(

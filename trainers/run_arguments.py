@@ -145,6 +145,13 @@ class AdaptArguments(AdapterArguments):
         default=None,
         metadata={"help": "Train on so many pairs of each data set, drawn at random by the seed; not of streams."},
     )
+    dataset_num_proc: int | None = field(
+        default=None,
+        metadata={
+            "help": "Processes that tokenize the training bitext; one for each core if not given, and one where there "
+            "is little text. What is prepared is kept in the cache of datasets for the next start."
+        },
+    )
     from_scratch: bool = field(
         default=False,
         metadata={"help": "Forget the base model's weights and keep its architecture: the baseline without English."},
@@ -206,7 +213,7 @@ class AdaptArguments(AdapterArguments):
         if len(set(names)) < len(names):
             raise ValueError(f"The names of `eval_data` must differ, got {', '.join(names)}.")
         check_names(self, "prompts")
-        check_counts(self, "eval_pairs", "shuffle_buffer")
+        check_counts(self, "eval_pairs", "shuffle_buffer", "dataset_num_proc")
         check_counts(self, "max_length", least=2)
         if self.max_length_ratio is not None and self.max_length_ratio < 1:
             raise ValueError(f"`max_length_ratio` must be at least 1, got {self.max_length_ratio}.")

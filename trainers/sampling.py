@@ -2,8 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from hashlib import blake2b
-from itertools import count, islice, pairwise
+from itertools import count, islice
 from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -184,22 +183,32 @@ class LengthWindowSampler(Sampler[int]):
 
     def _fill(self, order: NDArray[np.integer]) -> list[list[int]]:
         filler: BatchFiller[list[int]] = BatchFiller(lambda row: (row[1], row[2]), self.shape.pairs_per_step)
-        batches: list[list[list[int]]] = []
+        batches: list[list[int]] = []
         waiting, aside = order[:0], order[:0]
         for start in range(0, len(order), self.window):
             # What waits is sorted with the next window, as it is as long as any. More than a window waits for the end.
-            window = np.concatenate([waiting, order[start : start + self.window]])
-            batches += filler.fill(self._rows(window))
+            window = self._in_reading_order(np.concatenate([waiting, order[start : start + self.window]]))
+            ready = self._without_repeats(window)
+            batches += window[:ready].reshape(-1, filler.size).tolist()
+            batches += self._fill_with(filler, window[ready:])
             left = np.array([index for index, *_ in filler.drain()], dtype=order.dtype)
             waiting, aside = left[: self.window], np.concatenate([aside, left[self.window :]])
-        batches += filler.fill(self._rows(np.concatenate([waiting, aside])))
-        return [[index for index, *_ in batch] for batch in batches]
+        return batches + self._fill_with(filler, self._in_reading_order(np.concatenate([waiting, aside])))
 
-    def _rows(self, window: NDArray[np.integer]) -> list[list[int]]:
-        """Index and keys of the pairs of a window, in the order in which they are to be read."""
-        if self.sorted:
-            window = window[self.lengths[window].argsort(kind="stable")]
-        return np.column_stack([window, self.keys[window]]).tolist()
+    def _in_reading_order(self, window: NDArray[np.integer]) -> NDArray[np.integer]:
+        return window[self.lengths[window].argsort(kind="stable")] if self.sorted else window
+
+    def _without_repeats(self, window: NDArray[np.integer]) -> int:
+        """Counts the pairs of a window, in whole batches, before the first batch that has a side twice."""
+        size = self.shape.pairs_per_step
+        whole = len(window) // size
+        keys = np.sort(self.keys[window[: whole * size]].reshape(whole, size, 2), axis=1)  # [batches, size, 2]
+        repeats = (keys[:, 1:] == keys[:, :-1]).any((1, 2))  # [batches]
+        return int(repeats.argmax() if repeats.any() else whole) * size
+
+    def _fill_with(self, filler: BatchFiller[list[int]], pairs: NDArray[np.integer]) -> list[list[int]]:
+        rows = np.column_stack([pairs, self.keys[pairs]]).tolist()  # index and keys of each
+        return [[index for index, *_ in batch] for batch in filler.fill(rows)]
 
 
 def interleave(batches: Iterable[Sequence[Item]], texts: Iterator[Item], shape: BatchShape) -> Iterator[Item]:
@@ -257,9 +266,18 @@ def measure_pairs(pairs: Dataset) -> tuple[NDArray[np.integer], NDArray[np.integ
 
 
 def _measure_rows(rows) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
-    """Length and 8 bytes of a hash of each row of ids: a collision is not to be expected, and would only put off."""
+    """Length and a hash of 64 bits of each row of ids: a collision is not to be expected, and would only put off."""
     offsets = rows.offsets.to_numpy() - rows.offsets[0].as_py()
-    ids = rows.flatten().to_numpy().astype(np.int32).tobytes()
-    starts = (4 * offsets).tolist()
-    digests = b"".join(blake2b(ids[start:end], digest_size=8).digest() for start, end in pairwise(starts))
-    return np.diff(offsets), np.frombuffer(digests, dtype=np.int64)
+    lengths = np.diff(offsets)
+    places = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)  # of each token within its row
+    scattered = _scatter(rows.flatten().to_numpy().astype(np.uint64) + _scatter(places.astype(np.uint64)))
+    sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(scattered)])  # modulo 2^64, as are the differences
+    return lengths, (sums[offsets[1:]] - sums[offsets[:-1]]).view(np.int64)
+
+
+def _scatter(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Numbers spread over 64 bits by the finalizer of SplitMix64 (Steele, Lea and Flood 2014)."""
+    mixed = (numbers + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))

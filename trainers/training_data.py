@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -23,12 +24,32 @@ from sensia.corpora import (
     row_keys,
     shared_rows,
 )
+from sensia.corpora.fingerprint import state_of_files
 from sensia.corpora.held_out import is_held_out
 from sensia.corpora.hub_pairs import pair_part
 from sensia.corpora.locations import is_local
 from sensia.corpora.pivot import join_by_source
 from sensia.trainers.data_sources import DataSource, TextSource
+from sensia.trainers.prepared_pairs import PreparedPairs, cached_pairs
 from sensia.trainers.run_arguments import AdaptArguments
+
+#: Settings that the prepared training bitext depends on.
+_PREPARING = (
+    "source_language",
+    "target_language",
+    "source_column",
+    "target_column",
+    "tsv_quoting",
+    "on_bad_rows",
+    "keep_copies",
+    "min_score",
+    "max_length_ratio",
+    "max_train_pairs",
+    "join_documents",
+)
+
+#: Bitext of fewer bytes is prepared in a second or two.
+_WORTH_KEEPING = 1_000_000
 
 
 @dataclass
@@ -121,6 +142,36 @@ def _load_part(
     source: DataSource, args: AdaptArguments, tokenizer: PreTrainedTokenizerBase, max_length: int, seed: int
 ) -> PairSet:
     part = _training_part(source, args)
+    path, alone = args.locate(source.path), len(args.train_sources) == 1
+    prepare = partial(_prepare, source, part, args, tokenizer, max_length, seed)
+    if not args.streaming:
+        prepare = partial(_cached, prepare, source, part, args, tokenizer, max_length, seed)
+    pairs, report, keys = prepare()
+    name = source.name or ("train" if alone else source.shown)
+    found = {"keys": keys, "licence": source.license, "languages": args.languages_of(source)}
+    return PairSet(name, path, pairs, report, "bitext", part=None if is_local(path) else part, **found)
+
+
+def _cached(prepare, source: DataSource, part: DataPart, args: AdaptArguments, tokenizer, max_length: int, seed: int):
+    """The same bitext as it was prepared before; that of the Hub is cached by `datasets` itself."""
+    path = args.locate(source.path)
+    state = state_of_files(path) if is_local(path) else None
+    if state is None or sum(size for _, size, _ in state) < _WORTH_KEEPING:
+        return prepare()
+    settings = {name: getattr(args, name) for name in _PREPARING}
+    drawn = None if args.max_train_pairs is None else seed
+    made_from = (state, source, part.options(), sorted(settings.items()), max_length, drawn, bool(args.eval_data))
+    return cached_pairs(tokenizer, made_from, prepare)
+
+
+def _prepare(
+    source: DataSource,
+    part: DataPart,
+    args: AdaptArguments,
+    tokenizer: PreTrainedTokenizerBase,
+    max_length: int,
+    seed: int,
+) -> PreparedPairs:
     rows = args.read(source, streaming=args.streaming, on_bad_rows=args.on_bad_rows, **part.options())
     try:
         dataset = join_documents(rows, tokenizer, max_length=max_length) if args.join_documents else rows
@@ -131,6 +182,7 @@ def _load_part(
             max_length_ratio=args.max_length_ratio,
             keep_copies=args.keep_copies,
             min_score=args.min_score,
+            num_proc=args.dataset_num_proc,
         )
     except ValueError as error:
         raise ValueError(f"{source.path}: {error}") from error
@@ -140,11 +192,7 @@ def _load_part(
         dropped = {**report.dropped, "not_drawn": len(pairs) - args.max_train_pairs}
         report = replace(report, kept=args.max_train_pairs, dropped=dropped)
         pairs = pairs.shuffle(seed=seed).select(range(args.max_train_pairs))
-    path, alone = args.locate(source.path), len(args.train_sources) == 1
-    keys = _training_keys(rows, pairs, args)
-    name = source.name or ("train" if alone else source.shown)
-    found = {"keys": keys, "licence": source.license, "languages": args.languages_of(source)}
-    return PairSet(name, path, pairs, report, "bitext", part=None if is_local(path) else part, **found)
+    return PreparedPairs(pairs, report, _training_keys(rows, pairs, args))
 
 
 def _training_part(source: DataSource, args: AdaptArguments) -> DataPart:

@@ -79,6 +79,28 @@ def test_no_batch_holds_a_sentence_twice(keys, size, epoch):
             assert len({keys[index][side] for index in batch}) == size
 
 
+@given(keys=keys_of_pairs, size=st.integers(1, 6), windows=st.integers(1, 3))
+def test_batches_are_those_that_filling_pair_by_pair_makes(keys, size, windows):
+    if len(keys) < size:
+        return
+    sizes = np.array(lengths(len(keys)))
+    try:
+        sampler = LengthWindowSampler(sizes, BatchShape(size), 0, np.array(keys), batches_per_window=windows)
+    except ValueError:
+        return
+    order, waiting, aside, expected = np.arange(len(keys))[::-1], [], [], []
+    filler = BatchFiller(lambda index: keys[index], size)
+    for start in range(0, len(keys), sampler.window):
+        window = [*waiting, *order[start : start + sampler.window]]
+        window = sorted(window, key=sizes.__getitem__) if windows > 1 else window
+        expected += filler.fill(window)
+        left = filler.drain()
+        waiting, aside = left[: sampler.window], [*aside, *left[sampler.window :]]
+    rest = [*waiting, *aside]
+    expected += filler.fill(sorted(rest, key=sizes.__getitem__) if windows > 1 else rest)
+    assert sampler._fill(order) == expected
+
+
 def test_pairs_that_collide_are_put_off_and_not_lost():
     keys = np.array([[index % 100, index] for index in range(400)])  # every source four times
     sampler = sampler_of(lengths(400), 50, keys=keys)
