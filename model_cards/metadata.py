@@ -10,7 +10,7 @@ from huggingface_hub import EvalResult, EvalResultEntry, ModelCardData, eval_res
 from sensia.model_cards.comparison import comparison_metrics, metric_label
 from sensia.model_cards.results import targets_of
 
-TAGS = ("backpack", "sensia", "cross-lingual", "sense-vectors", "custom_code")
+TAGS = ("backpack", "sensia", "cross-lingual", "sense-vectors", "sentence-transformers", "custom_code")
 
 # The Hub's task type and the words for it.
 _RETRIEVAL = ("sentence-similarity", "Translation retrieval")

@@ -1,7 +1,9 @@
 """Configuration of the Backpack language model (arXiv 2305.16765)."""
 
+import json
+import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from transformers import (
     MODEL_FOR_CAUSAL_LM_MAPPING,
@@ -11,6 +13,14 @@ from transformers import (
     PreTrainedConfig,
 )
 
+if TYPE_CHECKING:
+    # transformers copies to a saved model every file that it finds in such a line, whether the line runs or not.
+    from .sentence_encoder import BackpackSentenceEncoder  # noqa: F401
+
+#: Content of `modules.json`, by which sentence-transformers finds the module that reads a saved model.
+_SENTENCE_MODULES = [
+    {"idx": 0, "name": "0", "path": "", "type": "sentence_encoder.BackpackSentenceEncoder"},
+]
 #: Fields of the public flat configuration that belong to the Backpack. All other fields belong to its GPT-2 trunk.
 _PUBLIC_BACKPACK_FIELDS = ("num_senses", "sense_intermediate_scale")
 #: Defaults of the public configuration class that differ from GPT-2's.
@@ -69,6 +79,9 @@ class BackpackConfig(PreTrainedConfig):
             Dropout probability inside the sense network and on the senses.
         layer_norm_epsilon (`float`, *optional*, defaults to 1e-5):
             Epsilon of the sense network's layer norms.
+        pooling_temperature (`float`, *optional*, defaults to 0.7):
+            Temperature of the softmax over senses that the sense vectors of sentences were trained with. `forward`
+            pools only if it is given a temperature itself; sentence-transformers gives it this one.
         use_cache (`bool`, *optional*, defaults to `True`):
             Whether `forward` returns the key/value cache.
 
@@ -92,6 +105,7 @@ class BackpackConfig(PreTrainedConfig):
     sense_activation: str = "gelu_new"
     sense_dropout: float | int = 0.1
     layer_norm_epsilon: float = 1e-5
+    pooling_temperature: float | int = 0.7
     use_cache: bool = True
     tie_word_embeddings: bool = True
 
@@ -105,6 +119,11 @@ class BackpackConfig(PreTrainedConfig):
             "AutoModelForCausalLM": "modeling_backpack.BackpackForCausalLM",
         }
         self._check()
+
+    def save_pretrained(self, save_directory: str | os.PathLike, *args, **kwargs):
+        """Saves the configuration, and `modules.json`, which makes the folder a sentence-transformers model."""
+        super().save_pretrained(save_directory, *args, **kwargs)
+        Path(save_directory, "modules.json").write_text(json.dumps(_SENTENCE_MODULES, indent=2) + "\n")
 
     def to_dict(self) -> dict[str, Any]:
         """The configuration as a dict, with the trunk's special tokens at the top level, which generation reads."""
@@ -121,6 +140,8 @@ class BackpackConfig(PreTrainedConfig):
             raise ValueError(f"`sense_intermediate_scale` must be at least 1, got {self.sense_intermediate_scale}.")
         if not 0 <= self.sense_dropout < 1:
             raise ValueError(f"`sense_dropout` must lie in [0, 1), got {self.sense_dropout}.")
+        if self.pooling_temperature <= 0:
+            raise ValueError(f"`pooling_temperature` must be positive, got {self.pooling_temperature}.")
 
     @property
     def num_hidden_layers(self) -> int:

@@ -19,7 +19,7 @@ def pinned() -> dict[str, str]:
 def dependencies() -> list[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    return [*project["dependencies"], *extras["tags"], *extras["align"]]
+    return [*project["dependencies"], *extras["tags"], *extras["align"], *extras["sentence-transformers"]]
 
 
 def without_zeros(version: str) -> str:

@@ -12,4 +12,5 @@ CODE_FILES = (
     "sense_network.py",
     "sense_store.py",
     "sense_table.py",
+    "sentence_encoder.py",
 )

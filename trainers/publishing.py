@@ -35,6 +35,10 @@ PUBLISHED_FILES = (
     "positions_and_masks.py",
     "public_checkpoints.py",
     "sense_*.py",
+    "sentence_encoder.py",
+    "modules.json",
+    "sentence_encoder_config.json",
+    "config_sentence_transformers.json",
     "plots/*.png",
     ".eval_results/*.yaml",
 )

@@ -120,6 +120,9 @@ class SensiaTrainer(SavingTrainer):
         if self.phase_schedule.freezes:
             backpack = self.accelerator.unwrap_model(self.model)
             check_something_learns(backpack, _frozen_parameters(backpack, args.polish_freeze), args.polish_freeze)
+        if model.config.model_type == BackpackConfig.model_type:
+            # Saved with the model: its sense vectors are then those of training wherever they are computed.
+            model.config.pooling_temperature = args.tau_pool
         self.remove_callback(PrinterCallback)
         self.remove_callback(ProgressCallback)
         pairs_per_step = self.data_order.batch_shape.pairs_per_step

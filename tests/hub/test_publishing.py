@@ -7,7 +7,7 @@ from hub_accounts import READ_TOKEN
 from travelling_code import CODE_FILES
 
 PUBLISHED = ["config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
-PUBLISHED += CODE_FILES
+PUBLISHED += ["modules.json", *CODE_FILES]
 TOKENS = r"hf_[A-Z]"
 
 

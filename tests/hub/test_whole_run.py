@@ -4,14 +4,20 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 from hub_accounts import READ_TOKEN, TOKEN, UNKNOWN_TOKEN
 from travelling_code import CODE_FILES
+
+from modeling_sensia.loading import load_base
+from sensia.evaluation.sentence_vectors import sentence_vectors
 
 pytestmark = pytest.mark.slow
 ADAPT = Path(__file__).parents[2] / "examples" / "adapt.py"
 REPO = "acme/tiny-id"
 PROMPT = "The virus"
-MODEL = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
+TEXTS = ["The virus", "Virus ini menyebar dengan cepat."]
+TEMPERATURE = 0.4
+MODEL = {"config.json", "model.safetensors", "modules.json", "tokenizer.json", "tokenizer_config.json"}
 CODE = set(CODE_FILES)
 TOLD = {"README.md", "results.json"}
 
@@ -30,6 +36,7 @@ def settings(base_model: Path, bitext: Path, output: Path, token: str) -> list[s
         "per_device_train_batch_size": 4,
         "report_to": "tensorboard",
         "prompts": "Virus ini",
+        "tau_pool": TEMPERATURE,
         "model_license": "mpl-2.0",
         "hub_model_id": REPO,
         "hub_strategy": "every_save",
@@ -125,6 +132,19 @@ def test_without_our_packages_the_code_comes_from_the_hub(without_packages):
 def test_without_our_packages_the_model_gives_what_it_gives_here(without_packages, with_package, what):
     assert len(with_package[what]) > 0
     assert without_packages[what] == with_package[what]
+
+
+@pytest.fixture(scope="module")
+def encoded(run, scenario):
+    return scenario("encode_without_packages", REPO, *TEXTS)
+
+
+@pytest.mark.parametrize("kind", ["context", "sense"])
+def test_without_our_packages_sentences_have_the_vectors_that_they_have_here(encoded, run, kind):
+    assert encoded["class"].startswith("transformers_modules.acme.")
+    model, tokenizer = load_base(str(run["output"] / "final"))
+    expected = sentence_vectors(model, tokenizer, TEXTS, pooling_temperature=TEMPERATURE)[kind]
+    torch.testing.assert_close(torch.tensor(encoded[kind]), expected, rtol=0, atol=1e-5)
 
 
 def test_generation_goes_on_from_the_prompt(without_packages):

@@ -162,7 +162,7 @@ def test_folders_of_absolute_paths_are_cut(text, cut):
 def test_every_python_example_parses(results):
     results["samples"][0]["prompt"] = "dia berkata: \"apa?\" lalu 'ya'\n```"
     blocks = re.findall(r"^```python\n(.*?)^```$", render_card(results), re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     for block in blocks:
         ast.parse(block)
 
@@ -175,6 +175,12 @@ def test_examples_load_the_repository_with_and_without_the_package(results):
     # The tokenizer is loaded without the repository's code, and without a question.
     assert 'AutoTokenizer.from_pretrained("org/sensia-id-mini", trust_remote_code=False' in text
     assert "revision=" in text
+
+
+def test_an_example_computes_both_sentence_vectors(results):
+    text = render_card(results)
+    assert 'SentenceTransformer("org/sensia-id-mini", trust_remote_code=True' in text
+    assert 'vector="sense"' in text
 
 
 def test_a_model_without_a_repository_says_so(results):

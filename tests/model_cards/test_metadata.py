@@ -16,7 +16,14 @@ def test_metadata_names_languages_licence_task_and_tags(results):
     assert data["license"] == "mpl-2.0"
     assert data["library_name"] == "transformers"
     assert data["pipeline_tag"] == "text-generation"
-    assert data["tags"] == ["backpack", "sensia", "cross-lingual", "sense-vectors", "custom_code"]
+    assert data["tags"] == [
+        "backpack",
+        "sensia",
+        "cross-lingual",
+        "sense-vectors",
+        "sentence-transformers",
+        "custom_code",
+    ]
 
 
 def test_a_language_without_a_two_letter_code_goes_by_three(results):

@@ -251,6 +251,12 @@ def test_a_wrong_dropout_is_refused(dropout):
         tiny_config(sense_dropout=dropout)
 
 
+@pytest.mark.parametrize("temperature", [0, -0.7])
+def test_a_wrong_pooling_temperature_is_refused(temperature):
+    with pytest.raises(ValueError, match=f"`pooling_temperature` must be positive, got {temperature}"):
+        tiny_config(pooling_temperature=temperature)
+
+
 def test_an_untied_head_is_refused():
     with pytest.raises(ValueError, match="`tie_word_embeddings` must be true"):
         tiny_config(tie_word_embeddings=False)

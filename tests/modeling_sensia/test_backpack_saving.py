@@ -91,7 +91,7 @@ def test_a_model_saved_in_shards_comes_back(tmp_path, trunk):
 def test_a_folder_holds_weights_configurations_and_code_only(tmp_path):
     tiny_backpack().save_pretrained(tmp_path)
     found = {path.name for path in tmp_path.iterdir()}
-    assert found == {"config.json", "generation_config.json", "model.safetensors", *CODE_FILES}
+    assert found == {"config.json", "generation_config.json", "model.safetensors", "modules.json", *CODE_FILES}
 
 
 @pytest.mark.parametrize("model_class", [BackpackModel, BackpackForCausalLM])

@@ -7,7 +7,7 @@ import json
 import sys
 
 # An installed package cannot be imported any more, wherever it lies.
-for package in ("modeling_sensia", "corpora", "trainers", "evaluation", "model_cards"):
+for package in ("modeling_sensia", "corpora", "trainers", "evaluation", "model_cards", "sentence_transformers"):
     sys.modules[package] = None
 
 import torch  # noqa: E402
