@@ -17,6 +17,7 @@ from accelerate.state import PartialState
 from accelerate.utils import gather_object
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
+from sensia.trainers.data_order import texts_per_forward
 from sensia.trainers.sensia_config import SensiaConfig
 from sensia.whole_files import write_whole
 
@@ -237,9 +238,22 @@ def _refuse_other_settings(output: Path, settings: dict[str, Any]):
 
 
 def _settings(config: SensiaConfig, args: "AdaptArguments") -> dict[str, Any]:
-    settings = {**config.to_dict(), **asdict(args), "processes": config.world_size}
+    settings = {**config.to_dict(), **asdict(args), **_divided_among_processes(config)}
+    del settings["per_device_train_batch_size"]
     free = tuple(name for name in _FREE_SETTINGS if name.endswith("_"))
     fixed = {
         name: value for name, value in settings.items() if name not in _FREE_SETTINGS and not name.startswith(free)
     }
     return json.loads(json.dumps(fixed, default=str))
+
+
+def _divided_among_processes(config: SensiaConfig) -> dict[str, int]:
+    """
+    What the processes have together: a run may go on with another number of them while this stays, since the order of
+    the data is then the same.
+    """
+    pairs, texts = config.train_batch_size, texts_per_forward(config)
+    return {
+        "per_device_train_batch_size x processes": pairs * config.world_size,
+        "texts of a forward x processes": texts * config.world_size,
+    }

@@ -53,7 +53,7 @@ class DataOrder:
         return BatchShape(
             pairs=self.args.train_batch_size,
             forwards=self.args.gradient_accumulation_steps * self.args.world_size,
-            texts=max(round(self.args.text_rate * self.args.train_batch_size), self.args.text_rate > 0),
+            texts=texts_per_forward(self.args),
         )
 
     def dataset(self) -> datasets.Dataset | StreamedWindows:
@@ -101,6 +101,16 @@ class DataOrder:
     @property
     def _seed(self) -> int:
         return self.args.seed if self.args.data_seed is None else self.args.data_seed
+
+
+def texts_per_forward(args: SensiaConfig) -> int:
+    """
+    Texts that follow the pairs of one forward on one process: `text_rate` times as many, and at least one.
+
+    Args:
+        args ([`SensiaConfig`]): the settings.
+    """
+    return max(round(args.text_rate * args.train_batch_size), args.text_rate > 0)
 
 
 def _training_columns(pairs: datasets.Dataset) -> datasets.Dataset:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.data_loader import BatchSamplerShard
 from accelerate.utils import gather
 from datasets import Dataset, IterableDataset
 from peft import PeftModel
@@ -309,13 +310,18 @@ class SensiaTrainer(SavingTrainer):
             ValueError: if there is nothing to train on, or a stream is to be read by several workers.
         """
         shape = self.data_order.batch_shape
-        return self._get_dataloader(
+        loader = self._get_dataloader(
             dataset=self.data_order.dataset(),
             description="Training",
             batch_size=shape.pairs + shape.texts,
             sampler_fn=lambda _: self.data_order.sampler(),
             is_training=True,
         )
+        # A run of several processes that is resumed in a later epoch wraps this once more to skip what was read. The
+        # number of the epoch would then not reach the sampler, which accelerate looks for in a wrapper's `sampler`.
+        if isinstance(loader.batch_sampler, BatchSamplerShard):
+            loader.batch_sampler.sampler = loader.batch_sampler.batch_sampler.sampler
+        return loader
 
     def _set_signature_columns_if_needed(self):
         self._signature_columns = list(TRAINING_COLUMNS)  # type: ignore[assignment]

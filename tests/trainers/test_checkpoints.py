@@ -174,13 +174,19 @@ def test_checkpoints_of_other_settings_are_refused_by_name(config, tmp_path, cha
         find_checkpoint(config(**changed), arguments())
 
 
-def test_checkpoints_of_another_number_of_processes_are_refused(config, tmp_path):
-    find_checkpoint(config(), arguments())
+def test_checkpoints_of_other_batches_over_all_processes_are_refused(config, tmp_path):
+    find_checkpoint(config(per_device_train_batch_size=4), arguments())
     save(tmp_path / "run", 2)
-    settings = tmp_path / "run/settings.json"
-    settings.write_text(json.dumps({**json.loads(settings.read_text()), "processes": 8}))
-    with pytest.raises(ValueError, match="processes: 8 then, 1 now"):
-        find_checkpoint(config(), arguments())
+    with pytest.raises(ValueError, match="per_device_train_batch_size x processes: 4 then, 8 now"):
+        find_checkpoint(config(per_device_train_batch_size=8), arguments())
+
+
+def test_checkpoints_of_more_processes_with_smaller_batches_are_resumed(config, tmp_path):
+    find_checkpoint(config(per_device_train_batch_size=4), arguments())
+    save(tmp_path / "run", 2)
+    settings = json.loads((tmp_path / "run/settings.json").read_text())
+    assert settings["per_device_train_batch_size x processes"] == 4
+    assert not {"per_device_train_batch_size", "processes"} & settings.keys()
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,16 @@ class Trace(TrainerCallback):
         self.parameters.append({name: whole(parameter) for name, parameter in model.named_parameters()})
 
 
+class StopAt(TrainerCallback):
+    """Ends training after so many steps of all, as an interruption does."""
+
+    def __init__(self, step: int | None):
+        self.step = step
+
+    def on_step_end(self, args, state, control, **kwargs):
+        control.should_training_stop = control.should_training_stop or state.global_step == self.step
+
+
 def whole(tensor: torch.Tensor) -> torch.Tensor:
     tensor = tensor.detach()
     return (tensor.full_tensor() if isinstance(tensor, DTensor) else tensor).clone()
@@ -119,13 +129,13 @@ def run(settings: dict[str, Any], *callbacks: TrainerCallback):
 
     Args:
         settings (`dict`): of [`SensiaConfig`], and `dropout` (of the model), `pairs` (how many to train on),
-            `streamed`, `resume` (go on from the newest checkpoint).
+            `streamed`, `resume` (go on from the newest checkpoint), `stop_at` (steps after which to stop).
         callbacks: of the trainer.
     """
     settings = dict(settings)
-    resume = settings.pop("resume", False)
+    resume, stop = settings.pop("resume", False), StopAt(settings.pop("stop_at", None))
     trainer, trace = build(settings), Trace()
-    for callback in (trace, *callbacks):
+    for callback in (trace, stop, *callbacks):
         trainer.add_callback(callback)
     before = trainer.evaluate()
     trainer.train(resume_from_checkpoint=resume)
