@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -42,12 +43,14 @@ def main():
     if args.one:
         print(json.dumps(second_start(args.one) if args.again else first_start(args.one)))
         return
-    print(f"| pairs | stage | seconds | pairs/s | growth |\n|---:|---|---:|---:|---:|\n{report(args.sizes)}", end="")
+    print("| pairs | stage | seconds | pairs/s | growth |\n|---:|---|---:|---:|---:|")
+    for line in report(args.sizes):
+        print(line, flush=True)
 
 
-def report(sizes: list[int]) -> str:
+def report(sizes: list[int]) -> Iterator[str]:
     """Rows of the table, measured size by size."""
-    lines, of_first = "", dict[str, float]()
+    of_first = dict[str, float]()
     for size in sizes:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "pairs.jsonl")
@@ -58,9 +61,8 @@ def report(sizes: list[int]) -> str:
             seconds = {**first, **again}[stage]
             a_pair = seconds / size
             growth = a_pair / of_first.setdefault(stage, a_pair)
-            lines += f"| {size:,} | {stage} | {seconds:.1f} | {size / seconds:,.0f} | {growth:.2f} |\n"
-        lines += f"| {size:,} | memory, first and second start | {first['MiB']:,} and {again['MiB']:,} MiB | | |\n"
-    return lines
+            yield f"| {size:,} | {stage} | {seconds:.1f} | {size / seconds:,.0f} | {growth:.2f} |"
+        yield f"| {size:,} | memory, first and second start | {first['MiB']:,} and {again['MiB']:,} MiB | | |"
 
 
 def run_alone(path: Path, environment: dict[str, str], *options: str) -> dict[str, float]:
