@@ -16,11 +16,13 @@ from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.trainer_callback import PrinterCallback, ProgressCallback, TrainerState
 from transformers.trainer_utils import TrainOutput, speed_metrics
+from transformers.utils import logging
 
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
 from sensia.evaluation import evaluate_bitext
 from sensia.trainers.adaptive_phases import AdaptivePhases
 from sensia.trainers.alignment import AlignmentWatch, contrast_over_chance, recall_over_chance, warn_of_collapse
+from sensia.trainers.allocator import keep_freed_memory
 from sensia.trainers.collator import ParallelCollator, of_sources
 from sensia.trainers.contrastive_cache import ContrastiveCache, RandomState
 from sensia.trainers.data_order import TRAINING_COLUMNS, DataOrder
@@ -33,6 +35,8 @@ from sensia.trainers.run_log import RunLog
 from sensia.trainers.saving_trainer import SavingTrainer
 from sensia.trainers.schedule import PhasePoint
 from sensia.trainers.sensia_config import SensiaConfig
+
+logger = logging.get_logger(__name__)
 
 #: Keys of a batch that are not arguments of the model's forward.
 _NOT_OF_THE_MODEL = ("num_pairs", "num_source_texts", "row_numbers")
@@ -365,6 +369,8 @@ class SensiaTrainer(SavingTrainer):
             resume_from_checkpoint (`str` or `bool`, *optional*): a checkpoint, or `True` for the newest whole one.
             kwargs: as in `transformers.Trainer.train`.
         """
+        if self.args.keep_freed_memory and self.args.device.type == "cpu" and keep_freed_memory():
+            logger.info("glibc keeps freed memory for the next step (`keep_freed_memory`).")
         if resume_from_checkpoint is True:
             resume_from_checkpoint = self.newest_checkpoint()
         self._session_start, self._earlier_seconds = time.time(), 0.0
