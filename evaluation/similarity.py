@@ -48,7 +48,7 @@ def model_state(name: str) -> list[object]:
 def _is_backpack(name: str) -> bool:
     try:
         config, _ = BackpackConfig.get_config_dict(name)
-    except OSError:  # a sentence-transformers model need not have a config.json
+    except (OSError, ValueError):  # no config.json, which a sentence-transformers model need not have, or another's
         return False
     return config.get("model_type") == BackpackConfig.model_type
 

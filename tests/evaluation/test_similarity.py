@@ -3,7 +3,7 @@
 import pytest
 import torch
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+from sentence_transformers.sentence_transformer.modules import Pooling, StaticEmbedding, Transformer
 from torch.nn import functional as F
 
 from sensia.evaluation.sentence_vectors import sentence_vectors
@@ -33,6 +33,18 @@ def test_a_sentence_transformers_model_gives_its_own_cosines(tokenizer, tmp_path
     model.save_pretrained(str(tmp_path / "static"))
     found = load_encoder(str(tmp_path / "static"), device="cpu")(TEXTS)
     assert torch.allclose(found @ found.T, model.similarity(model.encode(TEXTS), model.encode(TEXTS)), atol=1e-5)
+
+
+def test_a_model_of_another_architecture_is_read_by_sentence_transformers(gpt2, tokenizer, tmp_path):
+    SentenceTransformer(modules=[_transformer(gpt2, tokenizer, tmp_path), Pooling(32)]).save(str(tmp_path / "gpt2"))
+    found = load_encoder(str(tmp_path / "gpt2"), device="cpu")(TEXTS)
+    assert found.shape == (3, 32) and torch.allclose(found.norm(dim=1), torch.ones(3))
+
+
+def _transformer(model, tokenizer, folder):
+    model.base_model.save_pretrained(folder / "bare")
+    tokenizer.save_pretrained(folder / "bare")
+    return Transformer(str(folder / "bare"))
 
 
 def test_a_folder_that_is_missing_is_named(tmp_path):
