@@ -5,6 +5,9 @@
 Of the pairs, a share has both sides among the sentences (`--translated`). The others give one sentence each, by turns
 to the source and to the target. A line of the table is a threshold: none; the lowest at which 90 % of the mined pairs
 are right; the one of the best F1.
+
+A second table has the share of misaligned pairs that scores find at a loss of 3 % of the others (`--clean_loss`). Every
+second pair is misaligned there: it has the target of the next one.
 """
 
 import argparse
@@ -16,7 +19,7 @@ from rich.table import Table
 
 import sensia  # noqa: F401 (in a checkout, finds the packages)
 from sensia.corpora import read_pairs
-from sensia.evaluation.mining import STRATEGIES, centred_vectors, mine_pairs
+from sensia.evaluation.mining import SCORES, STRATEGIES, centred_vectors, mine_pairs, score_pairs
 from sensia.evaluation.similarity import load_encoder
 
 
@@ -43,6 +46,19 @@ def lines(right: torch.Tensor, scores: torch.Tensor, translated: int) -> Iterato
         yield name, [each[place].item() for each in (scores, precision, recall, f1)]
 
 
+def misaligned_found(source: torch.Tensor, target: torch.Tensor, score: str, clean_loss: float) -> tuple[float, float]:
+    """The threshold, and the share of misaligned pairs that are below it."""
+    moved = torch.arange(1, len(target) - 1, 2)
+    mixed = target.clone()
+    mixed[moved] = target[moved + 1]
+    is_moved = torch.zeros(len(target), dtype=torch.bool)
+    is_moved[moved] = True
+    scores = score_pairs(centred_vectors(source), centred_vectors(mixed), score=score)
+    clean = scores[~is_moved].sort().values
+    least = clean[int(clean_loss * len(clean))]
+    return least.item(), (scores[is_moved] < least).double().mean().item()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True, help="Backpack or sentence-transformers model")
@@ -50,6 +66,7 @@ def main():
     parser.add_argument("--language", required=True, help="code of the target language")
     parser.add_argument("--translated", type=float, nargs="+", default=[1.0, 0.5], help="shares (%(default)s)")
     parser.add_argument("--neighbours", type=int, default=4, help="of the margin score (%(default)s)")
+    parser.add_argument("--clean_loss", type=float, default=0.03, help="in the second table (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of the order (%(default)s)")
     args = parser.parse_args()
     pairs = read_pairs(args.bitext, source_language="en", target_language=args.language)
@@ -64,7 +81,10 @@ def main():
             right = rows[0][source] == rows[1][target]
             for name, values in lines(right, scores, round(len(pairs) * share)):
                 table.add_row(f"{share:.0%}", strategy, name, *(f"{value:.3f}" for value in values))
-    Console().print(table)
+    filtered = Table("score", "least score", "misaligned pairs found")
+    for score in SCORES:
+        filtered.add_row(score, *(f"{value:.3f}" for value in misaligned_found(*vectors, score, args.clean_loss)))
+    Console().print(table, filtered)
 
 
 if __name__ == "__main__":

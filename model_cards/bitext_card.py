@@ -78,7 +78,7 @@ def bitext_card(
 
 def _scores(reports: Mapping[str, Any]) -> list[str]:
     scored = {name: report.scores for name, report in reports.items() if report.scores}
-    shares = next(iter(scored.values()), {})
+    shares = list(next(iter(scored.values()), {}))
     lines = ["The scores that a share of the pairs of a source is below:", ""]
     lines += [f"| source | {' | '.join(shares)} |", f"|---|{'---:|' * len(shares)}"]
     for name, scores in scored.items():
