@@ -4,10 +4,15 @@
 
 DIR holds en-XX.dev-indomain.jsonl.gz of each language. Half of its pairs stay as they are. In the other half each
 pair is damaged in one way.
+
+With `--similarity_model runs/{lang}/final`, a second column of each language has the shares where pairs are also
+dropped by their margin scores. The threshold is the highest at which `--clean_loss` of the clean pairs are lost, by
+rules and scores together.
 """
 
 import argparse
 import random
+from collections import Counter
 from collections.abc import Callable
 from itertools import cycle
 from pathlib import Path
@@ -19,6 +24,8 @@ import sensia  # noqa: F401 (in a checkout, finds the packages)
 from sensia.corpora import find_language, read_pairs
 from sensia.corpora.bitext_build import STEPS, SeenText, SourceReport, check_pairs, usual_ratio
 from sensia.corpora.pair_checks import Limits, PairContext
+from sensia.evaluation.mining import centred_vectors, score_pairs
+from sensia.evaluation.similarity import load_encoder
 
 Pair = dict[str, str]
 CLEAN = "clean"
@@ -65,6 +72,16 @@ def kept(pairs: list[Pair], code: str) -> list[Pair]:
     return [pair for pair in check_pairs(pairs, STEPS, context, SourceReport()) if seen.reason_to_drop(pair) is None]
 
 
+def similar(pairs: list[Pair], clean: int, model: str, clean_loss: float) -> list[Pair]:
+    """Pairs whose margin score is high enough, of those that the rules kept; `clean` is their number before that."""
+    encode = load_encoder(model)
+    source, target = (centred_vectors(encode([pair[side] for pair in pairs])) for side in ("source", "target"))
+    scores = score_pairs(source, target).tolist()
+    of_clean = sorted(score for score, pair in zip(scores, pairs, strict=True) if pair["kind"] == CLEAN)
+    lost = max(int(clean_loss * clean) - (clean - len(of_clean)), 0)
+    return [pair for score, pair in zip(scores, pairs, strict=True) if score >= of_clean[lost]]
+
+
 def read(folder: Path, code: str) -> list[Pair]:
     rows = read_pairs(str(folder / f"en-{code}.dev-indomain.jsonl.gz"), source_language="en", target_language=code)
     return [{"source": row["source"], "target": row["target"]} for row in rows]
@@ -75,18 +92,27 @@ def main():
     parser.add_argument("--data", type=Path, required=True, help="folder of the bitext")
     parser.add_argument("--languages", nargs="+", default=["id", "tr", "et", "sw", "zh"], help="codes (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of the damages (%(default)s)")
+    parser.add_argument("--similarity_model", help="adapted model; {lang} stands for the code of a language")
+    parser.add_argument("--clean_loss", type=float, default=0.03, help="of rules and scores together (%(default)s)")
     args = parser.parse_args()
     found: dict[str, dict[str, float]] = {}
+    columns: list[str] = []
     for code, other in zip(args.languages, args.languages[1:] + args.languages[:1], strict=True):
         foreign = [pair["target"] for pair in read(args.data, other)]
         planted = plant(read(args.data, code), foreign, args.seed)
-        left = [pair["kind"] for pair in kept(planted, code)]
-        for kind in dict.fromkeys(pair["kind"] for pair in planted):
-            number = sum(pair["kind"] == kind for pair in planted)
-            found.setdefault(kind, {})[code] = 1 - left.count(kind) / number
-    table = Table("kind", *args.languages, title="Share of pairs that were dropped")
+        numbers = Counter(pair["kind"] for pair in planted)
+        left = {code: kept(planted, code)}
+        if args.similarity_model:
+            model = args.similarity_model.replace("{lang}", code)
+            left[f"{code}, scored"] = similar(left[code], numbers[CLEAN], model, args.clean_loss)
+        for column, pairs in left.items():
+            columns.append(column)
+            for kind, number in numbers.items():
+                shares = found.setdefault(kind, {})
+                shares[column] = 1 - sum(pair["kind"] == kind for pair in pairs) / number
+    table = Table("kind", *columns, title="Share of pairs that were dropped")
     for kind, shares in found.items():
-        table.add_row(kind, *(f"{shares[code]:.3f}" for code in args.languages))
+        table.add_row(kind, *(f"{shares[column]:.3f}" for column in columns))
     Console().print(table)
 
 

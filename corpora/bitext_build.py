@@ -20,13 +20,18 @@ from sensia.corpora.letter_case import lowered
 from sensia.corpora.pair_checks import CHECKS, PairContext
 from sensia.corpora.repair import repair
 
-Pair = dict[str, str]
+#: `source`, `target`, and what else is known: `origin`, and `score`, a number.
+Pair = dict[str, Any]
 #: Steps of a build, in their order. `checks` are those of [`pair_checks.CHECKS`].
-STEPS = ("normalize", *CHECKS, "duplicates", "repeated", "held_out")
+STEPS = ("normalize", *CHECKS, "similarity", "duplicates", "repeated", "held_out")
+#: Columns beside the two sides.
+_BESIDE = {"origin": pa.string(), "score": pa.float64()}
 #: Dropped pairs that a report shows of each step.
 _EXAMPLES = 3
 #: Words in a row that make a sentence a near-duplicate of held-out text.
 _GRAM = 8
+#: Shares of the pairs whose scores a report has.
+_SHARES = (0.01, 0.03, 0.1, 0.25, 0.5)
 #: Pairs from which the usual ratio of lengths is taken.
 _RATIO_SAMPLE = 2000
 
@@ -60,12 +65,14 @@ class SourceReport:
         changed (`int`): pairs in which something was repaired or normalised.
         kept (`int`): pairs that are in the result.
         steps (`dict` of [`StepReport`]): by name of the step; steps that dropped nothing are absent.
+        scores (`dict` of `float`): by a share of the pairs that were scored, the score that this share is below.
     """
 
     read: int = 0
     changed: int = 0
     kept: int = 0
     steps: dict[str, StepReport] = field(default_factory=dict)
+    scores: dict[str, float] = field(default_factory=dict)
 
     def drop(self, step: str, pair: Pair):
         self.steps.setdefault(step, StepReport()).note(pair)
@@ -101,6 +108,32 @@ def usual_ratio(pairs: Iterable[Pair]) -> float:
         if len(ratios) == _RATIO_SAMPLE:
             break
     return statistics.median(ratios) if ratios else 1.0
+
+
+def score_shares(pairs: Sequence[Pair]) -> dict[str, float]:
+    """
+    The scores below which a share of the pairs lies, to choose a threshold by.
+
+    Args:
+        pairs (`Sequence[dict]`): pairs with a `score`; at least one.
+
+    Returns:
+        `dict` of `float`: by share, as in `1 %`.
+    """
+    scores = sorted(pair["score"] for pair in pairs)
+    return {f"{share:.0%}".replace("%", " %"): scores[int(share * (len(scores) - 1))] for share in _SHARES}
+
+
+def best_pairs(pairs: Sequence[Pair], number: int | None) -> list[Pair]:
+    """
+    The pairs with the highest scores, in the order given.
+
+    Args:
+        pairs (`Sequence[dict]`): pairs with a `score`.
+        number (`int`, *optional*): how many; all if not given.
+    """
+    ranked = sorted(range(len(pairs)), key=lambda place: -pairs[place]["score"])
+    return [pairs[place] for place in sorted(ranked[:number])]
 
 
 def check_pairs(
@@ -217,11 +250,12 @@ def write_pairs(path: Path, pairs: Sequence[Pair], languages: tuple[str, str]):
 
     Args:
         path (`Path`): the file.
-        pairs (`Sequence[dict]`): `source`, `target` and `origin`.
+        pairs (`Sequence[dict]`): `source` and `target`, and `origin` and `score` where the first of them has these.
         languages (`tuple` of two `str`): names of the columns.
     """
-    columns = {languages[0]: "source", languages[1]: "target", "origin": "origin"}
-    table = pa.table({name: pa.array([pair[key] for pair in pairs], pa.string()) for name, key in columns.items()})
+    columns = {languages[0]: ("source", pa.string()), languages[1]: ("target", pa.string())}
+    columns |= {key: (key, kind) for key, kind in _BESIDE.items() if pairs and key in pairs[0]}
+    table = pa.table({name: pa.array([pair[key] for pair in pairs], kind) for name, (key, kind) in columns.items()})
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.tmp")
     pq.write_table(table, draft, compression="zstd", compression_level=12)
@@ -236,8 +270,7 @@ def read_pairs_of_part(path: Path) -> list[Pair]:
         path (`Path`): the file.
     """
     table = pq.read_table(path)
-    keys = ("source", "target", "origin")
-    return [dict(zip(keys, row, strict=True)) for row in zip(*(column.to_pylist() for column in table), strict=True)]
+    return table.rename_columns(["source", "target", *table.column_names[2:]]).to_pylist()
 
 
 def settings_key(settings: dict[str, Any]) -> str:

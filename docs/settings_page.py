@@ -13,6 +13,7 @@ from transformers import TrainingArguments
 import sensia  # noqa: F401 (in a checkout, finds the packages)
 from sensia.commands.bitext import BitextArguments
 from sensia.commands.inspect_senses import InspectArguments
+from sensia.commands.mine import MineArguments
 from sensia.commands.score import ScoreArguments
 from sensia.commands.steer import SteerArguments
 from sensia.commands.study_senses import StudyArguments
@@ -36,6 +37,7 @@ SECTIONS: dict[str, tuple[str, tuple[type, ...]]] = {
     "pretrain": ("sensia pretrain", (PretrainArguments,)),
     "score": ("sensia score", (ScoreArguments,)),
     "bitext": ("sensia bitext", (BitextArguments,)),
+    "mine": ("sensia mine", (MineArguments,)),
     "inspect": ("sensia inspect", (InspectArguments,)),
     "study": ("sensia study", (StudyArguments,)),
     "steer": ("sensia steer", (SteerArguments,)),

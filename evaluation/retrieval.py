@@ -129,6 +129,27 @@ def neighbourhoods(left: torch.Tensor, right: torch.Tensor, neighbours: int) -> 
     return nearest.means()
 
 
+def nearest_neighbours(
+    left: torch.Tensor, right: torch.Tensor, neighbours: int
+) -> tuple[tuple[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]:
+    """
+    Finds the nearest vectors of the other side, of each vector of both sides. The search is exact.
+
+    Args:
+        left (`torch.Tensor` [L, D]), right (`torch.Tensor` [R, D]): unit vectors.
+        neighbours (`int`): number k of nearest vectors; all if there are fewer.
+
+    Returns:
+        `tuple`: of the left, and of the right: the cosines, highest first, and the rows of the other side, `int`,
+        `torch.Tensor` [L, k] or [R, k].
+    """
+    nearest = _Nearest(left, right, neighbours)
+    for sides, cosines in _blocks(left, right, _BLOCK):
+        nearest.keep(sides, cosines)
+    of_left, of_right = zip(nearest.best, nearest.rows, strict=True)
+    return of_left, of_right
+
+
 def _unit_pairs(source, target) -> tuple[torch.Tensor, torch.Tensor]:
     source, target = torch.as_tensor(source), torch.as_tensor(target)
     if source.ndim != 2 or source.shape != target.shape or len(source) == 0:
@@ -173,16 +194,20 @@ class _Places:
 
 
 class _Nearest:
-    """Collects block by block the highest cosines of each vector with the other side."""
+    """Collects block by block the highest cosines of each vector with the other side, and where they are."""
 
     def __init__(self, left: torch.Tensor, right: torch.Tensor, neighbours: int):
         sides = ((left, right), (right, left))
         self.best = [own.new_full((len(own), min(neighbours, len(other))), -torch.inf) for own, other in sides]
+        self.rows = [torch.zeros_like(best, dtype=torch.int64) for best in self.best]
 
     def keep(self, sides: tuple[slice, slice], cosines: torch.Tensor):
-        for best, side, queries in zip(self.best, sides, (cosines, cosines.T.contiguous()), strict=True):
-            found = queries.topk(min(best.shape[1], queries.shape[1])).values
-            best[side] = torch.cat([best[side], found], 1).topk(best.shape[1]).values
+        blocks = (cosines, cosines.T.contiguous())
+        for best, rows, side, other, queries in zip(self.best, self.rows, sides, sides[::-1], blocks, strict=True):
+            found, places = queries.topk(min(best.shape[1], queries.shape[1]))
+            found, places = torch.cat([best[side], found], 1), torch.cat([rows[side], places + other.start], 1)
+            best[side], order = found.topk(best.shape[1])
+            rows[side] = places.gather(1, order)
 
     def means(self) -> tuple[torch.Tensor, torch.Tensor]:
         left, right = (best.mean(1) for best in self.best)

@@ -19,6 +19,7 @@ _MEANINGS = {
     "other_addresses": "addresses of the web or of mail that stand on one side only",
     "glued": "words that are glued together on the target side",
     "other_language": "a side that is surely in another language",
+    "similarity": "the sentence vectors of its sides are not similar enough",
     "duplicates": "the pair occurred before",
     "repeated": "a sentence that occurred too often on its side",
     "held_out": "a sentence that shares eight words in a row with held-out text",
@@ -32,6 +33,7 @@ def bitext_card(
     reports: Mapping[str, Any],
     sizes: Mapping[str, int],
     steps: Sequence[str],
+    scored_by: str | None = None,
 ) -> str:
     """
     The data set card.
@@ -43,6 +45,7 @@ def bitext_card(
         reports (`Mapping` of `SourceReport`): counts by the name of each source.
         sizes (`Mapping` of `int`): pairs of each part.
         steps (`Sequence[str]`): steps that were made.
+        scored_by (`str`, *optional*): a sentence that says what the column `score` holds.
 
     Returns:
         `str`: Markdown with the metadata that the Hub reads.
@@ -65,10 +68,22 @@ def bitext_card(
         report = reports[each.shown]
         counts = f"{report.read:,} | {report.changed:,} | {report.kept:,}"
         lines.append(f"| {cell(each.shown)} | {cell(each.license or 'unknown')} | {counts} |")
+    if scored_by:
+        lines += ["", "## Scores", "", scored_by, "", *_scores(reports)]
     lines += ["", "## What was dropped", "", f"Steps: {', '.join(steps)}.", ""]
     for name_of_source, report in reports.items():
         lines += _dropped(name_of_source, report)
     return "\n".join(lines) + "\n"
+
+
+def _scores(reports: Mapping[str, Any]) -> list[str]:
+    scored = {name: report.scores for name, report in reports.items() if report.scores}
+    shares = list(next(iter(scored.values()), {}))
+    lines = ["The scores that a share of the pairs of a source is below:", ""]
+    lines += [f"| source | {' | '.join(shares)} |", f"|---|{'---:|' * len(shares)}"]
+    for name, scores in scored.items():
+        lines.append(f"| {cell(name)} | {' | '.join(f'{score:.3f}' for score in scores.values())} |")
+    return lines
 
 
 def _dropped(name: str, report: Any) -> list[str]:

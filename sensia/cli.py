@@ -29,6 +29,7 @@ COMMANDS = {
     "inspect": Command("sensia.commands.inspect_senses", "look into the senses of words and sentences"),
     "study": Command("sensia.commands.study_senses", "compare the senses of two languages, with intervals"),
     "steer": Command("sensia.commands.steer", "measure what steering by senses does"),
+    "mine": Command("sensia.commands.mine", "find translations in two texts, by an adapted model"),
     "bitext": Command("sensia.commands.bitext", "build one clean bitext from downloads"),
     "reproduce": Command("sensia.commands.reproduce", "measure the claims of the paper (in a checkout)"),
 }

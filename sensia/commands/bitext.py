@@ -5,6 +5,9 @@
 The output folder holds train.parquet, dev.parquet and test.parquet, sources.json (which cards of models read), and
 NOTICE.md. README.md is a data set card with the counts of every step and examples of what it dropped. A build that was
 stopped goes on with the sources that are missing. The same settings and data give the same files.
+
+With `similarity_model`, an adapted Backpack or a sentence-transformers model, every pair gets a score that tells how
+well its sides translate each other, and pairs below `min_similarity` are dropped.
 """
 
 import json
@@ -17,15 +20,19 @@ from typing import Any
 
 from huggingface_hub import HfApi
 
+from sensia.commands.pair_scorer import PairScorer
 from sensia.corpora import find_language, read_pairs
 from sensia.corpora.bitext_build import (
     STEPS,
+    Pair,
     SeenText,
     SourceReport,
     StepReport,
+    best_pairs,
     check_pairs,
     divide,
     read_pairs_of_part,
+    score_shares,
     settings_key,
     usual_ratio,
     write_pairs,
@@ -33,15 +40,15 @@ from sensia.corpora.bitext_build import (
 from sensia.corpora.licences import find_licence
 from sensia.corpora.locations import is_there
 from sensia.corpora.pair_checks import Limits, PairContext
+from sensia.evaluation.mining import SCORES
 from sensia.model_cards.bitext_card import bitext_card, notice
 from sensia.trainers import parse_arguments
 from sensia.trainers.command_ends import exit_on_input_error
 from sensia.trainers.data_sources import BitextSource, read_bitext_source
-from sensia.trainers.setting_ranges import check_counts, check_languages
+from sensia.trainers.setting_ranges import check_counts, check_languages, check_names, check_range
 from sensia.trainers.suggestions import did_you_mean
 from sensia.whole_files import write_json_whole, write_whole
 
-Parts = dict[str, list[dict[str, str]]]
 #: Folder of the output for what is made of each source.
 _PARTS = ".sources"
 #: Pairs from which the usual ratio of lengths is taken, before a source is checked.
@@ -73,13 +80,28 @@ class BitextArguments:
     )
     dev_pairs: int = field(default=1000, metadata={"help": "Pairs of dev.parquet; 0 for none."})
     test_pairs: int = field(default=0, metadata={"help": "Pairs of test.parquet; 0 for none."})
-    max_pairs: int | None = field(default=None, metadata={"help": "Most pairs to keep, equally of each source."})
+    max_pairs: int | None = field(
+        default=None,
+        metadata={"help": "Most pairs to keep, equally of each source; with a similarity_model the best of them."},
+    )
     most_repeats: int = field(default=2, metadata={"help": "How often one sentence may stand on a side (repeated)."})
     min_characters: int = field(default=2, metadata={"help": "Shortest side (too_short)."})
     max_characters: int = field(default=1000, metadata={"help": "Longest side (too_long)."})
     max_ratio: float = field(
         default=2.5,
         metadata={"help": "Longest by shortest side, relative to what is usual for the languages (length_ratio)."},
+    )
+    similarity_model: str | None = field(
+        default=None,
+        metadata={"help": "Adapted Backpack or sentence-transformers model that scores every pair: Hub id or folder."},
+    )
+    similarity_score: str = field(
+        default="margin",
+        metadata={"help": "margin (the cosine of the sides, relative to their nearest other partners) or cosine."},
+    )
+    similarity_neighbours: int = field(default=4, metadata={"help": "Nearest partners of the margin score."})
+    min_similarity: float | None = field(
+        default=None, metadata={"help": "Least score (similarity); where it is left out, pairs are scored only."}
     )
     seed: int = field(default=0, metadata={"help": "Seed of the division into parts."})
     name: str | None = field(default=None, metadata={"help": "Name of the data set in its card."})
@@ -96,6 +118,11 @@ class BitextArguments:
                 raise ValueError(f"`{name}` must be 0 or more pairs, got {getattr(self, name)}.")
         if self.max_ratio <= 1:
             raise ValueError(f"`max_ratio` must be above 1, got {self.max_ratio}.")
+        check_names(self, "similarity_model")
+        check_range(self, f"be {' or '.join(SCORES)}", SCORES.__contains__, "similarity_score")
+        check_counts(self, "similarity_neighbours")
+        if self.min_similarity is not None and not self.scorer:
+            raise ValueError("`min_similarity` needs a `similarity_model`, which scores the pairs.")
         if not self.sources:
             raise ValueError("`sources` names no bitext.")
         for step in self.skip:
@@ -116,14 +143,21 @@ class BitextArguments:
     @property
     def steps(self) -> list[str]:
         """`list` of `str`: the steps that are made."""
-        return [step for step in STEPS if step not in self.skip]
+        return [step for step in STEPS if step not in self.skip and (step != "similarity" or self.scorer)]
+
+    @property
+    def scorer(self) -> PairScorer | None:
+        """[`PairScorer`], *optional*: what scores the pairs, with `similarity_model`."""
+        if self.similarity_model is None or "similarity" in self.skip:
+            return None
+        return PairScorer(self.similarity_model, self.similarity_score, self.similarity_neighbours)
 
     def locate(self, path: str) -> str:
         """Path of a source below `data`, or the name itself."""
         below = str(Path(self.data) / path)
         return below if is_there(below) else path
 
-    def read(self, source: BitextSource) -> Iterator[dict[str, str]]:
+    def read(self, source: BitextSource) -> Iterator[Pair]:
         """Pairs of a source; what is no text is read as empty."""
         columns, languages = source.columns or (None, None), source.languages
         rows = read_pairs(
@@ -155,19 +189,28 @@ def build(args: BitextArguments):
     checked = [check_source(args, source, output / _PARTS) for source in args.bitext_sources]
     held_out = [pair for name in args.held_out for pair in args.read(BitextSource(name))]
     seen = SeenText(args.steps, args.most_repeats, held_out)
-    kept: list[dict[str, str]] = []
+    scorer = args.scorer
+    kept: list[Pair] = []
     for source, (path, report) in zip(args.bitext_sources, checked, strict=True):
         fresh = []
-        for pair in read_pairs_of_part(path):
-            reason = seen.reason_to_drop(pair)
+        pairs = read_pairs_of_part(path)
+        if scorer and pairs:
+            pairs = scorer.score(pairs, path)
+            report.scores = score_shares(pairs)
+        for pair in pairs:
+            too_different = args.min_similarity is not None and pair["score"] < args.min_similarity
+            reason = "similarity" if too_different else seen.reason_to_drop(pair)
             if reason:
                 report.drop(reason, pair)
             else:
                 fresh.append(pair)
         limit = None if args.max_pairs is None else args.max_pairs // len(checked)
-        report.kept = len(fresh[:limit])
-        kept += fresh[:limit]
+        chosen = fresh[:limit] if scorer is None else best_pairs(fresh, limit)
+        report.kept = len(chosen)
+        kept += chosen
         say(f"  {source.shown}: kept {report.kept:,} of {report.read:,} pairs{_told(report)}")
+        if report.scores:
+            say(f"  scores: {', '.join(f'{share} below {score:.3f}' for share, score in report.scores.items())}")
     if not kept:
         raise ValueError("no pair is left: the counts above say which step dropped them; `skip` leaves a step out")
     sizes = {name: size for name, size in (("dev", args.dev_pairs), ("test", args.test_pairs)) if size}
@@ -195,7 +238,8 @@ def build(args: BitextArguments):
 def check_source(args: BitextArguments, source: BitextSource, folder: Path) -> tuple[Path, SourceReport]:
     """Pairs of a source that pass the checks of single pairs, and their report; made once and kept in `folder`."""
     limits = Limits(args.min_characters, args.max_characters, args.max_ratio)
-    settings = {"source": asdict(source), "limits": asdict(limits), "steps": args.steps, "data": _state(args, source)}
+    steps = [step for step in args.steps if step != "similarity"]
+    settings = {"source": asdict(source), "limits": asdict(limits), "steps": steps, "data": _state(args, source)}
     path = folder / f"{settings_key(settings)}.parquet"
     counts = path.with_suffix(".json")
     if not counts.exists():
@@ -205,12 +249,12 @@ def check_source(args: BitextArguments, source: BitextSource, folder: Path) -> t
         del sample
         languages = find_language(args.source_language), find_language(args.target_language)
         report = SourceReport()
-        passed = list(check_pairs(pairs, args.steps, PairContext(*languages, limits, ratio), report))
+        passed = list(check_pairs(pairs, steps, PairContext(*languages, limits, ratio), report))
         write_pairs(path, passed, ("source", "target"))
         write_json_whole(counts, asdict(report))
     kept = json.loads(counts.read_text(encoding="utf-8"))
-    steps = {name: StepReport(**step) for name, step in kept.pop("steps").items()}
-    return path, SourceReport(**kept, steps=steps)
+    steps_made = {name: StepReport(**step) for name, step in kept.pop("steps").items()}
+    return path, SourceReport(**kept, steps=steps_made)
 
 
 def _state(args: BitextArguments, source: BitextSource) -> Any:
@@ -219,9 +263,7 @@ def _state(args: BitextArguments, source: BitextSource) -> Any:
     return [path.stat().st_size, path.stat().st_mtime_ns] if path.is_file() else None
 
 
-def write(
-    args: BitextArguments, output: Path, parts: dict[str, list[dict[str, str]]], reports: dict[str, SourceReport]
-):
+def write(args: BitextArguments, output: Path, parts: dict[str, list[Pair]], reports: dict[str, SourceReport]):
     codes = tuple(
         find_language(each).iso1 or find_language(each).iso3 for each in (args.source_language, args.target_language)
     )
@@ -231,11 +273,13 @@ def write(
     write_json_whole(output / "sources.json", listing, indent=2)
     write_whole(output / "NOTICE.md", notice(args.bitext_sources).encode())
     sizes = {name: len(pairs) for name, pairs in parts.items()}
-    card = bitext_card(args.name or output.resolve().name, codes, args.bitext_sources, reports, sizes, args.steps)
+    name = args.name or output.resolve().name
+    scored_by = args.scorer.description if args.scorer else None
+    card = bitext_card(name, codes, args.bitext_sources, reports, sizes, args.steps, scored_by)
     write_whole(output / "README.md", card.encode(errors="replace"))
 
 
-def _describe(args: BitextArguments, pairs: list[dict[str, str]]) -> dict[str, Any]:
+def _describe(args: BitextArguments, pairs: list[Pair]) -> dict[str, Any]:
     """Licence and sources of a file, in the form that model cards read."""
     entries = []
     for source in args.bitext_sources:

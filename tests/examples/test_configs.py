@@ -6,6 +6,7 @@ from transformers import TrainingArguments
 
 from reproduction.plan import read_plan
 from sensia.commands.bitext import BitextArguments
+from sensia.commands.mine import MineArguments
 from sensia.evaluation.tasks.registry import make_tasks
 from sensia.trainers import SensiaConfig, parse_arguments
 from sensia.trainers.arguments import read_config, read_yaml
@@ -15,7 +16,7 @@ from sensia.trainers.run_arguments import AdaptArguments
 
 CONFIGS = sorted(path.name for path in (EXAMPLES / "configs").glob("*.yaml"))
 # Each config begins with the name of its script; the others are adaptations.
-SCRIPTS = ("bitext", "pretrain", "study_senses", "inspect_senses", "score", "reproduce")
+SCRIPTS = ("bitext", "mine", "pretrain", "study_senses", "inspect_senses", "score", "reproduce")
 ADAPTATIONS = [name for name in CONFIGS if not name.startswith(SCRIPTS)]
 
 
@@ -116,3 +117,8 @@ def test_every_accelerate_config_loads(path):
 def test_the_configuration_of_a_bitext_is_valid():
     (args,) = parse("bitext.yaml", BitextArguments)
     assert args.push_to is None and all(each.license for each in args.bitext_sources)
+
+
+def test_the_configuration_of_mining_is_valid():
+    (args,) = parse("mine.yaml", MineArguments)
+    assert args.source_language == "en" and args.min_score is not None

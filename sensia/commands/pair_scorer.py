@@ -1,0 +1,70 @@
+"""Scores of sentence pairs by the similarity of their sides, which are made once and kept on the disk."""
+
+import json
+from itertools import pairwise
+from pathlib import Path
+
+from sensia.corpora.bitext_build import Pair, settings_key
+from sensia.evaluation.mining import centred_vectors, score_pairs
+from sensia.evaluation.similarity import Encoder, load_encoder, model_state
+from sensia.whole_files import write_json_whole
+
+#: Most pairs that are scored together: the time grows with the number of pairs, not with its square.
+_POOL = 65536
+_NAMES = {
+    "margin": "the cosine of the sentence vectors of both sides, divided by the mean of the cosines to their nearest "
+    "partners",
+    "cosine": "the cosine of the sentence vectors of both sides",
+}
+
+
+class PairScorer:
+    """
+    Scores pairs by a model, which is loaded when it is first needed.
+
+    Args:
+        model (`str`): Hub id or folder of an adapted Backpack or a sentence-transformers model.
+        kind (`str`): `margin` or `cosine`.
+        neighbours (`int`): nearest partners of the margin score.
+    """
+
+    def __init__(self, model: str, kind: str, neighbours: int):
+        self.model, self.kind, self.neighbours = model, kind, neighbours
+        self._encode: Encoder | None = None
+
+    def score(self, pairs: list[Pair], path: Path) -> list[Pair]:
+        """
+        Adds a `score` to each pair. Scores are made for up to 65,536 pairs at a time; work that was stopped goes on
+        with those that are missing.
+
+        Args:
+            pairs (`list` of `dict`): `source` and `target`; at least one pair.
+            path (`Path`): file that the pairs were read from. The scores are kept beside it.
+        """
+        key = settings_key({"model": model_state(self.model), "kind": self.kind, "neighbours": self.neighbours})
+        pools = -(-len(pairs) // _POOL)
+        bounds = [len(pairs) * number // pools for number in range(pools + 1)]
+        scores: list[float] = []
+        for number, (start, end) in enumerate(pairwise(bounds)):
+            kept = path.with_name(f"{path.stem}-{key}-{number}.json")
+            if not kept.exists():
+                print(f"Scoring pairs {start + 1:,} to {end:,}", flush=True)
+                write_json_whole(kept, {"scores": self._compute(pairs[start:end])})
+            scores += json.loads(kept.read_text(encoding="utf-8"))["scores"]
+        return [{**pair, "score": score} for pair, score in zip(pairs, scores, strict=True)]
+
+    @property
+    def description(self) -> str:
+        """`str`: a sentence that says what the scores are. A folder is named without its place."""
+        path = Path(self.model).expanduser()
+        name = next(part for part in reversed(path.resolve().parts) if part != "final") if path.exists() else path
+        return f"The column `score` is {_NAMES[self.kind]}, by the model {name}."
+
+    def _compute(self, pairs: list[Pair]) -> list[float]:
+        if self._encode is None:
+            self._encode = load_encoder(self.model)
+        source, target = (
+            centred_vectors(self._encode([pair[side] for pair in pairs])) for side in ("source", "target")
+        )
+        scores = score_pairs(source, target, score=self.kind, neighbours=self.neighbours)
+        return [round(score, 4) for score in scores.tolist()]

@@ -1,0 +1,121 @@
+"""`sensia mine`: translations found in two texts that nobody has aligned."""
+
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from dictionary_encoder import save_dictionary_encoder, translations
+
+from sensia.commands.mine import MineArguments, Vectors, mine
+from sensia.corpora import read_pairs
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return save_dictionary_encoder(tmp_path_factory.mktemp("mining") / "dictionary")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Eighty translations in another order, twenty other sentences on each side, and a line of nothing and a copy."""
+    pairs = list(translations())
+    sources, targets = [source for source, _ in pairs[:80]], [target for _, target in pairs[:80]]
+    sources += [f"Nothing is known of it, {number}." for number in range(20)]
+    targets += [f"Tidak ada yang tahu, {number}." for number in range(20)]
+    random.Random(0).shuffle(targets)
+    for name, lines in (("en", [*sources, sources[0], ""]), ("id", targets)):
+        (tmp_path / f"{name}.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return tmp_path
+
+
+def mined(folder, model, **settings):
+    args = MineArguments(
+        source_text=str(folder / "en.txt"),
+        target_text=str(folder / "id.txt"),
+        model=model,
+        target_language="id",
+        output=str(folder / "out/mined.parquet"),
+        **settings,
+    )
+    mine(args)
+    return pq.read_table(args.output).to_pylist()
+
+
+@pytest.mark.parametrize("strategy", ["max", "intersection"])
+def test_translations_are_found_with_their_scores(folder, model, strategy):
+    rows = mined(folder, model, strategy=strategy, min_score=1.01)
+    assert {(row["en"], row["id"]) for row in rows} == set(list(translations())[:80])
+    scores = [row["score"] for row in rows]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_the_best_pairs_are_kept_of_more(folder, model):
+    every = mined(folder, model)
+    assert len(every) > 80
+    assert mined(folder, model, max_pairs=10) == every[:10]
+
+
+def test_mined_pairs_are_read_with_their_scores(folder, model):
+    mined(folder, model, max_pairs=10)
+    pairs = read_pairs(str(folder / "out/mined.parquet"), source_language="en", target_language="id")
+    assert {"source", "target", "score"} <= set(pairs.column_names) and len(pairs) == 10
+
+
+def test_vectors_are_computed_once(folder, model):
+    first = mined(folder, model, max_pairs=20)
+    files = {path: path.stat().st_mtime_ns for path in folder.glob("out/mined.vectors/*.npy")}
+    assert mined(folder, model, max_pairs=20) == first and len(files) == 2
+    assert files == {path: path.stat().st_mtime_ns for path in folder.glob("out/mined.vectors/*.npy")}
+
+
+def test_vectors_of_a_run_that_was_stopped_are_used(model, tmp_path):
+    texts = [source for source, _ in translations()]
+    Vectors(model, tmp_path, "cpu", part=30).compute(texts[:60])
+    before = set(tmp_path.iterdir())
+    whole = Vectors(model, tmp_path, "cpu", part=30).compute(texts)
+    assert len(before) == 2 and len(set(tmp_path.iterdir()) - before) == 2 and whole.shape == (100, 10)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"source_text": []}, "`source_text` names no text"),
+        ({"strategy": "both"}, "`strategy` must be max or intersection"),
+        ({"max_pairs": 0}, "`max_pairs` must be at least 1"),
+        ({"output": "mined.tsv"}, "`output` must end in .parquet, got 'mined.tsv'"),
+        ({"target_language": "xyzzy"}, "`target_language`: "),
+    ],
+)
+def test_wrong_settings_of_mining_are_refused(settings, message):
+    given = {"source_text": ["a.txt"], "target_text": ["b.txt"], "model": "m", "target_language": "id"}
+    with pytest.raises(ValueError, match=message):
+        MineArguments(**{**given, **settings})
+
+
+def test_a_threshold_that_no_pair_reaches_is_an_error_with_the_best_score(folder, model):
+    with pytest.raises(ValueError, match=r"No pair has a score of `min_score`, 99\.0; the best has \d\.\d{3}"):
+        mined(folder, model, min_score=99.0)
+    assert not (folder / "out/mined.parquet").exists()
+
+
+def test_a_text_of_empty_lines_is_refused_by_name(folder, model):
+    (folder / "en.txt").write_text("\n\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"There is no sentence in .*en\.txt"):
+        mined(folder, model)
+
+
+def test_the_mine_command_reads_a_settings_file(folder, model):
+    settings = {"source_text": ["en.txt"], "target_text": ["id.txt"], "model": model, "target_language": "id"}
+    (folder / "mine.yaml").write_text(yaml.safe_dump({**settings, "min_score": 1.01}), encoding="utf-8")
+    command = [sys.executable, "-m", "sensia", "mine", "--config", "mine.yaml"]
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, env={"PYTHONPATH": str(ROOT), "PATH": ""}
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "mined.parquet: 80 pairs" in done.stdout
