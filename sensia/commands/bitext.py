@@ -55,7 +55,7 @@ class BitextArguments:
     sources: list[Any] = field(
         metadata={
             "help": "Bitext, in any form that docs/bitext.md lists: names, or mappings with path, license and "
-            "attribution, and name, config, split, columns, languages or min_score where needed."
+            "attribution, and name, config, split, columns, languages, domain, origin or min_score where needed."
         }
     )
     target_language: str = field(metadata={"help": "Code of the target language, any."})
@@ -137,8 +137,16 @@ class BitextArguments:
             streaming=True,
         )
         for row in rows:
+            if source.origin is not None and _origin(row) != source.origin:
+                continue
             if source.min_score is None or _score(row) >= source.min_score:
                 yield {"source": row["source"] or "", "target": row["target"] or "", "origin": source.shown}
+
+
+def _origin(row: dict[str, Any]) -> str:
+    if "origin" not in row:
+        raise ValueError("`origin` needs data that names the corpus of each pair, in a column `origin`; there is none")
+    return row["origin"]
 
 
 def _score(row: dict[str, Any]) -> float:
@@ -241,7 +249,9 @@ def _describe(args: BitextArguments, pairs: list[dict[str, str]]) -> dict[str, A
     for source in args.bitext_sources:
         rows = sum(pair["origin"] == source.shown for pair in pairs)
         if rows:
-            entries.append({"name": source.shown, "rows": rows, "license": source.license or "unknown"})
+            told = {"origin": source.attribution, "domain": source.domain}
+            entry = {"name": source.shown, "rows": rows, "license": source.license or "unknown"}
+            entries.append(entry | {key: text for key, text in told.items() if text})
     licences = sorted({part for entry in entries for part in str(entry["license"]).split(" AND ")})
     return {"license": " AND ".join(licences), "sources": entries}
 
