@@ -32,6 +32,7 @@ def bitext_card(
     reports: Mapping[str, Any],
     sizes: Mapping[str, int],
     steps: Sequence[str],
+    licence: str,
 ) -> str:
     """
     The data set card.
@@ -43,15 +44,15 @@ def bitext_card(
         reports (`Mapping` of `SourceReport`): counts by the name of each source.
         sizes (`Mapping` of `int`): pairs of each part.
         steps (`Sequence[str]`): steps that were made.
+        licence (`str`): the Hub's identifier of the licence of the whole.
 
     Returns:
         `str`: Markdown with the metadata that the Hub reads.
     """
     files = [{"split": "validation" if part == "dev" else part, "path": f"{part}.parquet"} for part in sizes]
-    licences = sorted({each.license.lower() if each.license else "unknown" for each in sources})
     metadata = {
         "language": list(codes),
-        "license": licences[0] if len(licences) == 1 else "other",
+        "license": licence,
         "task_categories": ["translation"],
         "configs": [{"config_name": "default", "data_files": files}],
     }

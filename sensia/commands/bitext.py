@@ -30,7 +30,7 @@ from sensia.corpora.bitext_build import (
     usual_ratio,
     write_pairs,
 )
-from sensia.corpora.licences import find_licence
+from sensia.corpora.licences import HUB_LICENCES, demands_of, find_licence, licences_in
 from sensia.corpora.locations import is_there
 from sensia.corpora.pair_checks import Limits, PairContext
 from sensia.model_cards.bitext_card import bitext_card, notice
@@ -105,7 +105,7 @@ class BitextArguments:
         if len(set(names)) < len(names):
             raise ValueError(f"The names of `sources` must differ, got {', '.join(names)}: give each a `name`.")
         for each in self.bitext_sources:
-            if each.license is not None:
+            if each.license is not None and demands_of(each.license) is None:
                 find_licence(each.license, "license")
 
     @property
@@ -239,8 +239,15 @@ def write(
     write_json_whole(output / "sources.json", listing, indent=2)
     write_whole(output / "NOTICE.md", notice(args.bitext_sources).encode())
     sizes = {name: len(pairs) for name, pairs in parts.items()}
-    card = bitext_card(args.name or output.resolve().name, codes, args.bitext_sources, reports, sizes, args.steps)
+    name, sources = args.name or output.resolve().name, args.bitext_sources
+    card = bitext_card(name, codes, sources, reports, sizes, args.steps, _joint_licence(sources))
     write_whole(output / "README.md", card.encode(errors="replace"))
+
+
+def _joint_licence(sources: list[BitextSource]) -> str:
+    """The Hub's identifier of the licence of all sources together: theirs where they have one, else `other`."""
+    names = {name for each in sources for name in licences_in(each.license or "unknown")}
+    return names.pop() if len(names) == 1 and names <= set(HUB_LICENCES) else "other"
 
 
 def _describe(args: BitextArguments, pairs: list[dict[str, str]]) -> dict[str, Any]:
