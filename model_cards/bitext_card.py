@@ -33,6 +33,7 @@ def bitext_card(
     reports: Mapping[str, Any],
     sizes: Mapping[str, int],
     steps: Sequence[str],
+    licence: str,
     scored_by: str | None = None,
 ) -> str:
     """
@@ -45,16 +46,16 @@ def bitext_card(
         reports (`Mapping` of `SourceReport`): counts by the name of each source.
         sizes (`Mapping` of `int`): pairs of each part.
         steps (`Sequence[str]`): steps that were made.
+        licence (`str`): the Hub's identifier of the licence of the whole.
         scored_by (`str`, *optional*): a sentence that says what the column `score` holds.
 
     Returns:
         `str`: Markdown with the metadata that the Hub reads.
     """
     files = [{"split": "validation" if part == "dev" else part, "path": f"{part}.parquet"} for part in sizes]
-    licences = sorted({each.license.lower() if each.license else "unknown" for each in sources})
     metadata = {
         "language": list(codes),
-        "license": licences[0] if len(licences) == 1 else "other",
+        "license": licence,
         "task_categories": ["translation"],
         "configs": [{"config_name": "default", "data_files": files}],
     }

@@ -40,8 +40,10 @@ def find_asset(path: str) -> str:
 
     Returns:
         `str`: where it lies; a path below `examples/assets/` that is not in the working folder is the bundled one.
+        Of a path with `{target}`, which stands for languages, the folder counts.
     """
     name, equals, place = path.rpartition("=")  # NAME=PATH of `eval_data`
-    if not place.startswith(ASSETS) or Path(place).exists():
+    named = Path(place).parent if "{target}" in Path(place).name else Path(place)
+    if not place.startswith(ASSETS) or named.exists():
         return path
     return f"{name}{equals}{bundled('assets') / place.removeprefix(ASSETS)}"

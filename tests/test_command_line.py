@@ -75,6 +75,14 @@ def test_bundled_assets_are_found_from_another_folder(tmp_path, monkeypatch):
     assert find_asset("data/mine.tsv") == "data/mine.tsv"
 
 
+def test_bundled_assets_of_several_languages_are_found_from_another_folder(tmp_path, monkeypatch):
+    name = "examples/assets/bitext/en-{target}.train.parquet"
+    monkeypatch.chdir(ROOT)
+    assert find_asset(name) == name
+    monkeypatch.chdir(tmp_path)
+    assert Path(find_asset(name).replace("{target}", "sw")).is_file()
+
+
 @pytest.mark.slow
 def test_two_processes_are_launched(tmp_path):
     words = [

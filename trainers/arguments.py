@@ -11,6 +11,7 @@ from typing import Any, NoReturn, get_type_hints
 from transformers import HfArgumentParser, TrainingArguments
 
 from sensia.bundled import find_asset, find_config
+from sensia.trainers.data_sources import TARGET
 from sensia.trainers.renamed_settings import current_name
 from sensia.trainers.setting_ranges import check_training_arguments
 from sensia.trainers.setting_types import describe_type, read_value, show_value
@@ -52,6 +53,7 @@ def parse_arguments(*dataclass_types: type, description: str, arguments: Sequenc
     settings = read_config(find_config(paths[0]), dataclass_types) if paths else {}
     known = _known(dataclass_types)
     settings |= {name: _read(known[name], value) for name, value in typed.items()}
+    settings |= _with_targets(settings)
     missing = [name for name, (each, _) in known.items() if _is_required(each) and name not in settings]
     if missing:
         named = ", ".join(f"`{name}`" for name in missing)
@@ -141,6 +143,14 @@ def read_config(path: str | Path, dataclass_types: Sequence[type]) -> dict[str, 
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
     return settings
+
+
+def _with_targets(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Names of the result that hold `{target}`, with the codes of the target languages in its place."""
+    given = settings.get("target_language", [])
+    codes = "-".join([given] if isinstance(given, str) else given)
+    names = {name: settings.get(name) or "" for name in ("output_dir", "model_name", "hub_model_id", "run_name")}
+    return {name: text.replace(TARGET, codes) for name, text in names.items() if codes and TARGET in text}
 
 
 def _with_assets(value: Any) -> Any:

@@ -101,6 +101,9 @@ class BitextSource:
     Args:
         path, name, config, split, columns, languages, license: as in [`DataSource`].
         attribution (`str`, *optional*): whom to name, and where the data comes from.
+        domain (`str`, *optional*): what its texts are, as in `news`; cards of models say it.
+        origin (`str`, *optional*): take only the pairs of this corpus, of data that name the corpus of each pair: in
+            a column `origin`, or in `source` beside `translation`.
         min_score (`float`, *optional*): leave out pairs whose column `score` is less.
 
     Raises:
@@ -115,11 +118,13 @@ class BitextSource:
     languages: Sequence[str] | None = None
     license: str | None = None
     attribution: str | None = None
+    domain: str | None = None
+    origin: str | None = None
     min_score: float | None = None
 
     def __post_init__(self):
         DataSource(self.path, self.name, self.config, self.split, self.columns, self.languages, license=self.license)
-        _check_texts(self, "attribution")
+        _check_texts(self, "attribution", "domain", "origin")
         if self.min_score is not None and not isinstance(self.min_score, int | float):
             raise ValueError(f"`min_score` must be a number, got {self.min_score!r}")
 

@@ -6,8 +6,50 @@ from typing import Any
 from accelerate.state import PartialState
 from transformers import PreTrainedTokenizerBase
 
+from sensia.corpora import Language, find_language
+
 #: Longest continuation, in tokens.
 NEW_TOKENS = 40
+
+
+def prompts_of(entries: Sequence[Any], targets: Sequence[Language]) -> list[str]:
+    """
+    The prompts of a run's target languages.
+
+    Args:
+        entries (`Sequence`): texts, which are prompts whatever the languages, or mappings from the code of a language
+            to its prompt or prompts.
+        targets (`Sequence` of `Language`): the target languages.
+
+    Returns:
+        `list` of `str`: in the order of the entries, and of a mapping in the order of the languages of the run.
+
+    Raises:
+        ValueError: for a language that is not known, or prompts that are not text.
+    """
+    found: list[str] = []
+    for entry in entries:
+        if isinstance(entry, dict):
+            by_language = {_language_of(code): _texts(given) for code, given in entry.items()}
+            found += [text for target in targets for text in by_language.get(target, [])]
+        else:
+            found += _texts(entry)
+    return found
+
+
+def _language_of(code: Any) -> Language:
+    try:
+        return find_language(code)
+    except ValueError as error:
+        raise ValueError(f"`prompts`: {error}") from error
+
+
+def _texts(given: Any) -> list[str]:
+    texts = given if isinstance(given, list) else [given]
+    for text in texts:
+        if not isinstance(text, str):
+            raise ValueError(f"`prompts` must be texts, or texts by the code of their language, got {text!r}.")
+    return texts
 
 
 def check_prompts(prompts: Sequence[str], tokenizer: PreTrainedTokenizerBase, positions: int):

@@ -28,6 +28,7 @@ from sensia.trainers.data_sources import (
     read_train_source,
 )
 from sensia.trainers.lora import AdapterArguments, with_adapter
+from sensia.trainers.prompts import prompts_of
 from sensia.trainers.setting_ranges import (
     check_counts,
     check_languages,
@@ -52,8 +53,10 @@ class AdaptArguments(AdapterArguments):
     )
     target_language: list[str] = field(
         metadata={
-            "help": "Language to adapt to, or several: ISO 639-1, ISO 639-3 or FLORES codes. Of several, {target} in "
-            "an entry of train_data or eval_data stands for each of their codes, and data_temperature balances them."
+            "help": "Language to adapt to, or several: ISO 639-1, ISO 639-3 or FLORES codes. {target} in an entry of "
+            "train_data or eval_data stands for the code, and for each code in turn where there are several, which "
+            "data_temperature balances. In output_dir, model_name, hub_model_id and run_name of a settings file or a "
+            "command line it stands for all codes, as in id-sw."
         }
     )
     tokenizer: str | None = field(
@@ -176,7 +179,13 @@ class AdaptArguments(AdapterArguments):
     max_length: int = field(
         default=256, metadata={"help": "Longest side of a training pair in tokens; longer pairs are dropped."}
     )
-    prompts: list[str] = field(default_factory=list, metadata={"help": "Beginnings to continue at the end."})
+    prompts: list[Any] = field(
+        default_factory=list,
+        metadata={
+            "help": "Beginnings to continue at the end: texts, or a mapping from the code of a language to its texts, "
+            "of which those of the target languages are taken."
+        },
+    )
     model_name: str | None = field(default=None, metadata={"help": "Name of the result."})
     model_license: str | None = field(
         default=None,
@@ -212,6 +221,7 @@ class AdaptArguments(AdapterArguments):
         names = [str(each.name) for each in self.eval_sources]
         if len(set(names)) < len(names):
             raise ValueError(f"The names of `eval_data` must differ, got {', '.join(names)}.")
+        self.prompts = prompts_of(self.prompts, self.targets)
         check_names(self, "prompts")
         check_counts(self, "eval_pairs", "shuffle_buffer", "dataset_num_proc")
         check_counts(self, "max_length", least=2)

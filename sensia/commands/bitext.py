@@ -37,7 +37,7 @@ from sensia.corpora.bitext_build import (
     usual_ratio,
     write_pairs,
 )
-from sensia.corpora.licences import find_licence
+from sensia.corpora.licences import HUB_LICENCES, demands_of, find_licence, licences_in
 from sensia.corpora.locations import is_there
 from sensia.corpora.pair_checks import Limits, PairContext
 from sensia.evaluation.mining import SCORES
@@ -62,7 +62,7 @@ class BitextArguments:
     sources: list[Any] = field(
         metadata={
             "help": "Bitext, in any form that docs/bitext.md lists: names, or mappings with path, license and "
-            "attribution, and name, config, split, columns, languages or min_score where needed."
+            "attribution, and name, config, split, columns, languages, domain, origin or min_score where needed."
         }
     )
     target_language: str = field(metadata={"help": "Code of the target language, any."})
@@ -132,7 +132,7 @@ class BitextArguments:
         if len(set(names)) < len(names):
             raise ValueError(f"The names of `sources` must differ, got {', '.join(names)}: give each a `name`.")
         for each in self.bitext_sources:
-            if each.license is not None:
+            if each.license is not None and demands_of(each.license) is None:
                 find_licence(each.license, "license")
 
     @property
@@ -171,8 +171,16 @@ class BitextArguments:
             streaming=True,
         )
         for row in rows:
+            if source.origin is not None and _origin(row) != source.origin:
+                continue
             if source.min_score is None or _score(row) >= source.min_score:
                 yield {"source": row["source"] or "", "target": row["target"] or "", "origin": source.shown}
+
+
+def _origin(row: dict[str, Any]) -> str:
+    if "origin" not in row:
+        raise ValueError("`origin` needs data that names the corpus of each pair, in a column `origin`; there is none")
+    return row["origin"]
 
 
 def _score(row: dict[str, Any]) -> float:
@@ -273,10 +281,16 @@ def write(args: BitextArguments, output: Path, parts: dict[str, list[Pair]], rep
     write_json_whole(output / "sources.json", listing, indent=2)
     write_whole(output / "NOTICE.md", notice(args.bitext_sources).encode())
     sizes = {name: len(pairs) for name, pairs in parts.items()}
-    name = args.name or output.resolve().name
+    name, sources = args.name or output.resolve().name, args.bitext_sources
     scored_by = args.scorer.description if args.scorer else None
-    card = bitext_card(name, codes, args.bitext_sources, reports, sizes, args.steps, scored_by)
+    card = bitext_card(name, codes, sources, reports, sizes, args.steps, _joint_licence(sources), scored_by)
     write_whole(output / "README.md", card.encode(errors="replace"))
+
+
+def _joint_licence(sources: list[BitextSource]) -> str:
+    """The Hub's identifier of the licence of all sources together: theirs where they have one, else `other`."""
+    names = {name for each in sources for name in licences_in(each.license or "unknown")}
+    return names.pop() if len(names) == 1 and names <= set(HUB_LICENCES) else "other"
 
 
 def _describe(args: BitextArguments, pairs: list[Pair]) -> dict[str, Any]:
@@ -285,7 +299,9 @@ def _describe(args: BitextArguments, pairs: list[Pair]) -> dict[str, Any]:
     for source in args.bitext_sources:
         rows = sum(pair["origin"] == source.shown for pair in pairs)
         if rows:
-            entries.append({"name": source.shown, "rows": rows, "license": source.license or "unknown"})
+            told = {"origin": source.attribution, "domain": source.domain}
+            entry = {"name": source.shown, "rows": rows, "license": source.license or "unknown"}
+            entries.append(entry | {key: text for key, text in told.items() if text})
     licences = sorted({part for entry in entries for part in str(entry["license"]).split(" AND ")})
     return {"license": " AND ".join(licences), "sources": entries}
 

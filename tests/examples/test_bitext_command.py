@@ -138,6 +138,50 @@ def test_a_step_can_be_left_out(folder):
     assert len(read(output / "train.parquet")) + 5 == 41 + 30
 
 
+def test_one_corpus_of_a_mixture_is_taken(folder):
+    lines = [
+        json.dumps({"translation": {"en": en, "id": other}, "source": "odd" if number % 2 else "even"}) + "\n"
+        for number, (en, other) in enumerate(pairs(40))
+    ]
+    (folder / "mixed.jsonl").write_text("".join(lines), encoding="utf-8")
+    source = {
+        "path": "mixed.jsonl",
+        "name": "odd ones",
+        "origin": "odd",
+        "domain": "towns",
+        "attribution": "Someone.",
+    }
+    output = built(folder, sources=[source], dev_pairs=0)
+    assert read(output / "train.parquet") == pairs(40)[1::2]
+    (told,) = json.loads((output / "sources.json").read_text(encoding="utf-8"))["train.parquet"]["sources"]
+    assert told == {"name": "odd ones", "rows": 20, "license": "unknown", "origin": "Someone.", "domain": "towns"}
+
+
+def test_a_corpus_cannot_be_taken_from_data_that_names_none(folder):
+    with pytest.raises(ValueError, match="`origin` needs data that names the corpus"):
+        built(folder, sources=[{"path": "one.tsv", "origin": "odd"}])
+
+
+@pytest.mark.parametrize(
+    ("licences", "hub"),
+    [
+        (("CC BY 4.0", "cc-by-4.0"), "cc-by-4.0"),
+        (("PSF-2.0 AND CC0-1.0", "CC0-1.0"), "other"),
+        (("PSF-2.0", "PSF-2.0"), "other"),
+        ((None, None), "unknown"),
+    ],
+)
+def test_the_card_has_one_licence_that_the_hub_knows(folder, licences, hub):
+    names = ("one.tsv", "two.{lang}")
+    sources = [{"path": name, "license": each} for name, each in zip(names, licences, strict=True)]
+    assert DatasetCard.load(built(folder, sources=sources) / "README.md").data.license == hub
+
+
+def test_a_licence_that_nobody_knows_is_refused(folder):
+    with pytest.raises(ValueError, match="`license` must be a licence that the Hub knows"):
+        arguments(folder, sources=[{"path": "one.tsv", "license": "MIT AND mine"}])
+
+
 def test_columns_have_the_names_of_the_languages(folder):
     assert pq.read_schema(built(folder) / "train.parquet").names == ["en", "id", "origin"]
 

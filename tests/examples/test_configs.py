@@ -7,6 +7,7 @@ from transformers import TrainingArguments
 from reproduction.plan import read_plan
 from sensia.commands.bitext import BitextArguments
 from sensia.commands.mine import MineArguments
+from sensia.corpora.licences import ATTRIBUTION, demands_of
 from sensia.evaluation.tasks.registry import make_tasks
 from sensia.trainers import SensiaConfig, parse_arguments
 from sensia.trainers.arguments import read_config, read_yaml
@@ -40,12 +41,28 @@ def test_the_config_of_the_paper_is_its_recipe(tmp_path):
     assert config.phase_schedule() == SensiaConfig(output_dir=str(tmp_path)).phase_schedule()
 
 
-def test_the_quickstart_reads_files_that_are_there():
-    args, _ = parse("quickstart.yaml", AdaptArguments, SensiaConfig)
+@pytest.mark.parametrize("language", ["id", "sw"])
+def test_the_quickstart_reads_files_that_are_there(language):
+    args, _ = parse("quickstart.yaml", AdaptArguments, SensiaConfig, target_language=language)
     root = EXAMPLES.parent
-    files = [*args.train_data, *(entry.partition("=")[2] for entry in args.eval_data)]
-    assert all((root / name).is_file() for name in files)
+    files = [each.path for each in (*args.train_sources, *args.eval_sources)]
+    assert len(files) == 3 and all((root / name).is_file() and f"en-{language}." in name for name in files)
     assert (root / args.model / "model.safetensors").is_file()
+
+
+def test_the_quickstart_names_its_result_after_the_language():
+    parsed = [parse("quickstart.yaml", AdaptArguments, SensiaConfig, target_language=code) for code in ("id", "sw")]
+    assert [args.model_name for args, _ in parsed] == ["sensia-id-mini", "sensia-sw-mini"]
+    assert [config.output_dir for _, config in parsed] == ["runs/sensia-id-mini", "runs/sensia-sw-mini"]
+    assert all(args.prompts for args, _ in parsed) and parsed[0][0].prompts != parsed[1][0].prompts
+
+
+def test_the_quickstart_adapts_to_both_languages_at_once():
+    path = str(EXAMPLES / "configs" / "quickstart.yaml")
+    options = ["--config", path, "--target_language", "id", "sw"]
+    args, config = parse_arguments(AdaptArguments, SensiaConfig, description="", arguments=options)
+    assert (args.model_name, config.output_dir) == ("sensia-id-sw-mini", "runs/sensia-id-sw-mini")
+    assert len(args.train_sources) == 2 and len(args.eval_sources) == 4 and len(args.prompts) == 6
 
 
 def test_the_pretraining_config_is_valid(tmp_path):
@@ -114,11 +131,19 @@ def test_every_accelerate_config_loads(path):
     assert config.num_processes >= config.num_machines >= 1
 
 
-def test_the_configuration_of_a_bitext_is_valid():
-    (args,) = parse("bitext.yaml", BitextArguments)
+@pytest.mark.parametrize("name", [name for name in CONFIGS if name.startswith("bitext")])
+def test_every_configuration_of_a_bitext_is_valid(name):
+    (args,) = parse(name, BitextArguments)
     assert args.push_to is None and all(each.license for each in args.bitext_sources)
 
 
 def test_the_configuration_of_mining_is_valid():
     (args,) = parse("mine.yaml", MineArguments)
     assert args.source_language == "en" and args.min_score is not None
+
+
+def test_the_swahili_bitext_is_built_from_free_licences_only():
+    (args,) = parse("bitext_sw.yaml", BitextArguments)
+    for each in args.bitext_sources:
+        demands = demands_of(each.license)
+        assert demands is not None and not demands - {ATTRIBUTION}

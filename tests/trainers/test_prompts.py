@@ -28,3 +28,23 @@ def test_the_longest_prompt_that_passes_can_be_continued_and_one_token_more_is_r
     assert sample["prompt"] == longest
     with pytest.raises(ValueError, match=r"is 25 tokens, and with 40 .* 64 positions .* shorten it to 24 tokens"):
         check_prompts(["Simpan", longest + "!"], tokenizer, model.config.max_position_embeddings)
+
+
+def test_prompts_by_language_are_those_of_the_target_languages():
+    given = {"id": ["Simpan", "Buka"], "swh": "Hifadhi", "tr": ["Kaydet"]}
+    assert AdaptArguments("base", ["x.jsonl"], "sw", prompts=given).prompts == ["Hifadhi"]
+    several = AdaptArguments("base", ["en-{target}.jsonl"], ["tr", "id"], prompts=["Sensia", given])
+    assert several.prompts == ["Sensia", "Kaydet", "Simpan", "Buka"]
+
+
+@pytest.mark.parametrize(
+    ("prompts", "message"),
+    [
+        ({"swahilli": "Hifadhi"}, "`prompts`: .*swahilli"),
+        ({"id": 3}, "`prompts` must be texts, .* got 3"),
+        ({"id": {"a": "b"}}, "`prompts` must be texts"),
+    ],
+)
+def test_prompts_of_no_language_or_without_text_are_refused(prompts, message):
+    with pytest.raises(ValueError, match=message):
+        AdaptArguments("base", ["x.jsonl"], "id", prompts=prompts)
