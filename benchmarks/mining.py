@@ -6,8 +6,8 @@ Of the pairs, a share has both sides among the sentences (`--translated`). The o
 to the source and to the target. A line of the table is a threshold: none; the lowest at which 90 % of the mined pairs
 are right; the one of the best F1.
 
-A second table has the share of misaligned pairs that scores find at a loss of 3 % of the others (`--clean_loss`). Every
-second pair is misaligned there: it has the target of the next one.
+A second table has the share of misaligned pairs that scores find at a loss of 3 % of the others (`--clean_loss`).
+Every second pair is misaligned there: it has the target of the next one.
 """
 
 import argparse

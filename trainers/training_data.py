@@ -148,8 +148,17 @@ def _load_part(
         prepare = partial(_cached, prepare, source, part, args, tokenizer, max_length, seed)
     pairs, report, keys = prepare()
     name = source.name or ("train" if alone else source.shown)
-    found = {"keys": keys, "licence": source.license, "languages": args.languages_of(source)}
-    return PairSet(name, path, pairs, report, "bitext", part=None if is_local(path) else part, **found)
+    return PairSet(
+        name,
+        path,
+        pairs,
+        report,
+        "bitext",
+        part=None if is_local(path) else part,
+        keys=keys,
+        licence=source.license,
+        languages=args.languages_of(source),
+    )
 
 
 def _cached(prepare, source: DataSource, part: DataPart, args: AdaptArguments, tokenizer, max_length: int, seed: int):
