@@ -8,6 +8,7 @@ from datasets import Dataset
 from torch.nn import functional as F
 
 from sensia.trainers.collator import of_sources
+from sensia.trainers.lora import AdapterArguments, with_adapter
 
 LM_ONLY = {"schedule": "constant", "joint_weights": [0, 0, 1], "label_smoothing_factor": 0.0}
 
@@ -127,6 +128,17 @@ def test_the_loss_of_the_source_side_is_logged_per_token(make_trainer):
         losses.append(F.cross_entropy(trainer.model.eval()(ids[None]).logits[0, :-1], ids[1:], reduction="none"))
     trainer.train()
     assert logged(trainer, "loss_lm_source")[0] == pytest.approx(torch.cat(losses).mean().item(), rel=1e-4)
+
+
+def test_under_an_adapter_the_base_model_is_learned_from(make_trainer, make_model):
+    base = make_model()
+    expected = deepcopy(base).eval()
+    adapted = with_adapter(base, AdapterArguments(use_peft=True, lora_r=4), "org/base")
+    trainer = make_trainer(adapted, source_kl_weight=1.0)
+    trainer.train()
+    ids = torch.tensor([[5, 6, 7]])
+    torch.testing.assert_close(trainer.reference.model(ids).logits, expected(ids).logits)
+    assert logged(trainer, "loss_kl")[-1] > 0
 
 
 def test_without_a_weight_there_is_no_copy_and_sources_have_no_labels(make_trainer):
