@@ -6,7 +6,10 @@ Of the pairs, a share has both sides among the sentences (`--translated`). The o
 to the source and to the target. A line of the table is a threshold: none; the lowest at which 90 % of the mined pairs
 are right; the one of the best F1.
 
-A second table has the share of misaligned pairs that scores find at a loss of 3 % of the others (`--clean_loss`).
+With `--others en-id.train.jsonl.gz`, a further part of the table has all pairs among sentences that do not translate
+each other: the source sides of some pairs of that file, and the target sides of others.
+
+A second table has the share of misaligned pairs that scores find at a loss of 3 % of the clean ones (`--clean_loss`).
 Every second pair is misaligned there: it has the target of the next one.
 """
 
@@ -46,6 +49,15 @@ def lines(right: torch.Tensor, scores: torch.Tensor, translated: int) -> Iterato
         yield name, [each[place].item() for each in (scores, precision, recall, f1)]
 
 
+def other_sentences(bitext: str, language: str, number: int) -> tuple[list[str], list[str]]:
+    """Source sides of pairs, and target sides of as many other pairs."""
+    pairs = read_pairs(bitext, source_language="en", target_language=language)
+    if len(pairs) < 2 * number:
+        raise SystemExit(f"{bitext} has only {len(pairs):,} pairs, and {2 * number:,} are needed.")
+    shuffled = pairs.shuffle(seed=0)
+    return list(shuffled["source"][:number]), list(shuffled["target"][number : 2 * number])
+
+
 def misaligned_found(source: torch.Tensor, target: torch.Tensor, score: str, clean_loss: float) -> tuple[float, float]:
     """The threshold, and the share of misaligned pairs that are below it."""
     moved = torch.arange(1, len(target) - 1, 2)
@@ -65,6 +77,8 @@ def main():
     parser.add_argument("--bitext", required=True, help="real sentence pairs")
     parser.add_argument("--language", required=True, help="code of the target language")
     parser.add_argument("--translated", type=float, nargs="+", default=[1.0, 0.5], help="shares (%(default)s)")
+    parser.add_argument("--others", help="bitext of other sentences")
+    parser.add_argument("--number", type=int, default=10000, help="of other sentences on each side (%(default)s)")
     parser.add_argument("--neighbours", type=int, default=4, help="of the margin score (%(default)s)")
     parser.add_argument("--clean_loss", type=float, default=0.03, help="in the second table (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of the order (%(default)s)")
@@ -73,14 +87,26 @@ def main():
     encode = load_encoder(args.model)
     vectors = [encode(list(pairs[side])) for side in ("source", "target")]
     table = Table("translated", "strategy", "threshold", "score", "precision", "recall", "F1")
-    for share in args.translated:
+    settings = [(f"{share:.0%}", share, [side[:0] for side in vectors]) for share in args.translated]
+    if args.others:
+        others = [encode(texts) for texts in other_sentences(args.others, args.language, args.number)]
+        settings.append((f"and {args.number:,} others", 1.0, others))
+    for title, share, others in settings:
         rows = divide(len(pairs), share, args.seed)
-        sides = [centred_vectors(side[chosen]) for side, chosen in zip(vectors, rows, strict=True)]
+        sides = [
+            centred_vectors(torch.cat([side[chosen], other]))
+            for side, chosen, other in zip(vectors, rows, others, strict=True)
+        ]
+        # Rows that are no sentence's translation: other numbers on each side.
+        rows = tuple(
+            torch.cat([chosen, torch.full((len(other),), none)])
+            for chosen, other, none in zip(rows, others, (-1, -2), strict=True)
+        )
         for strategy in STRATEGIES:
             source, target, scores = mine_pairs(*sides, strategy=strategy, neighbours=args.neighbours)
             right = rows[0][source] == rows[1][target]
             for name, values in lines(right, scores, round(len(pairs) * share)):
-                table.add_row(f"{share:.0%}", strategy, name, *(f"{value:.3f}" for value in values))
+                table.add_row(title, strategy, name, *(f"{value:.3f}" for value in values))
     filtered = Table("score", "least score", "misaligned pairs found")
     for score in SCORES:
         filtered.add_row(score, *(f"{value:.3f}" for value in misaligned_found(*vectors, score, args.clean_loss)))

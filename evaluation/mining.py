@@ -7,6 +7,8 @@ from sensia.evaluation.retrieval import nearest_neighbours, neighbourhoods
 
 SCORES = ("margin", "cosine")
 STRATEGIES = ("max", "intersection")
+#: Least mean cosine that a margin score divides by. Only of a handful of sentences are the nearest ones farther away.
+_LEAST_MEAN = 0.1
 
 
 def centred_vectors(vectors: torch.Tensor) -> torch.Tensor:
@@ -102,8 +104,7 @@ def mine_pairs(
 
 
 def _margins(cosines: torch.Tensor, near_source: torch.Tensor, near_target: torch.Tensor) -> torch.Tensor:
-    # A vector that is opposite to all others has no neighbourhood to be compared with.
-    return 2 * cosines / (near_source + near_target).clamp_min(torch.finfo(cosines.dtype).eps)
+    return cosines / ((near_source + near_target) / 2).clamp_min(_LEAST_MEAN)
 
 
 def _choices(

@@ -82,7 +82,8 @@ def mine(args: MineArguments):
     """
     sides = [_sentences(sources, args.text_column) for sources in (args.source_text, args.target_text)]
     vectors = Vectors(args.model, Path(args.output).with_suffix(".vectors"), args.device)
-    source, target = (centred_vectors(vectors.compute(texts)) for texts in sides)
+    device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    source, target = (centred_vectors(vectors.compute(texts)).to(device) for texts in sides)
     _say(f"Comparing {len(source):,} with {len(target):,} sentences")
     rows, columns, scores = mine_pairs(source, target, strategy=args.strategy, neighbours=args.neighbours)
     pairs = [

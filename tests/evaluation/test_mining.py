@@ -100,6 +100,13 @@ def test_neighbours_are_those_of_the_whole_matrix():
         assert torch.allclose(cosines, expected.values) and torch.equal(rows, expected.indices)
 
 
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_scores_of_a_handful_of_pairs_are_finite_and_small(rows):
+    source, target = (centred_vectors(unit_vectors(rows, seed)) for seed in (0, 1))
+    assert score_pairs(source, target).abs().max() <= 10 + 1e-9
+    assert mine_pairs(source, target)[2].abs().max() <= 10 + 1e-9
+
+
 def test_centred_vectors_have_lost_what_all_have_in_common():
     vectors = torch.randn(50, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     assert torch.allclose(centred_vectors(vectors + 7), centred_vectors(vectors))
