@@ -90,7 +90,7 @@ def main():
     settings = [(f"{share:.0%}", share, [side[:0] for side in vectors]) for share in args.translated]
     if args.others:
         others = [encode(texts) for texts in other_sentences(args.others, args.language, args.number)]
-        settings.append((f"and {args.number:,} others", 1.0, others))
+        settings.append((f"+{args.number:,}", 1.0, others))
     for title, share, others in settings:
         rows = divide(len(pairs), share, args.seed)
         sides = [
