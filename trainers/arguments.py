@@ -147,7 +147,7 @@ def read_config(path: str | Path, dataclass_types: Sequence[type]) -> dict[str, 
 
 def _with_targets(settings: Mapping[str, Any]) -> dict[str, str]:
     """Names of the result that hold `{target}`, with the codes of the target languages in its place."""
-    given = settings.get("target_language", [])
+    given = settings.get("target_language") or []
     codes = "-".join([given] if isinstance(given, str) else given)
     names = {name: settings.get(name) or "" for name in ("output_dir", "model_name", "hub_model_id", "run_name")}
     return {name: text.replace(TARGET, codes) for name, text in names.items() if codes and TARGET in text}
