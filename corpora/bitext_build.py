@@ -17,13 +17,14 @@ import pyarrow.parquet as pq
 
 from sensia.corpora.grouping import group_near_duplicates
 from sensia.corpora.letter_case import lowered
+from sensia.corpora.near_duplicates import NearDuplicates
 from sensia.corpora.pair_checks import CHECKS, PairContext
 from sensia.corpora.repair import repair
 
 #: `source`, `target`, and what else is known: `origin`, and `score`, a number.
 Pair = dict[str, Any]
 #: Steps of a build, in their order. `checks` are those of [`pair_checks.CHECKS`].
-STEPS = ("normalize", *CHECKS, "similarity", "duplicates", "repeated", "held_out")
+STEPS = ("normalize", *CHECKS, "similarity", "duplicates", "held_out", "repeated", "near_duplicates")
 #: Columns beside the two sides.
 _BESIDE = {"origin": pa.string(), "score": pa.float64()}
 #: Dropped pairs that a report shows of each step.
@@ -176,10 +177,16 @@ class SeenText:
         steps (`Sequence[str]`): names of steps; `duplicates`, `repeated` and `held_out` count here.
         most_repeats (`int`): how often a sentence may stand on one side.
         held_out (`Iterable[dict]`): pairs that no pair may resemble.
+        similarity (`float`, *optional*): that of pairs of which `near_duplicates` keeps the first; see
+            [`NearDuplicates`]. Without it they are all kept.
     """
 
-    def __init__(self, steps: Sequence[str], most_repeats: int, held_out: Iterable[Pair]):
+    def __init__(
+        self, steps: Sequence[str], most_repeats: int, held_out: Iterable[Pair], similarity: float | None = None
+    ):
         self.steps, self.most_repeats = steps, most_repeats
+        looked_for = similarity is not None and "near_duplicates" in steps
+        self._near = NearDuplicates(float(similarity or 0)) if looked_for else None
         self._pairs: set[bytes] = set()
         self._sides: Counter[bytes] = Counter()
         self._held_out = {run for pair in held_out for side in ("source", "target") for run in _runs(pair[side])}
@@ -202,6 +209,8 @@ class SeenText:
             return "held_out"
         if "repeated" in self.steps and any(self._sides[side] >= self.most_repeats for side in sides):
             return "repeated"
+        if self._near and self._near.resembles(pair):
+            return "near_duplicates"
         self._pairs.add(both)
         self._sides.update(sides)
         return None

@@ -21,6 +21,7 @@ _MEANINGS = {
     "other_language": "a side that is surely in another language",
     "similarity": "the sentence vectors of its sides are not similar enough",
     "duplicates": "the pair occurred before",
+    "near_duplicates": "the pair is nearly the same as an earlier one",
     "repeated": "a sentence that occurred too often on its side",
     "held_out": "a sentence that shares eight words in a row with held-out text",
 }

@@ -85,6 +85,13 @@ class BitextArguments:
         metadata={"help": "Most pairs to keep, equally of each source; with a similarity_model the best of them."},
     )
     most_repeats: int = field(default=2, metadata={"help": "How often one sentence may stand on a side (repeated)."})
+    near_duplicates: float | None = field(
+        default=None,
+        metadata={
+            "help": "Of pairs this similar, keep the first (near_duplicates): the share of shingles of five letters "
+            "that two pairs have in common, as 0.8. Needs datasketch (pip install 'sensia[bitext]')."
+        },
+    )
     min_characters: int = field(default=2, metadata={"help": "Shortest side (too_short)."})
     max_characters: int = field(default=1000, metadata={"help": "Longest side (too_long)."})
     max_ratio: float = field(
@@ -116,6 +123,8 @@ class BitextArguments:
         for name in ("dev_pairs", "test_pairs"):
             if getattr(self, name) < 0:
                 raise ValueError(f"`{name}` must be 0 or more pairs, got {getattr(self, name)}.")
+        if self.near_duplicates is not None and not 0 < self.near_duplicates <= 1:
+            raise ValueError(f"`near_duplicates` must lie in (0, 1], got {self.near_duplicates}.")
         if self.max_ratio <= 1:
             raise ValueError(f"`max_ratio` must be above 1, got {self.max_ratio}.")
         check_names(self, "similarity_model")
@@ -196,7 +205,7 @@ def build(args: BitextArguments):
     output = Path(args.output_dir)
     checked = [check_source(args, source, output / _PARTS) for source in args.bitext_sources]
     held_out = [pair for name in args.held_out for pair in args.read(BitextSource(name))]
-    seen = SeenText(args.steps, args.most_repeats, held_out)
+    seen = SeenText(args.steps, args.most_repeats, held_out, args.near_duplicates)
     scorer = args.scorer
     kept: list[Pair] = []
     for source, (path, report) in zip(args.bitext_sources, checked, strict=True):
