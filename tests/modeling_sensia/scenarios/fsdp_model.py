@@ -54,6 +54,7 @@ def main():
     results = {"train": loss.item(), "measure": measure(model, ids), "write": write(model, ids)}
     if distributed.get_rank() == 0:
         (output / "results.json").write_text(json.dumps(results))
+    distributed.barrier()  # a group that one process leaves early can end another
     distributed.destroy_process_group()
 
 

@@ -27,6 +27,7 @@ def main():
     if distributed.get_rank() == 0:
         torch.save(logits, output / "logits.pt")
         (output / "results.json").write_text(json.dumps({"losses": losses, "text": text.tolist()}))
+    distributed.barrier()  # a group that one process leaves early can end another
     distributed.destroy_process_group()
 
 
