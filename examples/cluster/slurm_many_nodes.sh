@@ -14,11 +14,11 @@
 set -euo pipefail
 
 config=${1:?the settings: sbatch slurm_many_nodes.sh my.yaml}
-first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+mapfile -t nodes < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
 gpus=${SLURM_GPUS_ON_NODE:-8}
 
 # SLURM_NODEID is known in each task only, so the command is put together there.
 srun bash -c "accelerate launch --quiet --config_file sensia/accelerate/multi_node.yaml \
     --num_machines $SLURM_NNODES --num_processes $((SLURM_NNODES * gpus)) --machine_rank \$SLURM_NODEID \
-    --rdzv_backend c10d --main_process_ip $first --main_process_port 29500 \
+    --rdzv_backend c10d --main_process_ip ${nodes[0]} --main_process_port 29500 \
     examples/adapt.py --config '$config'"
