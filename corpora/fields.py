@@ -325,7 +325,7 @@ def check_texts(pair: Mapping[str, str | None], fields: PairFields, place: str) 
 
 def no_pair(fields: PairFields) -> dict[str, str | None]:
     """
-    What stands for a row that cannot be read: a pair without text, which cleaning drops and counts as `not_text`.
+    Stands for a row that cannot be read: a pair without text, which cleaning drops and counts as `not_text`.
 
     Args:
         fields (`PairFields`): where pairs are.

@@ -181,7 +181,7 @@ class SensiaTrainer(SavingTrainer):
             losses |= {"loss_ctx": loss_ctx, "loss_sns": loss_sns}
             losses |= _entropies_of_sides(outputs, inputs, contrastive_scale)
         if self._learns_sources:
-            tokens = _tokens_of_sides(inputs) if num_items_in_batch is None else self._side_tokens
+            tokens = self._tokens_of_step(inputs, num_items_in_batch)
             losses |= _losses_of_sides(outputs["token_losses"], inputs, tokens, lm_scale)
         self._note_losses(loss=loss, **losses)
         loss = with_nan_gradient_if_nonfinite(loss)
@@ -189,7 +189,8 @@ class SensiaTrainer(SavingTrainer):
 
     def encode(self, model, inputs, num_items_in_batch=None):
         """
-        The one forward: sentence vectors of both languages and, with labels, the language model loss.
+        The one forward: sentence vectors of both languages and, with labels, the language model loss. With
+        `source_kl_weight` the frozen copy encodes the batch first.
 
         Args:
             model (`nn.Module`): the model, wrapped or not.
@@ -198,11 +199,11 @@ class SensiaTrainer(SavingTrainer):
 
         Returns:
             `Mapping`: `context_vectors` and `sense_vectors` [N, D] of N sentences, `loss`, `plain_loss`,
-            `token_losses` and, of a Backpack, `mixture_entropy` [N].
+            `token_losses` and, of a Backpack, `mixture_entropy` [N] and, with `source_kl_weight`, `distillation_loss`.
         """
         reference = None
         if self.reference is not None and "labels" in inputs:
-            tokens = _tokens_of_sides(inputs) if num_items_in_batch is None else self._side_tokens
+            tokens = self._tokens_of_step(inputs, num_items_in_batch)
             reference = self.reference.predictions(inputs, tokens[0].clamp(min=1))
         return model(
             **{name: value for name, value in inputs.items() if name not in _NOT_OF_THE_MODEL},
@@ -213,6 +214,10 @@ class SensiaTrainer(SavingTrainer):
             return_logits=False,
             use_cache=False,
         )
+
+    def _tokens_of_step(self, inputs, num_items_in_batch) -> torch.Tensor:
+        """Predicted tokens of sources and of targets [2]: of the step, or of this batch where it is not of a step."""
+        return _tokens_of_sides(inputs) if num_items_in_batch is None else self._side_tokens
 
     def _contrast(self, ctx: torch.Tensor, sns: torch.Tensor, point: PhasePoint) -> tuple[torch.Tensor, torch.Tensor]:
         """InfoNCE of stacked context and sense vectors [2 B, D] each, sources first."""

@@ -47,7 +47,7 @@ def report(load, tmp_path):
 
 
 def recorded(report):
-    """What the file holds, not what is in memory."""
+    """Results as the file holds them, not as they are in memory."""
     return json.loads(report.data.read_text(encoding="utf-8"))["results"]
 
 

@@ -180,7 +180,7 @@ def read(*, languages=("en", "id"), **request) -> object:
 
 
 def scored(source: str, settings: dict) -> dict:
-    """What a task of kind `bitext` would be measured on."""
+    """Rows that a task of kind `bitext` would be measured on."""
     from sensia.evaluation.tasks.registry import Task
 
     (data,) = Task("task", "bitext", source, settings).load().data
@@ -188,7 +188,7 @@ def scored(source: str, settings: dict) -> dict:
 
 
 def trained() -> dict:
-    """What an adaptation would train on and measure on."""
+    """Rows that an adaptation would train on and measure on."""
     from tokenizers import ByteLevelBPETokenizer
     from transformers import PreTrainedTokenizerFast
 

@@ -36,7 +36,7 @@ GIVEN = {
 
 
 def refusals(types, arguments, names):
-    """What a command says, or `None` where it takes the settings."""
+    """The message of a command, or `None` where it takes the settings."""
     try:
         parse_arguments(*types, description="", arguments=arguments)
     except ValueError as error:

@@ -62,7 +62,7 @@ SITES = [
 
 
 def shape(card):
-    """What of a card no name may change: its headings' levels, its tables' cells, and how much is code."""
+    """Parts of a card that no name may change: its headings' levels, its tables' cells, and how much is code."""
     body = card.split("\n---\n", 1)[1]
     cells = [len(re.findall(r"(?<!\\)\|", line)) for line in body.splitlines() if line.startswith("|")]
     levels = [len(found) for found in re.findall(r"^(#+) ", body, re.M)]

@@ -65,7 +65,7 @@ def mlp(name, inner, outputs):
 
 
 def lightning(tensors, **others):
-    """What the trainer saves: the state dict of the task, which holds the model and counters, among other things."""
+    """Content of the file that the trainer saves: the state dict of the task, with the model, counters and more."""
     state = {f"model.{name}": tensor for name, tensor in tensors.items()}
     counters = {f"{part}_metrics.num-tokens.count": torch.tensor(512) for part in ("train", "val", "test")}
     return {

@@ -76,22 +76,6 @@ def test_training_does_not_change_what_is_learned_from(make_trainer):
     assert not trainer.reference.model.training
 
 
-def test_the_loss_is_the_same_when_the_batch_is_cut_into_micro_batches(make_trainer, make_model):
-    runs = []
-    for size, accumulated in ((8, 1), (2, 4)):
-        trainer = make_trainer(
-            make_model(),
-            per_device_train_batch_size=size,
-            gradient_accumulation_steps=accumulated,
-            source_kl_weight=0.5,
-            **LM_ONLY,
-        )
-        trainer.train()
-        runs.append([logged(trainer, name) for name in ("loss", "grad_norm", "loss_kl", "loss_lm")])
-    for whole, cut in zip(*runs, strict=True):
-        assert cut == pytest.approx(whole, rel=1e-4, abs=1e-6)
-
-
 def test_packing_leaves_the_divergence_as_it_is(make_trainer, make_model):
     runs = []
     for packing in (True, False):

@@ -53,21 +53,22 @@ def test_the_loss_of_each_side_is_logged_per_token(make_trainer):
         assert logged(trainer, f"loss_lm_{side}")[0] == pytest.approx(total.item() / count, rel=1e-4)
 
 
-def test_the_loss_is_the_same_when_the_batch_is_cut_into_micro_batches(make_trainer, make_model):
+@pytest.mark.parametrize(("weight", "also"), [("source_lm_weight", ()), ("source_kl_weight", ("loss_kl", "loss_lm"))])
+def test_the_loss_is_the_same_when_the_batch_is_cut_into_micro_batches(make_trainer, make_model, weight, also):
     runs = []
     for size, accumulated in ((8, 1), (2, 4)):
         trainer = make_trainer(
             make_model(),
             per_device_train_batch_size=size,
             gradient_accumulation_steps=accumulated,
-            source_lm_weight=0.5,
+            **{weight: 0.5},
             **LM_ONLY,
         )
         trainer.train()
-        names = ("loss", "grad_norm", "loss_lm_source", "loss_lm_target")
+        names = ("loss", "grad_norm", "loss_lm_source", "loss_lm_target", *also)
         runs.append([logged(trainer, name) for name in names])
     for whole, cut in zip(*runs, strict=True):
-        assert cut == pytest.approx(whole, rel=1e-4)
+        assert cut == pytest.approx(whole, rel=1e-4, abs=1e-6)
 
 
 def test_the_losses_of_the_sides_make_up_the_loss_of_an_accumulated_step(make_trainer):

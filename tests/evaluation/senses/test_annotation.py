@@ -15,7 +15,7 @@ WORDS = [AmbiguousWord("file", "berkas", "kikir", (tuple(range(9)), tuple(range(
 
 
 def fill(path, meanings, senses=()):
-    """What an annotator does: the last two columns, line by line."""
+    """Fills in the last two columns, line by line, as an annotator does."""
     header, *lines = path.read_text(encoding="utf-8").splitlines()
     senses = [*senses, *[""] * (len(lines) - len(senses))]
     filled = [

@@ -44,7 +44,7 @@ def rows():
 
 @pytest.fixture(scope="module")
 def harness(rows, backpack, tokenizer, tmp_path_factory):
-    """What the harness says of the rows, by the settings of its own XCOPA task."""
+    """Scores of the rows by the harness, with the settings of its own XCOPA task."""
     from lm_eval import simple_evaluate
     from lm_eval.api.task import ConfigurableTask
     from lm_eval.models.huggingface import HFLM
