@@ -1,5 +1,6 @@
 """The model as it was before training, whose predictions keep the source language (learning without forgetting)."""
 
+from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -12,6 +13,10 @@ from sensia.trainers.collator import of_sources
 
 #: What the reference is given of a batch.
 _INPUTS = ("input_ids", "attention_mask", "sentence_ids", "sentence_ends")
+#: Logit of a token that is never predicted; finite, since 0 times infinity is no number.
+_NEVER = -1e4
+#: A bias is a column of the head that the states meet with 1. Eight keep rows aligned for matrix products.
+_BIAS_COLUMNS = 8
 
 
 class FrozenReference:
@@ -25,13 +30,21 @@ class FrozenReference:
     Args:
         model ([`BackpackForCausalLM`] or `PeftModel` of one): the model before its first step.
         device (`torch.device`): where the copy computes.
+        new_ids (`Sequence[int]`, *optional*): ids of tokens that the base model did not have. The copy gives them no
+            probability: what their embeddings begin as would make it expect them in the source language.
     """
 
-    def __init__(self, model: PreTrainedModel | PeftModel, device: torch.device):
+    def __init__(self, model: PreTrainedModel | PeftModel, device: torch.device, new_ids: Sequence[int] = ()):
         copy: Any = deepcopy(model)
         if isinstance(copy, PeftModel):
             copy = copy.merge_and_unload()
         self.model = copy.to(device).eval().requires_grad_(False)
+        self.head = self.model.lm_head.weight  # [V, D]
+        self.biased = bool(new_ids)
+        if self.biased:
+            bias = self.head.new_zeros(len(self.head), _BIAS_COLUMNS)
+            bias[torch.as_tensor(list(new_ids), device=device), 0] = _NEVER
+            self.head = torch.cat([self.head, bias], 1)  # [V, D + columns]
 
     @torch.no_grad()
     def predictions(self, batch: dict[str, Any], num_distilled: torch.Tensor | int) -> Reference:
@@ -45,4 +58,6 @@ class FrozenReference:
         """
         inputs = {name: batch[name] for name in _INPUTS if name in batch}
         states = self.model.backpack(**inputs, use_cache=False).last_hidden_state  # [R, L, D]
-        return Reference(states, self.model.lm_head.weight, of_sources(batch), num_distilled)
+        if self.biased:
+            states = torch.cat([states, states.new_ones(*states.shape[:-1], _BIAS_COLUMNS)], -1)  # [R, L, D + columns]
+        return Reference(states, self.head, of_sources(batch), num_distilled)

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from sensia.trainers.data_order import TRAINING_COLUMNS, DataOrder
 from sensia.trainers.frozen_reference import FrozenReference
 from sensia.trainers.lora import check_something_learns
 from sensia.trainers.losses import info_nce, with_nan_gradient_if_nonfinite
+from sensia.trainers.new_token_rows import NewTokenRows
 from sensia.trainers.nonfinite import NonfiniteSteps
 from sensia.trainers.parameter_groups import decaying_parameter_names, set_learning_rates
 from sensia.trainers.run_log import RunLog
@@ -65,6 +67,8 @@ class SensiaTrainer(SavingTrainer):
         train_dataset (`datasets.Dataset` or `datasets.IterableDataset`): pairs from [`sensia.corpora.clean_pairs`].
         train_texts (`datasets.Dataset`, *optional*): texts from [`sensia.corpora.encode_texts`], with
             `args.text_rate`.
+        new_token_ids (`Sequence[int]`, *optional*): ids of the tokens that the tokenizer has and the base model's had
+            not; see [`NewTokenRows`].
         eval_dataset (`datasets.Dataset`, *optional*): pairs from [`sensia.corpora.clean_pairs`]; may be a `dict` of
             several by name. Metrics are those of [`sensia.evaluation.evaluate_bitext`], with the prefix `eval_` and
             the set's name, so `metric_for_best_model="eval_dev_sense_recall@1"` works.
@@ -91,6 +95,7 @@ class SensiaTrainer(SavingTrainer):
         processing_class,
         train_dataset: Dataset | IterableDataset | None = None,
         train_texts: Dataset | None = None,
+        new_token_ids: Sequence[int] = (),
         data_collator=None,
         **kwargs,
     ):
@@ -117,7 +122,8 @@ class SensiaTrainer(SavingTrainer):
             processing_class=processing_class,
             **kwargs,
         )
-        self.reference = FrozenReference(self.model, args.device) if args.source_kl_weight else None
+        self.new_tokens = NewTokenRows(new_token_ids, args, adapted=isinstance(model, PeftModel))
+        self.reference = FrozenReference(self.model, args.device, new_token_ids) if args.source_kl_weight else None
         if args.n_gpu > 1:
             raise ValueError("One process sees several GPUs: start it with `accelerate launch`, one process for each.")
         if args.per_device_train_batch_size * args.world_size < 2:
@@ -253,6 +259,9 @@ class SensiaTrainer(SavingTrainer):
             # change here: DDP has already decided which gradients it waits for.
             for parameter in _frozen_parameters(self.accelerator.unwrap_model(self.model), self.args.polish_freeze):
                 parameter.grad = None
+        if self.new_tokens.restricts:
+            learning = self.accelerator.unwrap_model(self.model)
+            self.new_tokens.keep_only_gradients_of_new(learning, self.state.global_step, self.state.max_steps)
         # The Trainer adds this up; its sum must outlive a step that is skipped.
         return loss.nan_to_num(nan=0.0)
 
@@ -358,6 +367,7 @@ class SensiaTrainer(SavingTrainer):
         if made_here:
             learning = self.accelerator.unwrap_model(self.model if model is None else model)
             set_learning_rates(optimizer, learning, self.args)
+            self.new_tokens.scale_updates(optimizer, learning)
         return optimizer
 
     def get_decay_parameter_names(self, model) -> list[str]:

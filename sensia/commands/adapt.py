@@ -24,12 +24,12 @@ from rich.table import Table
 from rich.text import Text
 from transformers import set_seed
 
-from modeling_sensia.loading import load_base
 from sensia.evaluation import evaluate_bitext
 from sensia.model_cards import comparison_rows, format_value, write_card
 from sensia.model_cards.card import strip_folders
 from sensia.model_cards.markdown import list_names
 from sensia.trainers import SensiaConfig, SensiaTrainer, parse_arguments
+from sensia.trainers.base_model import load_start
 from sensia.trainers.checkpoints import find_checkpoint
 from sensia.trainers.command_ends import exit_on_input_error
 from sensia.trainers.disk_space import check_free_disk, naming_a_full_disk, weight_bytes
@@ -58,13 +58,8 @@ def main():
 def adapt(args: AdaptArguments, config: SensiaConfig):
     set_seed(config.seed)
     checkpoint = find_checkpoint(config, args)
-    model, tokenizer = load_base(
-        args.model,
-        tokenizer_name=args.tokenizer,
-        attn_implementation=args.attn_implementation,
-        dropout=args.dropout,
-        from_scratch=args.from_scratch,
-    )
+    start = load_start(args, config)
+    model, tokenizer = start.model, start.tokenizer
     positions = model.config.max_position_embeddings
     check_prompts(args.prompts, tokenizer, positions)
     with PartialState().main_process_first():
@@ -84,6 +79,7 @@ def adapt(args: AdaptArguments, config: SensiaConfig):
         config,
         train_dataset=train.pairs,
         train_texts=train.texts,
+        new_token_ids=start.new_ids,
         eval_dataset=watched or None,
         processing_class=tokenizer,
     )
