@@ -620,7 +620,7 @@ class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
         self, mixture, logits, targets, selected, label_weights, settings, reference
     ) -> dict[str, Tensor]:
         """The losses of [`BackpackCausalLMOutput`], from the mixture and the next token at each position [B, L]."""
-        predicted, distilled = selected or (torch.arange(targets.numel(), device=targets.device), None)  # [N], [M]
+        predicted = torch.arange(targets.numel(), device=targets.device) if selected is None else selected  # [N]
         states, shape = mixture.flatten(0, 1), targets.shape  # [B L, D]
         targets = targets.flatten().to(mixture.device)  # [B L]
         scores = logits.flatten(0, 1) if logits is not None and logits.shape[1] == mixture.shape[1] else None
@@ -634,11 +634,10 @@ class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
         token_losses = of_tokens.new_zeros(shape.numel())  # [B L]
         token_losses[predicted.to(of_tokens.device)] = of_tokens
         if reference is not None:
-            divergence, of_tokens = self._divergence(
-                states[distilled], targets[distilled], reference.states.flatten(0, 1)[distilled], reference.head
-            )
+            at = reference.positions  # [M]
+            divergence, of_tokens = self._divergence(states[at], targets[at], reference.states, reference.head)
             losses["distillation_loss"] = divergence / reference.num_distilled
-            token_losses[distilled] = of_tokens.to(token_losses.dtype)
+            token_losses[at] = of_tokens.to(token_losses.dtype)
         return {**losses, "token_losses": token_losses.view(shape)}
 
     def _head_is_plain(self) -> bool:
@@ -657,18 +656,12 @@ class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
         return distillation_losses(self.lm_head(states), targets, F.linear(reference_states, reference_head))
 
 
-def _learned_positions(targets: Tensor, reference: Reference | None) -> tuple[Tensor, Tensor | None]:
-    """
-    Positions, in the flattened [B L], whose next token is learned by cross-entropy [N] and by distillation [M]; the
-    second is None without a reference.
-    """
-    is_label = targets != -100  # [B, L]
-    if reference is None:
-        return is_label.flatten().nonzero().squeeze(-1), None
-    distilled = F.pad(reference.distilled[:, 1:], (0, 1))  # [B, L]
-    by_both = (is_label & ~distilled, is_label & distilled)
-    predicted, distilled = (each.flatten().nonzero().squeeze(-1) for each in by_both)
-    return predicted, distilled
+def _learned_positions(targets: Tensor, reference: Reference | None) -> Tensor:
+    """Positions, in the flattened [B L], whose next token is learned by cross-entropy [N]."""
+    is_label = (targets != -100).flatten()  # [B L]
+    if reference is not None:
+        is_label = is_label.index_fill(0, reference.positions, False)
+    return is_label.nonzero().squeeze(-1)
 
 
 __all__ = [

@@ -8,9 +8,8 @@ from peft import PeftModel
 from transformers import PreTrainedModel
 
 from modeling_sensia.distillation_loss import Reference
-from sensia.trainers.collator import of_sources
 
-#: What the reference is given of a batch.
+#: What the reference reads of the sources of a batch.
 _INPUTS = ("input_ids", "attention_mask", "sentence_ids", "sentence_ends")
 
 
@@ -34,15 +33,19 @@ class FrozenReference:
         self.model = copy.to(device).eval().requires_grad_(False)
 
     @torch.no_grad()
-    def predictions(self, batch: dict[str, Any], num_distilled: torch.Tensor | int) -> Reference:
+    def predictions(self, sources: dict[str, torch.Tensor], num_distilled: torch.Tensor | int) -> Reference:
         """
+        Encodes the source language alone, in the precision of the autocast that this is called in.
+
         Args:
-            batch (`dict`): a batch of [`ParallelCollator`] with labels on the source side, on the copy's device.
+            sources (`dict`): `sources` of a batch of [`ParallelCollator`], on the copy's device.
             num_distilled (`torch.Tensor` or `int`): see [`Reference`].
 
         Returns:
             [`Reference`]: the copy's predictions on the source side.
         """
-        inputs = {name: batch[name] for name in _INPUTS if name in batch}
-        states = self.model.backpack(**inputs, use_cache=False).last_hidden_state  # [R, L, D]
-        return Reference(states, self.model.lm_head.weight, of_sources(batch), num_distilled)
+        inputs = {name: sources[name] for name in _INPUTS if name in sources}
+        states = self.model.backpack(**inputs, use_cache=False).last_hidden_state.flatten(0, 1)  # [R L, D]
+        return Reference(
+            states[sources["places"]], self.model.lm_head.weight, sources["places_in_batch"], num_distilled
+        )
