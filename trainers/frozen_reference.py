@@ -9,9 +9,8 @@ from peft import PeftModel
 from transformers import PreTrainedModel
 
 from modeling_sensia.distillation_loss import Reference
-from sensia.trainers.collator import of_sources
 
-#: What the reference is given of a batch.
+#: What the reference reads of the sources of a batch.
 _INPUTS = ("input_ids", "attention_mask", "sentence_ids", "sentence_ends")
 #: Logit of a token that is never predicted; finite, since 0 times infinity is no number.
 _NEVER = -1e4
@@ -47,17 +46,20 @@ class FrozenReference:
             self.head = torch.cat([self.head, bias], 1)  # [V, D + columns]
 
     @torch.no_grad()
-    def predictions(self, batch: dict[str, Any], num_distilled: torch.Tensor | int) -> Reference:
+    def predictions(self, sources: dict[str, torch.Tensor], num_distilled: torch.Tensor | int) -> Reference:
         """
+        Encodes the source language alone, in the precision of the autocast that this is called in.
+
         Args:
-            batch (`dict`): a batch of [`ParallelCollator`] with labels on the source side, on the copy's device.
+            sources (`dict`): `sources` of a batch of [`ParallelCollator`], on the copy's device.
             num_distilled (`torch.Tensor` or `int`): see [`Reference`].
 
         Returns:
             [`Reference`]: the copy's predictions on the source side.
         """
-        inputs = {name: batch[name] for name in _INPUTS if name in batch}
-        states = self.model.backpack(**inputs, use_cache=False).last_hidden_state  # [R, L, D]
+        inputs = {name: sources[name] for name in _INPUTS if name in sources}
+        states = self.model.backpack(**inputs, use_cache=False).last_hidden_state.flatten(0, 1)  # [R L, D]
+        states = states[sources["places"]]  # [P, D]
         if self.biased:
-            states = torch.cat([states, states.new_ones(*states.shape[:-1], _BIAS_COLUMNS)], -1)  # [R, L, D + columns]
-        return Reference(states, self.head, of_sources(batch), num_distilled)
+            states = torch.cat([states, states.new_ones(len(states), _BIAS_COLUMNS)], 1)  # [P, D + columns]
+        return Reference(states, self.head, sources["places_in_batch"], num_distilled)

@@ -41,7 +41,7 @@ from sensia.trainers.sensia_config import SensiaConfig
 logger = logging.get_logger(__name__)
 
 #: Keys of a batch that are not arguments of the model's forward.
-_NOT_OF_THE_MODEL = ("num_pairs", "num_source_texts", "row_numbers")
+_NOT_OF_THE_MODEL = ("num_pairs", "num_source_texts", "row_numbers", "sources")
 _SIDES = ("source", "target")
 
 
@@ -173,7 +173,7 @@ class SensiaTrainer(SavingTrainer):
         outputs = self.encode(model, inputs, num_items_in_batch)
         losses = {"loss_lm": lm_scale * outputs["loss"], "loss_lm_plain": lm_scale * outputs["plain_loss"]}
         loss = point.w_lm * losses["loss_lm"]
-        if self.reference is not None:
+        if "distillation_loss" in outputs:
             losses["loss_kl"] = lm_scale * outputs["distillation_loss"]
             loss = self.args.source_kl_weight * losses["loss_kl"] + loss
         if _has_pairs(inputs):
@@ -196,7 +196,7 @@ class SensiaTrainer(SavingTrainer):
     def encode(self, model, inputs, num_items_in_batch=None):
         """
         The one forward: sentence vectors of both languages and, with labels, the language model loss. With
-        `source_kl_weight` the frozen copy encodes the batch first.
+        `source_kl_weight` the frozen copy encodes the sources first.
 
         Args:
             model (`nn.Module`): the model, wrapped or not.
@@ -208,9 +208,10 @@ class SensiaTrainer(SavingTrainer):
             `token_losses` and, of a Backpack, `mixture_entropy` [N] and, with `source_kl_weight`, `distillation_loss`.
         """
         reference = None
-        if self.reference is not None and "labels" in inputs:
+        if self.reference is not None and "labels" in inputs and "sources" in inputs:
             tokens = self._tokens_of_step(inputs, num_items_in_batch)
-            reference = self.reference.predictions(inputs, tokens[0].clamp(min=1))
+            with self.accelerator.autocast():  # as in the model's own forward
+                reference = self.reference.predictions(inputs["sources"], tokens[0].clamp(min=1))
         return model(
             **{name: value for name, value in inputs.items() if name not in _NOT_OF_THE_MODEL},
             reference=reference,
