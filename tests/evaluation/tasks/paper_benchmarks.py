@@ -1,4 +1,4 @@
-"""Small copies of the benchmarks of the paper: names, configurations, splits and columns of the data sets, made-up rows."""
+"""Small copies of the benchmarks of the paper: the data sets' names, configurations, splits, columns; made-up rows."""
 
 import json
 from pathlib import Path
