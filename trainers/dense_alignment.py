@@ -31,7 +31,11 @@ _OF_SENSES: dict[str, Any] = {
     "packing": True,
     "sense_learning_rate": None,
     "trunk_learning_rate": None,
-    **{each.name: each.default for each in fields(SensiaConfig) if each.name in ("tau_pool", "collapse_entropy")},
+    **{
+        each.name: each.default
+        for each in fields(SensiaConfig)
+        if each.name in ("tau_pool", "collapse_entropy", "expected_entropy")
+    },
 }
 
 

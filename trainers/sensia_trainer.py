@@ -21,7 +21,13 @@ from transformers.utils import logging
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
 from sensia.evaluation import evaluate_bitext
 from sensia.trainers.adaptive_phases import AdaptivePhases
-from sensia.trainers.alignment import AlignmentWatch, contrast_over_chance, recall_over_chance, warn_of_collapse
+from sensia.trainers.alignment import (
+    AlignmentWatch,
+    contrast_over_chance,
+    recall_over_chance,
+    warn_of_collapse,
+    warn_of_unexpected_entropy,
+)
 from sensia.trainers.allocator import keep_freed_memory
 from sensia.trainers.collator import ParallelCollator, of_sources
 from sensia.trainers.contrastive_cache import ContrastiveCache, RandomState
@@ -459,6 +465,7 @@ class SensiaTrainer(SavingTrainer):
         if self._alignment_watch.is_due(self.state, evaluating=True):
             score = recall_over_chance(metrics, {prefix: len(pairs) for prefix, pairs in sets.items()})
             metrics |= self._alignment_watch.judge(score, "held-out recall@1 is", self.state)
+            warn_of_unexpected_entropy(metrics, sets, self.state.global_step, self.args)
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
