@@ -166,7 +166,8 @@ def _architecture(model: Mapping[str, Any]) -> list[list[str]]:
         "Vocabulary": "vocab_size",
         "Positions": "max_positions",
     }
-    return [["Trunk", words(model["trunk"])], *([label, f"{model[key]:,}"] for label, key in counts.items())]
+    shown = {label: key for label, key in counts.items() if model[key] or key != "num_senses"}
+    return [["Trunk", words(model["trunk"])], *([label, f"{model[key]:,}"] for label, key in shown.items())]
 
 
 def _prompt(results: Mapping[str, Any]) -> str:
@@ -225,7 +226,10 @@ def _context(results: Mapping[str, Any], plots: Mapping[str, str]) -> dict[str, 
         "prompt": _prompt(results),
         "architecture": _architecture(results["model"]),
         "comparisons": [_comparison(entry) for entry in results["evaluation"]],
-        "notes": metric_notes(results["evaluation"]),
+        "notes": metric_notes(results["evaluation"], has_senses=results["model"]["num_senses"] > 0),
+        # Of a dense model: where its sentence vectors come from.
+        "representation": training["hyperparameters"].get("representation"),
+        "middle_layer": training["hyperparameters"].get("middle_layer"),
         "samples": [_sample(sample) for sample in results["samples"]],
         "duration": _duration(training["seconds"]),
         "curriculum": curriculum_sentence(training),

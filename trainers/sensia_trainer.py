@@ -20,6 +20,7 @@ from transformers.utils import logging
 
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
 from sensia.evaluation import evaluate_bitext
+from sensia.evaluation.bitext import Encoder
 from sensia.trainers.adaptive_phases import AdaptivePhases
 from sensia.trainers.alignment import (
     AlignmentWatch,
@@ -470,17 +471,34 @@ class SensiaTrainer(SavingTrainer):
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
+    def measure(self, pairs: Dataset) -> dict[str, float]:
+        """
+        Measures the model on aligned pairs, in the precision of its weights.
+
+        Args:
+            pairs (`datasets.Dataset`): of [`sensia.corpora.clean_pairs`].
+
+        Returns:
+            `dict`: metrics of [`sensia.evaluation.evaluate_bitext`].
+        """
+        return evaluate_bitext(
+            self.model,
+            self.processing_class,
+            pairs,
+            pooling_temperature=self.args.tau_pool,
+            batch_size=self.args.per_device_eval_batch_size,
+            progress=not self.args.disable_tqdm,
+            encode=self.held_out_encoder(),
+        )
+
+    def held_out_encoder(self) -> Encoder | None:
+        """How held-out sentences are encoded: `None` for the forward of a Backpack; see [`evaluate_bitext`]."""
+        return None
+
     def _evaluate_pairs(self, pairs: Dataset, prefix: str) -> dict[str, float]:
         start = time.time()
         with self.compute_loss_context_manager():
-            metrics = evaluate_bitext(
-                self.model,
-                self.processing_class,
-                pairs,
-                pooling_temperature=self.args.tau_pool,
-                batch_size=self.args.per_device_eval_batch_size,
-                progress=not self.args.disable_tqdm,
-            )
+            metrics = self.measure(pairs)
         named = {f"{prefix}_{name}": value for name, value in metrics.items()}
         return named | speed_metrics(prefix, start, num_samples=len(pairs))
 

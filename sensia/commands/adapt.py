@@ -13,10 +13,11 @@ import os
 import re
 import shlex
 import sys
+from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TextIO
+from typing import TextIO
 
 from accelerate.state import PartialState
 from rich.console import Console
@@ -24,8 +25,8 @@ from rich.table import Table
 from rich.text import Text
 from transformers import set_seed
 
+from modeling_sensia import BackpackForCausalLM
 from modeling_sensia.loading import load_base
-from sensia.evaluation import evaluate_bitext
 from sensia.model_cards import comparison_rows, format_value, write_card
 from sensia.model_cards.card import strip_folders
 from sensia.model_cards.markdown import list_names
@@ -55,7 +56,24 @@ def main():
         adapt(args, config)
 
 
-def adapt(args: AdaptArguments, config: SensiaConfig):
+def adapt(
+    args: AdaptArguments,
+    config: SensiaConfig,
+    *,
+    trainer_type: type[SensiaTrainer] = SensiaTrainer,
+    model_class: type = BackpackForCausalLM,
+):
+    """
+    Adapts a model, measures it before and after, and writes its card.
+
+    Args:
+        args ([`AdaptArguments`]), config ([`SensiaConfig`]): the settings.
+        trainer_type (`type`, *optional*, defaults to [`SensiaTrainer`]): its class or a subclass.
+        model_class (`type`, *optional*, defaults to [`BackpackForCausalLM`]): class that loads the model.
+
+    Raises:
+        ValueError: for input that cannot be used, in one line.
+    """
     set_seed(config.seed)
     checkpoint = find_checkpoint(config, args)
     model, tokenizer = load_base(
@@ -64,6 +82,7 @@ def adapt(args: AdaptArguments, config: SensiaConfig):
         attn_implementation=args.attn_implementation,
         dropout=args.dropout,
         from_scratch=args.from_scratch,
+        model_class=model_class,
     )
     positions = model.config.max_position_embeddings
     check_prompts(args.prompts, tokenizer, positions)
@@ -75,11 +94,13 @@ def adapt(args: AdaptArguments, config: SensiaConfig):
     say(f"{args.model_name}: {model.num_parameters():,} parameters, {args.source.name} to {targets}")
     for pairs in (*train.parts, *evals):
         say(f"  {pairs}")
+    for line in tokens_of_words(evals):
+        say(f"  {line}")
     for warning in licence_warnings(args.model_license, licensed_parts(args, train.parts)):
         say(f"Warning: {warning}")
     watched = {each.name: each.pairs.select(range(min(args.eval_pairs, len(each.pairs)))) for each in evals}
     evals += pair_targets(evals)  # measured before and after only
-    trainer = SensiaTrainer(
+    trainer = trainer_type(
         args.with_adapter(model),
         config,
         train_dataset=train.pairs,
@@ -130,14 +151,19 @@ def measure(trainer: SensiaTrainer, evals: list[PairSet]) -> dict[str, dict[str,
     # FSDP and DeepSpeed leave a model where it was until training starts.
     if trainer.model.device.type != trainer.args.device.type:
         trainer.model.to(trainer.args.device)  # type: ignore[arg-type]
-    settings: dict[str, Any] = {
-        "pooling_temperature": trainer.args.tau_pool,
-        "batch_size": trainer.args.per_device_eval_batch_size,
-        "progress": not trainer.args.disable_tqdm,
-    }
-    return {
-        each.name: evaluate_bitext(trainer.model, trainer.processing_class, each.pairs, **settings) for each in evals
-    }
+    return {each.name: trainer.measure(each.pairs) for each in evals}
+
+
+def tokens_of_words(evals: list[PairSet]) -> Iterator[str]:
+    """How many tokens a word has in each language of each set; more than in the source language makes it harder."""
+    for each in evals:
+        told = [
+            f"{each.fertility[side]:.2f} a word of {language.name}"
+            for side, language in zip(("source", "target"), each.languages or (), strict=False)
+            if side in each.fertility
+        ]
+        if told:
+            yield f"{each.name}: tokens, {list_names(told)}"
 
 
 def typed_command() -> str:
@@ -164,7 +190,7 @@ def show(results: dict, folder: Path, where: TextIO):
         console.print(Text.assemble("\n> ", (sample["prompt"], "bold"), sample["continuation"]))
     shown = os.path.relpath(folder)
     console.print(f"\nThe model and its card (README.md) are in {shown}. To load it:\n")
-    console.print("    import modeling_sensia, transformers")
+    console.print(f"    import {'modeling_sensia, ' if results['model']['num_senses'] else ''}transformers")
     console.print(
         f"    model = transformers.AutoModelForCausalLM.from_pretrained({json.dumps(shown)})", soft_wrap=True
     )
