@@ -175,6 +175,9 @@ TRAINING = {
     "pairs_per_step": COUNT,
     "processes": COUNT,
     "seconds": NUMBER,
+    # Floating-point operations of forward and backward, of all steps, and how many steps were counted.
+    "flops?": NUMBER,
+    "steps_counted?": COUNT,
     "device": TEXT,
     "precision": TEXT,
     # Where an adapter was trained instead of the whole model, into which it is merged.

@@ -34,6 +34,7 @@ MANIFEST_NAME = "manifest.json"
 _FREE_SETTINGS = (
     "alignment_floor",
     "collapse_entropy",
+    "count_flops",
     "expected_entropy",
     "data",
     "data_license",

@@ -18,6 +18,7 @@ from sensia.trainers.lora import base_parameters, describe_adapter
 from sensia.trainers.run_arguments import AdaptArguments
 from sensia.trainers.sensia_config import SensiaConfig
 from sensia.trainers.sensia_trainer import SensiaTrainer
+from sensia.trainers.step_flops import flops_of_run
 from sensia.trainers.training_data import PairSet, TrainingData
 
 _LIBRARIES = ("torch", "transformers", "accelerate", "datasets", "tokenizers", "safetensors", "huggingface-hub")
@@ -203,6 +204,7 @@ def describe_training(config: SensiaConfig, trainer: SensiaTrainer) -> dict[str,
         "processes": config.world_size,
         # Of all sessions of an interrupted run.
         "seconds": max((entry.get("seconds", entry.get("train_runtime", 0.0)) for entry in logs), default=0.0),
+        **flops_of_run(logs, trainer.state.global_step),
         "device": config.device.type,
         "precision": "bf16" if config.bf16 else "fp16" if config.fp16 else "float32",
         "adapter": describe_adapter(trainer.accelerator.unwrap_model(trainer.model)),

@@ -164,6 +164,13 @@ class SensiaConfig(TrainingArguments):
     collapse_entropy: float = field(
         default=0.05, metadata={"help": "Warn when the mixture's entropy falls under this share of ln K."}
     )
+    count_flops: bool = field(
+        default=True,
+        metadata={
+            "help": "Count the floating-point operations of the first step of each log, so that runs can be compared "
+            "at equal compute whatever machine they ran on."
+        },
+    )
     expected_entropy: list[float] | None = field(
         default=None,
         metadata={

@@ -42,6 +42,7 @@ from sensia.trainers.run_log import RunLog
 from sensia.trainers.saving_trainer import SavingTrainer
 from sensia.trainers.schedule import PhasePoint
 from sensia.trainers.sensia_config import SensiaConfig
+from sensia.trainers.step_flops import flop_counter
 
 logger = logging.get_logger(__name__)
 
@@ -149,6 +150,7 @@ class SensiaTrainer(SavingTrainer):
         self._step_rows: list[torch.Tensor] = []
         self._sums: dict[str, torch.Tensor] = {}  # of the steps since the last log
         self._summed_steps = 0
+        self._step_flops = 0  # of the first step since the last log, on this process
         self._session_start = self._earlier_seconds = 0.0
 
     @staticmethod
@@ -247,6 +249,16 @@ class SensiaTrainer(SavingTrainer):
         return 1 / accumulated, float(processes)
 
     def training_step(self, model, inputs, num_items_in_batch=None):
+        if not self.args.count_flops or self._summed_steps:
+            return self._training_step(model, inputs, num_items_in_batch)
+        if not self._step_losses:  # the first micro-batch
+            self._step_flops = 0
+        with flop_counter() as counter:
+            loss = self._training_step(model, inputs, num_items_in_batch)
+        self._step_flops += counter.get_total_flops()
+        return loss
+
+    def _training_step(self, model, inputs, num_items_in_batch):
         if self._to_contrast:
             model.train()
             self._contrast_cache = self._contrast_whole_batch(model)
@@ -415,10 +427,11 @@ class SensiaTrainer(SavingTrainer):
     def _recorded_means(self) -> dict[str, float]:
         if not self._sums:  # every step since the last log was skipped
             return {"loss": math.nan}
-        totals = gather(torch.stack([value.float() for value in self._sums.values()])[None]).mean(0)
-        means = dict(zip(self._sums, (totals / self._summed_steps).tolist(), strict=True))
+        sums = torch.stack([value.float() for value in self._sums.values()])
+        totals = gather(torch.cat([sums, sums.new_tensor([self._step_flops / 1e12])])[None])  # of each process
+        means = dict(zip(self._sums, (totals[:, :-1].mean(0) / self._summed_steps).tolist(), strict=True))
         self._sums, self._summed_steps = {}, 0
-        return means
+        return means | ({"step_tflop": totals[:, -1].sum().item()} if self.args.count_flops else {})
 
     def _check_alignment(self, logs: dict[str, float]) -> dict[str, float]:
         """Warns where senses collapse or languages do not align; the score of the alignment, for the log."""
