@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
@@ -73,9 +74,9 @@ def extend_tokenizer(
         pass
     if learned.added < new_tokens:
         raise ValueError(
-            f"`new_tokens` {new_tokens:,} is more than the target text can teach: it has {learned.added:,} tokens that "
-            f"occur at least {_LEAST_USES} times and that no word of the source text uses. Lower `new_tokens`, or give "
-            "more text."
+            f"`new_tokens` {new_tokens:,} is more than the target text can teach: {learned.added:,} tokens occur at "
+            f"least {_LEAST_USES} times and are used by no word of the source text. Lower `new_tokens`, or give more "
+            "text."
         )
     extended = with_description(tokenizer, learned.description)
     known = set(tokenizer.get_vocab().values())
@@ -200,7 +201,7 @@ class _Signs:
     def write(self, pieces: list[str], apart: set[Merge]) -> str:
         """A word in signs, with spaces between pieces that must stay apart."""
         written = [self._sign(pieces[0])]
-        for first, second in zip(pieces, pieces[1:], strict=False):
+        for first, second in pairwise(pieces):
             written.append(" " * ((first, second) in apart) + self._sign(second))
         return "".join(written)
 

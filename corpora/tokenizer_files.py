@@ -28,8 +28,8 @@ def bpe_description(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
     kind = description["model"].get("type")
     if kind != "BPE" or not _is_byte_level(description.get("pre_tokenizer")):
         raise ValueError(
-            f"Tokens can be added to a byte-level BPE tokenizer (GPT-2, Llama 3, Qwen), not to this one of type {kind}: "
-            "use `target_tokenizer: replace`."
+            "`target_tokenizer` works on byte-level BPE tokenizers, as of GPT-2, Llama 3 and Qwen; this one is of type "
+            f"{kind}."
         )
     return description
 

@@ -8,11 +8,12 @@ from typing import Any
 
 from accelerate.state import PartialState
 
+from modeling_sensia import BackpackForCausalLM
 from modeling_sensia.loading import load_base
 from sensia.corpora import find_language, read_texts
 from sensia.trainers.run_arguments import AdaptArguments
 from sensia.trainers.sensia_config import SensiaConfig
-from sensia.trainers.target_tokenizer import Retokenized, TokenizerSettings, load_retokenized, retokenize
+from sensia.trainers.target_tokenizer import Retokenized, load_retokenized, retokenize
 
 #: Folder in `output_dir` of a base model with another tokenizer.
 BASE_FOLDER = "base"
@@ -20,13 +21,14 @@ BASE_FOLDER = "base"
 _MOST_PAIRS = 200_000
 
 
-def load_start(args: AdaptArguments, config: SensiaConfig) -> Retokenized:
+def load_start(args: AdaptArguments, config: SensiaConfig, model_class: type = BackpackForCausalLM) -> Retokenized:
     """
     Loads the base model. With `target_tokenizer`, the first process gives it the new tokenizer and keeps it in
     `output_dir`; all load it from there, and so does a run that goes on.
 
     Args:
         args ([`AdaptArguments`]), config ([`SensiaConfig`]): the settings.
+        model_class (`type`, *optional*, defaults to [`BackpackForCausalLM`]): class that loads the model.
 
     Raises:
         ValueError: if the model, its tokenizer or the data do not fit what is asked for.
@@ -37,7 +39,10 @@ def load_start(args: AdaptArguments, config: SensiaConfig) -> Retokenized:
         "from_scratch": args.from_scratch,
     }
     if args.target_tokenizer == "none":
-        return Retokenized(*load_base(args.model, tokenizer_name=args.tokenizer, **options), new_ids=[])
+        loaded = load_base(args.model, tokenizer_name=args.tokenizer, model_class=model_class, **options)
+        return Retokenized(*loaded, new_ids=[])
+    if model_class is not BackpackForCausalLM:
+        raise ValueError(f"`target_tokenizer` is for Backpacks: leave it out, got {args.target_tokenizer}.")
     with PartialState().main_process_first():
         return load_retokenized(
             Path(str(config.output_dir), BASE_FOLDER),

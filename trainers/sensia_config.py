@@ -164,6 +164,20 @@ class SensiaConfig(TrainingArguments):
     collapse_entropy: float = field(
         default=0.05, metadata={"help": "Warn when the mixture's entropy falls under this share of ln K."}
     )
+    count_flops: bool = field(
+        default=True,
+        metadata={
+            "help": "Count the floating-point operations of the first step of each log, so that runs can be compared "
+            "at equal compute whatever machine they ran on."
+        },
+    )
+    expected_entropy: list[float] | None = field(
+        default=None,
+        metadata={
+            "help": "Lowest and highest entropy of the mixture in nats that is expected of held-out pairs once the "
+            "languages are aligned: outside, the run warns and the card says so. The paper has 1.4 to 1.5 of ln 16."
+        },
+    )
     alignment_floor: float = field(
         default=0.15,
         metadata={
@@ -304,6 +318,11 @@ class SensiaConfig(TrainingArguments):
             )
         check_positive(self, "tau_pool")
         check_shares(self, "label_smoothing_factor", "collapse_entropy", "alignment_floor", "new_tokens_alone")
+        entropy = self.expected_entropy
+        if entropy is not None and (len(entropy) != 2 or not 0 <= entropy[0] < entropy[1]):
+            raise ValueError(
+                f"`expected_entropy` must be lowest and highest nats, 0 <= lowest < highest; got {entropy}."
+            )
         if not 0 < self.decay_share <= 1:
             raise ValueError(f"`decay_share` must lie in (0, 1], got {self.decay_share}.")
         if self.decay_share != _DECAY_SHARE and self.lr_scheduler_type != SchedulerType.WARMUP_STABLE_DECAY:

@@ -21,8 +21,15 @@ from transformers.utils import logging
 
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
 from sensia.evaluation import evaluate_bitext
+from sensia.evaluation.bitext import Encoder
 from sensia.trainers.adaptive_phases import AdaptivePhases
-from sensia.trainers.alignment import AlignmentWatch, contrast_over_chance, recall_over_chance, warn_of_collapse
+from sensia.trainers.alignment import (
+    AlignmentWatch,
+    contrast_over_chance,
+    recall_over_chance,
+    warn_of_collapse,
+    warn_of_unexpected_entropy,
+)
 from sensia.trainers.allocator import keep_freed_memory
 from sensia.trainers.collator import ParallelCollator, of_sources
 from sensia.trainers.contrastive_cache import ContrastiveCache, RandomState
@@ -37,6 +44,7 @@ from sensia.trainers.run_log import RunLog
 from sensia.trainers.saving_trainer import SavingTrainer
 from sensia.trainers.schedule import PhasePoint
 from sensia.trainers.sensia_config import SensiaConfig
+from sensia.trainers.step_flops import flop_counter
 
 logger = logging.get_logger(__name__)
 
@@ -148,6 +156,7 @@ class SensiaTrainer(SavingTrainer):
         self._step_rows: list[torch.Tensor] = []
         self._sums: dict[str, torch.Tensor] = {}  # of the steps since the last log
         self._summed_steps = 0
+        self._step_flops = 0  # of the first step since the last log, on this process
         self._session_start = self._earlier_seconds = 0.0
 
     @staticmethod
@@ -247,6 +256,16 @@ class SensiaTrainer(SavingTrainer):
         return 1 / accumulated, float(processes)
 
     def training_step(self, model, inputs, num_items_in_batch=None):
+        if not self.args.count_flops or self._summed_steps:
+            return self._training_step(model, inputs, num_items_in_batch)
+        if not self._step_losses:  # the first micro-batch
+            self._step_flops = 0
+        with flop_counter() as counter:
+            loss = self._training_step(model, inputs, num_items_in_batch)
+        self._step_flops += counter.get_total_flops()
+        return loss
+
+    def _training_step(self, model, inputs, num_items_in_batch):
         if self._to_contrast:
             model.train()
             self._contrast_cache = self._contrast_whole_batch(model)
@@ -419,10 +438,11 @@ class SensiaTrainer(SavingTrainer):
     def _recorded_means(self) -> dict[str, float]:
         if not self._sums:  # every step since the last log was skipped
             return {"loss": math.nan}
-        totals = gather(torch.stack([value.float() for value in self._sums.values()])[None]).mean(0)
-        means = dict(zip(self._sums, (totals / self._summed_steps).tolist(), strict=True))
+        sums = torch.stack([value.float() for value in self._sums.values()])
+        totals = gather(torch.cat([sums, sums.new_tensor([self._step_flops / 1e12])])[None])  # of each process
+        means = dict(zip(self._sums, (totals[:, :-1].mean(0) / self._summed_steps).tolist(), strict=True))
         self._sums, self._summed_steps = {}, 0
-        return means
+        return means | ({"step_tflop": totals[:, -1].sum().item()} if self.args.count_flops else {})
 
     def _check_alignment(self, logs: dict[str, float]) -> dict[str, float]:
         """Warns where senses collapse or languages do not align; the score of the alignment, for the log."""
@@ -470,21 +490,39 @@ class SensiaTrainer(SavingTrainer):
         if self._alignment_watch.is_due(self.state, evaluating=True):
             score = recall_over_chance(metrics, {prefix: len(pairs) for prefix, pairs in sets.items()})
             metrics |= self._alignment_watch.judge(score, "held-out recall@1 is", self.state)
+            warn_of_unexpected_entropy(metrics, sets, self.state.global_step, self.args)
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
+    def measure(self, pairs: Dataset) -> dict[str, float]:
+        """
+        Measures the model on aligned pairs, in the precision of its weights.
+
+        Args:
+            pairs (`datasets.Dataset`): of [`sensia.corpora.clean_pairs`].
+
+        Returns:
+            `dict`: metrics of [`sensia.evaluation.evaluate_bitext`].
+        """
+        return evaluate_bitext(
+            self.model,
+            self.processing_class,
+            pairs,
+            pooling_temperature=self.args.tau_pool,
+            batch_size=self.args.per_device_eval_batch_size,
+            progress=not self.args.disable_tqdm,
+            encode=self.held_out_encoder(),
+        )
+
+    def held_out_encoder(self) -> Encoder | None:
+        """How held-out sentences are encoded: `None` for the forward of a Backpack; see [`evaluate_bitext`]."""
+        return None
+
     def _evaluate_pairs(self, pairs: Dataset, prefix: str) -> dict[str, float]:
         start = time.time()
         with self.compute_loss_context_manager():
-            metrics = evaluate_bitext(
-                self.model,
-                self.processing_class,
-                pairs,
-                pooling_temperature=self.args.tau_pool,
-                batch_size=self.args.per_device_eval_batch_size,
-                progress=not self.args.disable_tqdm,
-            )
+            metrics = self.measure(pairs)
         named = {f"{prefix}_{name}": value for name, value in metrics.items()}
         return named | speed_metrics(prefix, start, num_samples=len(pairs))
 

@@ -16,6 +16,7 @@ from modeling_sensia.loading import load_base
 from modeling_sensia.model_sources import check_tokenizer_folder, model_source
 from sensia.corpora.tokenizer_extension import extend_tokenizer
 from sensia.corpora.tokenizer_files import bpe_description
+from sensia.corpora.tokenizer_use import tokenizer_use
 from sensia.trainers.setting_ranges import check_counts
 from sensia.trainers.token_initialization import METHODS, NewTokens, initial_embeddings
 from sensia.whole_files import write_json_whole
@@ -89,13 +90,15 @@ class Retokenized:
         model ([`BackpackForCausalLM`]): with an embedding for every token.
         tokenizer (`PreTrainedTokenizerBase`): the tokenizer.
         new_ids (`list[int]`): ids of the tokens that the base does not have.
-        refused (`int`): merges that `extend` left out; see [`Extension`].
+        change (`dict`, *optional*): what was changed, as JSON values for results and card: `kind`, `initialization`,
+            `new_tokens`, `refused` (merges that `extend` left out; see [`Extension`]), and `before` and `after` with
+            [`tokenizer_use`] of each side of the first training pairs. `None` for the base's own tokenizer.
     """
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     new_ids: list[int]
-    refused: int = 0
+    change: dict[str, Any] | None = None
 
     def save(self, folder: Path, record: dict[str, Any]):
         """Writes model, tokenizer and what was done to a folder, which appears whole or not at all."""
@@ -103,7 +106,7 @@ class Retokenized:
         shutil.rmtree(unfinished, ignore_errors=True)
         self.model.save_pretrained(unfinished)
         self.tokenizer.save_pretrained(unfinished)
-        write_json_whole(unfinished / _RECORD, {**record, "refused": self.refused, "new_ids": self.new_ids}, None)
+        write_json_whole(unfinished / _RECORD, {**record, "change": self.change, "new_ids": self.new_ids}, None)
         shutil.rmtree(folder, ignore_errors=True)
         unfinished.rename(folder)
 
@@ -150,7 +153,19 @@ def retokenize(
         rows = torch.cat([rows, rows.new_zeros(missing, rows.shape[1])])
     rows = rows.clone()
     rows[new_ids] = initial_embeddings(settings.token_initialization, tokens)
-    return Retokenized(with_embeddings(model, rows, new), new, new_ids, refused)
+    before, after = (
+        {side: tokenizer_use(each, texts) for side, texts in (("source", sources), ("target", targets))}
+        for each in (tokenizer, new)
+    )
+    change = {
+        "kind": settings.target_tokenizer,
+        "initialization": settings.token_initialization,
+        "new_tokens": len(new_ids),
+        "refused": refused,
+        "before": before,
+        "after": after,
+    }
+    return Retokenized(with_embeddings(model, rows, new), new, new_ids, change)
 
 
 def with_embeddings(model: PreTrainedModel, rows: torch.Tensor, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
@@ -238,4 +253,4 @@ def load_retokenized(
         build().save(folder, record)
         there = json.loads(path.read_text(encoding="utf-8"))
     model, tokenizer = load_base(str(folder), **load)
-    return Retokenized(model, tokenizer, there["new_ids"], there["refused"])
+    return Retokenized(model, tokenizer, there["new_ids"], there["change"])

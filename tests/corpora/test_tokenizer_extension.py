@@ -1,4 +1,5 @@
 """Tokens added to a byte-level BPE tokenizer for another language."""
+# ruff: noqa: RUF001
 
 import pytest
 from hypothesis import given, settings
@@ -88,5 +89,5 @@ def test_more_tokens_than_the_text_teaches_are_refused(base):
 
 def test_another_kind_of_tokenizer_is_refused():
     words = Tokenizer(models.WordLevel({"a": 0, "b": 1}, unk_token="a"))
-    with pytest.raises(ValueError, match="byte-level BPE tokenizer.*WordLevel"):
+    with pytest.raises(ValueError, match=r"byte-level BPE tokenizers.*WordLevel"):
         extend_tokenizer(PreTrainedTokenizerFast(tokenizer_object=words), ENGLISH, TURKISH, 5)
