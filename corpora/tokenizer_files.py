@@ -22,14 +22,12 @@ def bpe_description(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
         ValueError: if it is of another kind.
     """
     backend = getattr(tokenizer, "backend_tokenizer", None)
-    description = (
-        json.loads(backend.to_str()) if backend is not None else {"model": {"type": type(tokenizer).__name__}}
-    )
-    kind = description["model"].get("type")
+    description = {} if backend is None else json.loads(backend.to_str())
+    kind = description.get("model", {}).get("type") or type(tokenizer).__name__
     if kind != "BPE" or not _is_byte_level(description.get("pre_tokenizer")):
         raise ValueError(
-            "`target_tokenizer` works on byte-level BPE tokenizers, as of GPT-2, Llama 3 and Qwen; this one is of type "
-            f"{kind}."
+            "A tokenizer that is changed must be a byte-level BPE tokenizer, as of GPT-2, Llama 3 and Qwen; this one "
+            f"is of type {kind}."
         )
     return description
 

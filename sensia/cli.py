@@ -30,6 +30,7 @@ COMMANDS = {
     "study": Command("sensia.commands.study_senses", "compare the senses of two languages, with intervals"),
     "steer": Command("sensia.commands.steer", "measure what steering by senses does"),
     "mine": Command("sensia.commands.mine", "find translations in two texts, by an adapted model"),
+    "tokenizer": Command("sensia.commands.tokenizer", "give a model tokens for another language, or prune it"),
     "bitext": Command("sensia.commands.bitext", "build one clean bitext from downloads"),
     "reproduce": Command("sensia.commands.reproduce", "measure the claims of the paper (in a checkout)"),
 }

@@ -131,12 +131,13 @@ def describe_adapter(model: nn.Module) -> dict[str, Any] | None:
 
     Returns:
         `dict`, *optional*: `method`, `rank`, `alpha`, `dropout`, `targets` (names of the adapted layers),
-        `trained_parameters` and their `share` of all parameters of the base model; `None` without an adapter.
+        `trained_parameters` of the adapter and their `share` of all parameters of the base model; `None` without an
+        adapter.
     """
     if not isinstance(model, PeftModel):
         return None
     config: Any = model.peft_config[model.active_adapter]
-    trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    trained = sum(weight.numel() for name, weight in model.named_parameters() if "lora_" in name)
     return {
         "method": "LoRA",
         "rank": config.r,
@@ -155,8 +156,9 @@ def base_parameters(model: nn.Module) -> int:
 
 def save_merged(model: PeftModel, folder: Path, state: Mapping[str, torch.Tensor] | None = None):
     """
-    Saves a whole model that has its adapter merged in, and beside it the adapter alone. The model in training stays
-    as it is: a copy on the CPU is merged.
+    Saves a whole model that has its adapter merged in, and beside it the adapter alone. The adapter of a model with
+    new tokens is not saved alone: their embeddings, which learned too, are not in it. The model in training stays as
+    it is: a copy on the CPU is merged.
 
     Args:
         model (`PeftModel`): the adapted model.
@@ -174,7 +176,8 @@ def save_merged(model: PeftModel, folder: Path, state: Mapping[str, torch.Tensor
     merged: Any = copy.merge_and_unload()  # type: ignore[operator]  # peft forwards it to the LoRA model
     merged.generation_config = base.generation_config
     merged.save_pretrained(folder)
-    save_adapter(model, folder / ADAPTER_FOLDER, state)
+    if not base.get_input_embeddings().weight.requires_grad:
+        save_adapter(model, folder / ADAPTER_FOLDER, state)
 
 
 def save_adapter(model: PeftModel, folder: Path, state: Mapping[str, torch.Tensor] | None = None):

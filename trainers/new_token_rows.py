@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from peft import PeftModel
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from transformers.trainer_utils import unwrap_peft_model
@@ -18,14 +19,15 @@ class NewTokenRows:
     Args:
         ids (`Sequence[int]`): ids of the new tokens; empty where the tokenizer is the base model's.
         args ([`SensiaConfig`]): `new_token_learning_rate` and `new_tokens_alone`.
-        adapted (`bool`): whether an adapter is trained. The rows of old tokens are then those of the base.
+        model (`nn.Module`): the model, before it is wrapped. Where an adapter is trained, the new rows learn too.
 
     Raises:
         ValueError: if a setting for new tokens is given and there are none, or if the embeddings are sharded.
     """
 
-    def __init__(self, ids: Sequence[int], args: SensiaConfig, adapted: bool):
-        self.ids, self.args, self.adapted = torch.as_tensor(list(ids), dtype=torch.long), args, adapted
+    def __init__(self, ids: Sequence[int], args: SensiaConfig, model: nn.Module):
+        self.ids, self.args = torch.as_tensor(list(ids), dtype=torch.long), args
+        self.adapted = adapted = isinstance(model, PeftModel)
         #: Whether some gradients must be dropped.
         self.restricts = args.new_tokens_alone > 0 or (adapted and len(self.ids) > 0)
         given = args.new_token_settings()
@@ -34,6 +36,8 @@ class NewTokenRows:
         if (given or (adapted and ids)) and (args.fsdp or args.deepspeed):
             named = given[0] if given else "target_tokenizer"
             raise ValueError(f"`{named}` needs the whole embeddings on each process here: do not shard the model.")
+        if adapted and ids:
+            _embeddings(model).requires_grad_(True)
 
     def keep_only_gradients_of_new(self, model: nn.Module, step: int, max_steps: int):
         """

@@ -37,7 +37,7 @@ from sensia.trainers.setting_ranges import (
     check_positive,
     check_shares,
 )
-from sensia.trainers.target_tokenizer import TokenizerSettings
+from sensia.trainers.target_tokenizer import TARGET_TOKENIZERS, TokenizerSettings
 
 
 @dataclass
@@ -232,6 +232,10 @@ class AdaptArguments(AdapterArguments, TokenizerSettings):
         if self.eval_overlap < 0:
             raise ValueError(f"`eval_overlap` must be 0 or more rows, got {self.eval_overlap}.")
         self.check_adapter()
+        if self.target_tokenizer not in TARGET_TOKENIZERS:
+            raise ValueError(
+                f"`target_tokenizer` must be one of {', '.join(TARGET_TOKENIZERS)}, got {self.target_tokenizer!r}."
+            )
         self.check_tokenizer_settings()
         self._check_licence()
         self.model = os.path.expanduser(self.model)

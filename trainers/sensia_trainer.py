@@ -122,6 +122,7 @@ class SensiaTrainer(SavingTrainer):
             ends_phases = AdaptivePhases.from_config(args, kwargs.get("eval_dataset"))
             kwargs["callbacks"] = [*(kwargs.get("callbacks") or []), ends_phases]
         self.data_order = DataOrder(args, train_dataset, train_texts)
+        self.new_tokens = NewTokenRows(new_token_ids, args, model)
         super().__init__(
             model,
             args,
@@ -130,7 +131,6 @@ class SensiaTrainer(SavingTrainer):
             processing_class=processing_class,
             **kwargs,
         )
-        self.new_tokens = NewTokenRows(new_token_ids, args, adapted=isinstance(model, PeftModel))
         self.reference = FrozenReference(self.model, args.device, new_token_ids) if args.source_kl_weight else None
         if args.n_gpu > 1:
             raise ValueError("One process sees several GPUs: start it with `accelerate launch`, one process for each.")

@@ -65,12 +65,10 @@ class TokenizerSettings:
             ValueError: naming a setting that is out of range, or that has no effect.
         """
         check_counts(self, "new_tokens")
-        for name, of, allowed in (
-            ("target_tokenizer", self.target_tokenizer, TARGET_TOKENIZERS),
-            ("token_initialization", self.token_initialization, tuple(METHODS)),
-        ):
-            if of not in allowed:
-                raise ValueError(f"`{name}` must be one of {', '.join(allowed)}, got {of!r}.")
+        if self.token_initialization not in METHODS:
+            raise ValueError(
+                f"`token_initialization` must be one of {', '.join(METHODS)}, got {self.token_initialization!r}."
+            )
         used = {"extend": ("new_tokens", "token_initialization"), "replace": ("new_tokenizer", "token_initialization")}
         for each in fields(TokenizerSettings):
             without_effect = each.name not in ("target_tokenizer", *used.get(self.target_tokenizer, ()))

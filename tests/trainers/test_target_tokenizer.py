@@ -1,0 +1,182 @@
+"""A base model with a tokenizer for its target language."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from tokenizers import normalizers
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from modeling_sensia.loading import load_base
+from sensia.trainers import SensiaConfig
+from sensia.trainers.base_model import load_start
+from sensia.trainers.pretraining import train_tokenizer
+from sensia.trainers.run_arguments import AdaptArguments
+from sensia.trainers.target_tokenizer import TokenizerSettings, retokenize
+from sensia.trainers.tokenizer_lines import hard_to_write
+from sensia.trainers.training_data import load_train_pairs
+from tests.trainers.scenarios.sensia_run import BITEXT, tiny_model
+
+
+@pytest.fixture(scope="module")
+def sides(bitext):
+    return list(bitext["source"]), list(bitext["target"])
+
+
+def changed(tokenizer, sides, **settings):
+    settings = TokenizerSettings(**{"token_initialization": "mean", **settings})
+    return retokenize(tiny_model(tokenizer), tokenizer, settings, *sides)
+
+
+@pytest.fixture(scope="module")
+def extended(tokenizer, sides):
+    return changed(tokenizer, sides, target_tokenizer="extend", new_tokens=50)
+
+
+def test_extend_keeps_old_embeddings_bit_for_bit(tokenizer, extended):
+    old = tiny_model(tokenizer).get_input_embeddings().weight
+    assert torch.equal(extended.model.get_input_embeddings().weight[: len(old)], old)
+
+
+def test_extend_leaves_the_logits_of_old_tokens_as_they_were(tokenizer, extended, sides):
+    ids = torch.tensor([tokenizer(sides[0][0])["input_ids"][:60]])
+    old = tiny_model(tokenizer).eval()
+    with torch.no_grad():
+        expected = old(input_ids=ids).logits
+        given = extended.model.eval()(input_ids=ids).logits
+    torch.testing.assert_close(given[..., : expected.shape[-1]], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_head_and_embeddings_stay_one_weight(extended):
+    assert extended.model.lm_head.weight is extended.model.get_input_embeddings().weight
+
+
+def test_saved_model_loads_by_the_auto_classes(extended, sides, tmp_path):
+    extended.save(tmp_path / "base", {})
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "base").eval()
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "base")
+    ids = torch.tensor([tokenizer(sides[1][0])["input_ids"][:60]])
+    assert ids.max() >= min(extended.new_ids)
+    with torch.no_grad():
+        torch.testing.assert_close(model(input_ids=ids).logits, extended.model.eval()(input_ids=ids).logits)
+
+
+def test_replace_carries_over_the_embeddings_of_shared_tokens(tokenizer, sides):
+    replaced = changed(tokenizer, sides, target_tokenizer="replace")
+    old = tiny_model(tokenizer).get_input_embeddings().weight
+    new = replaced.model.get_input_embeddings().weight
+    shared = tokenizer.get_vocab().keys() & replaced.tokenizer.get_vocab().keys()
+    for token in shared:
+        first, second = (each.convert_tokens_to_ids(token) for each in (tokenizer, replaced.tokenizer))
+        assert torch.equal(old[first], new[second])
+    assert len(replaced.new_ids) == len(replaced.tokenizer) - len(shared)
+    assert replaced.model.config.eos_token_id == replaced.tokenizer.eos_token_id
+
+
+def test_the_change_is_told_with_what_a_sentence_takes(extended):
+    change = extended.change
+    assert change["new_tokens"] == 50
+    assert change["after"]["source"] == change["before"]["source"]
+    assert change["after"]["target"]["tokens_per_sentence"] < change["before"]["target"]["tokens_per_sentence"]
+
+
+def given_tokenizer(folder, sides, normalizer=None, eos=None):
+    tokenizer = train_tokenizer([*sides[0], *sides[1]], 400)
+    if normalizer:
+        tokenizer.backend_tokenizer.normalizer = normalizer
+    if eos:
+        tokenizer.eos_token = eos
+    tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
+def test_a_given_tokenizer_replaces_the_old_one(tokenizer, sides, tmp_path):
+    name = given_tokenizer(tmp_path / "given", sides)
+    replaced = changed(tokenizer, sides, target_tokenizer="replace", new_tokenizer=name)
+    assert replaced.tokenizer.get_vocab() == AutoTokenizer.from_pretrained(name).get_vocab()
+
+
+def test_a_given_tokenizer_that_changes_letters_is_refused(tokenizer, sides, tmp_path):
+    name = given_tokenizer(tmp_path / "given", sides, normalizer=normalizers.Lowercase())
+    with pytest.raises(ValueError, match="`new_tokenizer` .* changes text: .* comes back as"):
+        changed(tokenizer, sides, target_tokenizer="replace", new_tokenizer=name)
+
+
+def test_a_given_tokenizer_with_another_end_of_text_is_refused(tokenizer, sides, tmp_path):
+    name = given_tokenizer(tmp_path / "given", sides, eos="</s>")
+    with pytest.raises(ValueError, match="must have the base model's eos_token '<.endoftext.>', got '</s>'"):
+        changed(tokenizer, sides, target_tokenizer="replace", new_tokenizer=name)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"new_tokens": 7}, "`new_tokens` has no effect with `target_tokenizer` none"),
+        ({"token_initialization": "sense"}, "`token_initialization` has no effect"),
+        ({"target_tokenizer": "extend", "new_tokenizer": "x"}, "`new_tokenizer` has no effect"),
+        ({"target_tokenizer": "extend", "new_tokens": 0}, "`new_tokens` must be at least 1"),
+        ({"target_tokenizer": "extend", "token_initialization": "guess"}, "must be one of mean, aligned"),
+        ({"target_tokenizer": "longer"}, "`target_tokenizer` must be one of none, extend, replace, got 'longer'"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        AdaptArguments(model="org/base", train_data=[BITEXT], target_language=["id"], **settings)
+
+
+@pytest.fixture
+def run(tokenizer, tmp_path):
+    folder = tmp_path / "tiny"
+    tiny_model(tokenizer).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    config = SensiaConfig(output_dir=str(tmp_path / "run"), report_to="none")
+
+    def start(**settings):
+        args = AdaptArguments(
+            model=str(folder),
+            train_data=[BITEXT],
+            target_language=["id"],
+            **{"target_tokenizer": "extend", "new_tokens": 30, "token_initialization": "mean", **settings},
+        )
+        return load_start(args, config)
+
+    return start
+
+
+def test_a_run_that_goes_on_begins_with_the_same_model(run, tmp_path):
+    first = run()
+    kept = Path(tmp_path, "run", "base", "model.safetensors").stat().st_mtime_ns
+    again = run()
+    assert Path(tmp_path, "run", "base", "model.safetensors").stat().st_mtime_ns == kept
+    assert first.tokenizer.get_vocab() == again.tokenizer.get_vocab()
+    assert first.new_ids == again.new_ids
+
+
+def test_other_settings_make_another_model(run):
+    assert len(run().new_ids) == 30
+    assert len(run(new_tokens=20).new_ids) == 20
+
+
+def test_a_language_in_many_tokens_is_told_before_training(tmp_path, tokenizer):
+    lines = "".join(
+        f"Hello, friend {n}.\t\u1230\u120b\u121d \u12c8\u12f3\u1304 {n}\u1362 \u12a5\u1295\u12f0\u121d\u1295 \u12a0\u1208\u1205\u1362\n"
+        for n in range(30)
+    )
+    path = tmp_path / "en-am.tsv"
+    path.write_text(f"en\tam\n{lines}", encoding="utf-8")
+    args = AdaptArguments(model="org/base", train_data=[str(path)], target_language=["am"])
+    train = load_train_pairs(args, tokenizer, 256, 0)
+    (line,) = hard_to_write(args, train.parts)
+    assert "Amharic" in line
+    assert "target_tokenizer: extend" in line
+
+
+def test_a_language_that_is_written_well_is_not(bitext, tokenizer):
+    args = AdaptArguments(model="org/base", train_data=[BITEXT], target_language=["id"])
+    assert not list(hard_to_write(args, load_train_pairs(args, tokenizer, 256, 0).parts))
+
+
+def test_a_vocabulary_that_does_not_fit_the_checkpoint_is_refused(run, tokenizer, tmp_path):
+    run().tokenizer.save_pretrained(tmp_path / "longer")
+    with pytest.raises(ValueError, match="has 430 tokens, the model .* has embeddings for only"):
+        load_base(str(tmp_path / "tiny"), tokenizer_name=str(tmp_path / "longer"))
