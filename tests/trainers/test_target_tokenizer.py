@@ -98,13 +98,13 @@ def test_a_given_tokenizer_replaces_the_old_one(tokenizer, sides, tmp_path):
 
 def test_a_given_tokenizer_that_changes_letters_is_refused(tokenizer, sides, tmp_path):
     name = given_tokenizer(tmp_path / "given", sides, normalizer=normalizers.Lowercase())
-    with pytest.raises(ValueError, match="`new_tokenizer` .* changes text: .* comes back as"):
+    with pytest.raises(ValueError, match=r"`new_tokenizer` .* changes text: .* comes back as"):
         changed(tokenizer, sides, target_tokenizer="replace", new_tokenizer=name)
 
 
 def test_a_given_tokenizer_with_another_end_of_text_is_refused(tokenizer, sides, tmp_path):
     name = given_tokenizer(tmp_path / "given", sides, eos="</s>")
-    with pytest.raises(ValueError, match="must have the base model's eos_token '<.endoftext.>', got '</s>'"):
+    with pytest.raises(ValueError, match=r"must have the base model's eos_token '<.endoftext.>', got '</s>'"):
         changed(tokenizer, sides, target_tokenizer="replace", new_tokenizer=name)
 
 
@@ -158,10 +158,8 @@ def test_other_settings_make_another_model(run):
 
 
 def test_a_language_in_many_tokens_is_told_before_training(tmp_path, tokenizer):
-    lines = "".join(
-        f"Hello, friend {n}.\t\u1230\u120b\u121d \u12c8\u12f3\u1304 {n}\u1362 \u12a5\u1295\u12f0\u121d\u1295 \u12a0\u1208\u1205\u1362\n"
-        for n in range(30)
-    )
+    amharic = "\u1230\u120b\u121d \u12c8\u12f3\u1304\u1362 \u12a5\u1295\u12f0\u121d\u1295 \u12a0\u1208\u1205\u1362"
+    lines = "".join(f"Hello, friend {n}.\t{amharic} {n}\n" for n in range(30))
     path = tmp_path / "en-am.tsv"
     path.write_text(f"en\tam\n{lines}", encoding="utf-8")
     args = AdaptArguments(model="org/base", train_data=[str(path)], target_language=["am"])
@@ -178,5 +176,5 @@ def test_a_language_that_is_written_well_is_not(bitext, tokenizer):
 
 def test_a_vocabulary_that_does_not_fit_the_checkpoint_is_refused(run, tokenizer, tmp_path):
     run().tokenizer.save_pretrained(tmp_path / "longer")
-    with pytest.raises(ValueError, match="has 430 tokens, the model .* has embeddings for only"):
+    with pytest.raises(ValueError, match=r"has 430 tokens, the model .* has embeddings for only"):
         load_base(str(tmp_path / "tiny"), tokenizer_name=str(tmp_path / "longer"))
