@@ -72,13 +72,14 @@ def read_sides(args: AdaptArguments) -> tuple[list[str], list[str]]:
 
 def _retokenized(args: AdaptArguments, seed: int) -> Retokenized:
     model, tokenizer = load_base(args.model, tokenizer_name=args.tokenizer)
-    sources, targets = read_sides(args)
-    return retokenize(model, tokenizer, args, sources, targets, _other_texts_of_source(args), seed)
+    of_source, of_target = (_texts(args, of_source=each) for each in (True, False))
+    return retokenize(model, tokenizer, args, *read_sides(args), of_source, of_target, seed)
 
 
-def _other_texts_of_source(args: AdaptArguments) -> Iterator[str]:
+def _texts(args: AdaptArguments, of_source: bool) -> Iterator[str]:
+    """Texts of `text_data` of the source language, or of the target languages."""
     for source in args.text_sources:
-        if source.language is not None and find_language(source.language) == args.source:
+        if (source.language is not None and find_language(source.language) == args.source) == of_source:
             path = args.locate(source.path)
             yield from read_texts(path, column=source.column, split=source.split, config_name=source.config)["text"]
 

@@ -115,7 +115,8 @@ def retokenize(
     settings: TokenizerSettings,
     sources: Sequence[str],
     targets: Sequence[str],
-    kept: Iterable[str] = (),
+    source_texts: Iterable[str] = (),
+    target_texts: Iterable[str] = (),
     seed: int = 0,
 ) -> Retokenized:
     """
@@ -127,7 +128,9 @@ def retokenize(
         settings ([`TokenizerSettings`]): what is asked for.
         sources (`Sequence[str]`): N sentences of the base model's language.
         targets (`Sequence[str]`): their translations.
-        kept (`Iterable[str]`, *optional*): further text of the base model's language, which `extend` cuts as before.
+        source_texts (`Iterable[str]`, *optional*): further text of the base model's language, which `extend` cuts as
+            before.
+        target_texts (`Iterable[str]`, *optional*): further text of the target language, which `extend` learns from.
         seed (`int`, *optional*, defaults to 0): of random numbers.
 
     Raises:
@@ -135,7 +138,9 @@ def retokenize(
     """
     refused = 0
     if settings.target_tokenizer == "extend":
-        extension = extend_tokenizer(tokenizer, chain(sources, kept), targets, settings.new_tokens)
+        extension = extend_tokenizer(
+            tokenizer, chain(sources, source_texts), chain(targets, target_texts), settings.new_tokens
+        )
         new, refused = extension.tokenizer, extension.refused
     else:
         new = _replacement(tokenizer, settings.new_tokenizer, sources, targets)
