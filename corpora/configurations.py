@@ -65,7 +65,8 @@ def configuration_in(names: Sequence[str], language: Language, source: str) -> s
     """
     if found := [name for name in names if _names_one(name, language)]:
         return _only(found, source)
-    if others := [name for name in names if _ONE_LANGUAGE.fullmatch(name) and is_code(name)]:
+    others = [name for name in names if _ONE_LANGUAGE.fullmatch(name) and is_code(name)]
+    if _tell_languages(others, names):
         raise NoLanguageError(
             f"data set {source!r} has nothing in {language.name} ({language.tag}): {_listed(others)}"
         )
@@ -85,9 +86,14 @@ def check_pair_offered(names: Sequence[str], languages: Languages, source: str):
         `NoLanguageError`: naming some of those that there are.
     """
     named = [name for name in names if _names_languages(name)]
-    if named and configuration_of(names, languages, source) is None:
+    if _tell_languages(named, names) and configuration_of(names, languages, source) is None:
         pair = " and ".join(f"{each.name} ({each.tag})" for each in languages)
         raise NoLanguageError(f"data set {source!r} has no pair of {pair}: {_listed(named)}")
+
+
+def _tell_languages(named: Sequence[str], names: Sequence[str]) -> bool:
+    """Tells configurations of languages from words, as `all` beside `default`, that happen to be a code."""
+    return bool(named) and ("default" not in names or 2 * len(named) > len(names))
 
 
 def _names_languages(name: str) -> bool:

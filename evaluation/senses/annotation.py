@@ -49,6 +49,30 @@ def write_annotations(
     return len(lines) - 1
 
 
+def page_items(
+    words: Sequence[AmbiguousWord], sources: Sequence[str], *, most: int = 100, seed: int = 0
+) -> list[dict]:
+    """
+    One sentence of each word for an annotator, of either meaning with equal chance, without the translation used.
+
+    Args:
+        words (`Sequence[AmbiguousWord]`), sources (`Sequence[str]`): as in [`write_annotations`].
+        most (`int`, *optional*, defaults to 100): most words, drawn at random; 100 take half an hour.
+        seed (`int`, *optional*, defaults to 0): seed of words, sentences and their order.
+
+    Returns:
+        `list` of `dict`: `id`, `word`, `sentence`, `first` and `second`, as [`write_annotations`] has them.
+    """
+    random = np.random.default_rng(seed)
+    items = []
+    for place in random.permutation(len(words))[:most].tolist():
+        word = words[place]
+        row = int(random.choice(word.rows[int(random.integers(2))]))
+        cells = (word.sentence_id(row), word.word, " ".join(sources[row].split()), word.first, word.second)
+        items.append(dict(zip(COLUMNS, cells, strict=False)))
+    return items
+
+
 def _write_whole(path: Path, text: str) -> None:
     draft = path.with_name(f".{path.name}.tmp")
     try:

@@ -62,8 +62,6 @@ class ScoreArguments:
     def __post_init__(self):
         check_names(self, "tasks")
         check_languages(self, "source_language", "target_language")
-        if isinstance(self.suite, str):
-            self.suite = bundled_suite(self.suite)
         check_range(self, "be cpu, cuda or cuda:NUMBER", re.compile(r"cpu|cuda(:\d+)?").fullmatch, "device")
 
 
@@ -111,7 +109,8 @@ def update_card(folder: Path, scores: dict[str, Any], base: dict[str, Any] | Non
 def main() -> int:
     (args,) = parse_arguments(ScoreArguments, description=__doc__)
     languages = {"source_language": args.source_language, "target_language": args.target_language}
-    tasks = make_tasks(args.tasks, args.suite, **languages)
+    suite = bundled_suite(args.suite) if isinstance(args.suite, str) else args.suite
+    tasks = make_tasks(args.tasks, suite, **languages)
     if not tasks:
         raise ValueError("There is nothing to score: name `--tasks`, or give a `--config` with a suite.")
     done = read_scores(args.output) if Path(args.output).exists() else None

@@ -8,6 +8,7 @@ judge, `--annotations` scores what came back. `--plots` draws and tabulates. `--
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -17,13 +18,17 @@ from rich.console import Console
 from modeling_sensia.loading import load_base
 from sensia.corpora import DataPart, describe_file, find_language, held_out_part, read_pairs
 from sensia.evaluation.rounding import rounded
+from sensia.evaluation.senses.ambiguous_words import AmbiguousWord
 from sensia.evaluation.senses.annotation import (
+    COLUMNS,
     compare_judges,
+    page_items,
     read_annotations,
     translated_meanings,
     write_annotations,
 )
 from sensia.evaluation.senses.sense_study import PAIRS, choose_tags, choose_words, study_model
+from sensia.evaluation.senses.senses_page import render_page
 from sensia.evaluation.senses.senses_tables import meanings_table, mixture_lines
 from sensia.evaluation.word_pairs import read_lexicon
 from sensia.model_cards.sense_plots import plot_senses
@@ -32,6 +37,8 @@ from sensia.trainers import parse_arguments
 from sensia.trainers.command_ends import exit_on_input_error
 from sensia.trainers.setting_ranges import check_counts, check_languages, check_names, check_positive, check_seeds
 from sensia.whole_files import write_whole
+
+PAGE = Path(__file__).parents[1] / "senses_page"
 
 
 @dataclass
@@ -68,7 +75,13 @@ class StudyArguments:
     shuffles: int = field(default=200, metadata={"help": "Shuffles that chance levels come from."})
     seed: int = field(default=0, metadata={"help": "Seed of the shuffles."})
     digits: int = field(default=4, metadata={"help": "Significant digits of the figures written."})
-    annotate: str | None = field(default=None, metadata={"help": "TSV file of sentences to write for an annotator."})
+    annotate: str | None = field(
+        default=None,
+        metadata={
+            "help": "TSV file of sentences to write for an annotator; or a page, .html, with a sentence of 100 words, "
+            "which saves such a file."
+        },
+    )
     annotations: list[str] = field(default_factory=list, metadata={"help": "Such files, filled in, to score."})
     plots: str | None = field(default=None, metadata={"help": "Folder for plots and tables of the figures."})
 
@@ -104,6 +117,16 @@ class StudyArguments:
         return dict(zip((source, target), (list(pairs["source"]), list(pairs["target"])), strict=True))
 
 
+def annotate(path: Path, words: Sequence[AmbiguousWord], sources: Sequence[str], seed: int):
+    """Writes sentences for an annotator: a file to fill in, or a page that saves one."""
+    if path.suffix != ".html":
+        write_annotations(path, words, sources, seed=seed)
+        return
+    data = {"file": f"{path.stem}.tsv", "columns": COLUMNS, "items": page_items(words, sources, seed=seed)}
+    parts = [(PAGE / name).read_text(encoding="utf-8") for name in ("annotation.html", "page.css", "annotation.js")]
+    write_whole(path, render_page(*parts, title="What does the word mean here?", data=data).encode())
+
+
 def main():
     (args,) = parse_arguments(StudyArguments, description=__doc__)
     people = {Path(path).name: read_annotations(path) for path in args.annotations}
@@ -113,7 +136,7 @@ def main():
     options = {"suffixes": args.suffixes, "max_sentences": args.max_sentences}
     words = choose_words(bitext, lexicon, args.ambiguous_words, **options)
     if args.annotate is not None:
-        write_annotations(args.annotate, words, bitext[args.source_language], seed=args.seed)
+        annotate(Path(args.annotate), words, bitext[args.source_language], args.seed)
     labels = {"translations": translated_meanings(words)}
     chance = {"pooling_temperature": args.tau_pool, "shuffles": args.shuffles, "seed": args.seed}
     asked: dict[str, Any] = {**chance, "mapped": args.mapped, "pairs_from": args.pairs_from}

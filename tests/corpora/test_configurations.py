@@ -3,7 +3,15 @@
 import pytest
 
 from sensia.corpora import find_language
-from sensia.corpora.configurations import configuration_of, order_of_names, order_of_rows, pair_order
+from sensia.corpora.configurations import (
+    check_pair_offered,
+    configuration_in,
+    configuration_of,
+    order_of_names,
+    order_of_rows,
+    pair_order,
+)
+from sensia.corpora.languages import NoLanguageError
 
 EN, ID, HI, PT = map(find_language, ("en", "id", "hi", "pt"))
 
@@ -67,3 +75,24 @@ def test_rows_that_name_their_languages_tell_the_order(row):
 def test_rows_of_both_directions_are_refused():
     with pytest.raises(ValueError, match=r"several pairs of languages \(en-id, id-en\)"):
         order_of_rows([{"lang": "en-id"}, {"lang": "id-en"}], (EN, ID), "org/data")
+
+
+def test_the_configuration_of_one_language_has_any_of_its_codes():
+    names = ["default", "cmn_Hans", "cmn_Hant", "eng_Latn", "swh_Latn", "cat_Latn_vale1252"]
+    found = {code: configuration_in(names, find_language(code), "org/data") for code in ("sw", "zh", "zho_Hant", "en")}
+    assert found == {"sw": "swh_Latn", "zh": "cmn_Hans", "zho_Hant": "cmn_Hant", "en": "eng_Latn"}
+
+
+def test_a_data_set_of_other_languages_holds_nothing_in_this_one():
+    with pytest.raises(NoLanguageError, match=r"nothing in Korean \(kor_Hang\): there is sw, zh"):
+        configuration_in(["sw", "translation-sw", "zh", "translation-zh"], find_language("ko"), "org/data")
+    pair = (find_language("en"), find_language("ko"))
+    with pytest.raises(NoLanguageError, match=r"no pair of English .* and Korean .*: there is en-id, swh-eng"):
+        check_pair_offered(["default", "en-id", "swh-eng"], pair, "org/data")
+
+
+@pytest.mark.parametrize("names", [["default"], ["default", "all"], ["wikitext-2-raw-v1", "plain"]])
+def test_names_that_are_no_languages_say_nothing_of_them(names):
+    korean = find_language("ko")
+    assert configuration_in(names, korean, "org/data") is None
+    check_pair_offered(names, (find_language("en"), korean), "org/data")

@@ -211,3 +211,8 @@ def test_an_output_of_another_kind_is_not_overwritten(run, tmp_path):
 def test_a_card_needs_the_results_of_an_adaptation(run):
     with pytest.raises(ValueError, match=r"no results\.json"):
         run("--tasks", "rated", "--card", "True")
+
+
+def test_a_suite_that_does_not_come_with_the_project_is_refused(run):
+    with pytest.raises(ValueError, match="`suite` must be paper, or tasks by name in a config, got 'papers'"):
+        run("--suite", "papers")

@@ -4,6 +4,7 @@ import pytest
 from sensia.evaluation.senses.ambiguous_words import AmbiguousWord
 from sensia.evaluation.senses.annotation import (
     compare_judges,
+    page_items,
     read_annotations,
     score_agreement,
     translated_meanings,
@@ -106,3 +107,13 @@ def test_what_somebody_filled_in_is_not_written_over(tmp_path):
 def test_judges_who_share_no_sentence_are_left_out():
     agreements = compare_judges({"anna": {"a": "1"}, "ben": {"b": "1"}}, {"model": {"a": "1"}})
     assert list(agreements) == ["anna and model"]
+
+
+def test_a_page_has_one_sentence_of_each_word_of_either_meaning():
+    words = [AmbiguousWord(f"word{n}", "a", "b", (tuple(range(9)), tuple(range(9, 18)))) for n in range(40)]
+    items = page_items(words, SOURCES, most=30)
+    assert len({item["word"] for item in items}) == len(items) == 30
+    meanings = [translated_meanings(words)[item["id"]] for item in items]
+    assert {*meanings} == {"1", "2"} and 5 < meanings.count("1") < 25
+    assert all(item["sentence"] == SOURCES[int(item["id"].split(":")[1])] for item in items)
+    assert items == page_items(words, SOURCES, most=30) != page_items(words, SOURCES, most=30, seed=1)
