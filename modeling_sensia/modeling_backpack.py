@@ -44,7 +44,7 @@ logger = logging.get_logger(__name__)
 #: Arguments of `from_pretrained` that locate a configuration.
 _HUB_ARGUMENTS = ("revision", "token", "cache_dir", "local_files_only", "force_download", "subfolder")
 
-_NO_CONTINUOUS_BATCHING = (
+NO_CONTINUOUS_BATCHING = (
     "Continuous batching (`generate_batch`) does not work with a Backpack: its pages hold keys and values of one "
     "width, and the cache layer of the mixture has another. Use `generate` with a padded batch."
 )
@@ -109,6 +109,11 @@ class BackpackPreTrainedModel(PreTrainedModel):
 
 def _at_positions(senses: Tensor | SensesByToken | None) -> Tensor | None:
     return senses.at_positions() if isinstance(senses, SensesByToken) else senses
+
+
+def _is_plain(weight: Tensor) -> bool:
+    # `torch.export` puts tensors of its own in the places of the parameters.
+    return type(weight) is nn.Parameter or torch.compiler.is_exporting()
 
 
 def _kept(positions: int | Tensor) -> slice | Tensor:
@@ -242,7 +247,7 @@ class BackpackModel(BackpackPreTrainedModel):
         # Dropout and edits apply to the senses themselves. Hidden layers cannot be mixed if the projection has an
         # adapter, or if its weight is sharded until the sense network's forward.
         projection = self.sense_network.final_mlp.c_proj
-        projects = isinstance(projection, SenseProjection) and type(projection.weight) is nn.Parameter
+        projects = isinstance(projection, SenseProjection) and _is_plain(projection.weight)
         can_be_hidden = projects and not self.training and self.sense_edit is None and hidden.width < senses.width
         if kept_width is None:
             smallest = hidden if can_be_hidden else senses
@@ -321,7 +326,10 @@ class BackpackModel(BackpackPreTrainedModel):
                 with a filled cache and either pooling or sequence packing.
         """
         if input_ids is None or inputs_embeds is not None:
-            raise ValueError("A Backpack needs `input_ids`: senses are looked up by token id, not by embedding.")
+            raise ValueError(
+                "A Backpack needs `input_ids`: senses are looked up by token id, not by embedding. So it cannot be "
+                "prompt-tuned either."
+            )
         given = {"output_attentions": output_attentions, "output_hidden_states": output_hidden_states}
         flags = {name: getattr(self.config, name) if flag is None else flag for name, flag in given.items()}
         sentences: Sentences | None = None
@@ -529,7 +537,7 @@ class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
                 "already. Leave it out."
             )
         if kind == "paged":
-            raise ValueError(f'`cache_implementation="paged"` is of continuous batching. {_NO_CONTINUOUS_BATCHING}')
+            raise ValueError(f'`cache_implementation="paged"` is of continuous batching. {NO_CONTINUOUS_BATCHING}')
         if generation_config.assistant_early_exit is not None:
             raise ValueError(
                 "`assistant_early_exit` does not work with a Backpack: it drops the last layers, and the mixture of "
@@ -539,7 +547,7 @@ class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
 
     def init_continuous_batching(self, *args, **kwargs):
         """Refused: what `generate_batch` and every other way into continuous batching begins with."""
-        raise ValueError(_NO_CONTINUOUS_BATCHING)
+        raise ValueError(NO_CONTINUOUS_BATCHING)
 
     def _get_static_cache_init_shape(self) -> None:
         # The mixture's layer has another shape than the trunk's, so the cache is allocated at its first use.

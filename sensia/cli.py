@@ -31,6 +31,7 @@ COMMANDS = {
     "steer": Command("sensia.commands.steer", "measure what steering by senses does"),
     "mine": Command("sensia.commands.mine", "find translations in two texts, by an adapted model"),
     "bitext": Command("sensia.commands.bitext", "build one clean bitext from downloads"),
+    "serve": Command("sensia.commands.serve", "serve a model over HTTP, as `transformers serve` does"),
     "space": Command("sensia.commands.space", "serve a page to play with a model, or push it as a Space"),
     "reproduce": Command("sensia.commands.reproduce", "measure the claims of the paper (in a checkout)"),
 }
