@@ -26,7 +26,7 @@ def load(name: str):
     return model.eval(), tokenizer
 
 
-def tokens_per_second(model, tokenizer, texts, **options) -> float:
+def tokens_per_second(model, tokenizer, texts, /, **options) -> float:
     """New tokens per CPU second, of one prompt at a time; the best of the rounds."""
     rates = []
     for _ in range(ROUNDS):

@@ -1,9 +1,11 @@
 """What the page to play with computes and writes, without its layout."""
 
 import re
+import sys
 
 import pytest
 import torch
+from example_scripts import load_example
 from small_backpacks import BITEXT, HOSTILE, small_backpack, small_tokenizer
 
 from modeling_sensia.steering import ScaleSenses, Steering
@@ -170,3 +172,10 @@ class TestSettings:
     def test_wrong_models_are_one_line(self, models, message):
         with pytest.raises(ValueError, match=message):
             SpaceArguments(models=models)
+
+
+def test_a_missing_gradio_is_one_line(monkeypatch):
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    monkeypatch.delitem(sys.modules, "sensia.space.page", raising=False)
+    with pytest.raises(ValueError, match=r"needs Gradio: `pip install 'sensia\[space\]'`"):
+        load_example("space").make_page(SpaceArguments())
