@@ -4,11 +4,12 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sensia.corpora.languages import Language, names_language
+from sensia.corpora.languages import Language, NoLanguageError, is_code, names_language
 
 Languages = tuple[Language, Language]
 #: Stands between two configurations of one language each whose rows are joined, as in `eng_Latn+ind_Latn`.
 JOINED = "+"
+_SHOWN = 12
 _ONE_LANGUAGE = re.compile("[A-Za-z]{2,3}([-_][A-Z][a-z]{3})?([-_][A-Z]{2})?")
 #: Columns that say of each row which language is in its first and in its second text.
 _LANGUAGE_COLUMNS = (("src_lang", "tgt_lang"), ("source_lang", "target_lang"), ("sourceLang", "targetlang"))
@@ -44,6 +45,62 @@ def configuration_of(names: Sequence[str], languages: Languages, source: str) ->
     if not all(sides):  # what is named after English alone is English text
         sides = [found for found, language in zip(sides, languages, strict=True) if found and language.iso1 != "en"]
     return JOINED.join(_only(found, source) for found in sides) or None
+
+
+def configuration_in(names: Sequence[str], language: Language, source: str) -> str | None:
+    """
+    The configuration of a Hub data set that holds one language.
+
+    Args:
+        names (`Sequence[str]`): its configurations.
+        language (`Language`): the language.
+        source (`str`): the data set, for messages.
+
+    Returns:
+        `str` or `None`: the one named after the language (`id`, `ind_Latn`); `None` where none is named after any.
+
+    Raises:
+        `NoLanguageError`: if the configurations are named after other languages.
+        `ValueError`: if several could be meant.
+    """
+    if found := [name for name in names if _names_one(name, language)]:
+        return _only(found, source)
+    if others := [name for name in names if _ONE_LANGUAGE.fullmatch(name) and is_code(name)]:
+        raise NoLanguageError(
+            f"data set {source!r} has nothing in {language.name} ({language.tag}): {_listed(others)}"
+        )
+    return None
+
+
+def check_pair_offered(names: Sequence[str], languages: Languages, source: str):
+    """
+    Refuses a data set whose configurations are named after languages, none of them after a pair that is asked for.
+
+    Args:
+        names (`Sequence[str]`): its configurations.
+        languages (`tuple` of two `Language`): of the source and of the target side.
+        source (`str`): the data set, for messages.
+
+    Raises:
+        `NoLanguageError`: naming some of those that there are.
+    """
+    named = [name for name in names if _names_languages(name)]
+    if named and configuration_of(names, languages, source) is None:
+        pair = " and ".join(f"{each.name} ({each.tag})" for each in languages)
+        raise NoLanguageError(f"data set {source!r} has no pair of {pair}: {_listed(named)}")
+
+
+def _names_languages(name: str) -> bool:
+    """Tells if a name is the code of a language, or those of two."""
+    if _ONE_LANGUAGE.fullmatch(name) and is_code(name):
+        return True
+    places = (separator.span() for separator in re.finditer("[-_.]", name))
+    return any(is_code(name[:start]) and is_code(name[end:]) for start, end in places)
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _SHOWN
+    return f"there is {', '.join(names[:_SHOWN])}" + (f" and {more} more" if more > 0 else "")
 
 
 def _names_one(name: str, language: Language) -> bool:

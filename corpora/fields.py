@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sensia.corpora.languages import Language, column_rank
+from sensia.corpora.languages import Language, NoLanguageError, column_rank
 from sensia.corpora.repair import repair
 
 TRANSLATION = "translation"
@@ -133,7 +133,8 @@ def language_column(
         `str`: the column.
 
     Raises:
-        `ValueError`: if no column, or more than one equally, is named after the language.
+        `NoLanguageError`: if no column is named after the language.
+        `ValueError`: if more than one equally is.
     """
     ranks = {name: rank for name in available if (rank := column_rank(str(name), language)) is not None}
     best = [name for name, rank in ranks.items() if rank == min(ranks.values())]
@@ -145,7 +146,10 @@ def language_column(
     if best or unnamed:
         return best[0] if best else str(unnamed)
     codes = [code for code in (language.iso1, language.iso3, language.tag) if code]
-    return pick_column(available, codes, place, prefix)
+    try:
+        return pick_column(available, codes, place, prefix)
+    except ValueError as error:
+        raise NoLanguageError(str(error)) from None
 
 
 def choose_fields(columns: Mapping[str, Any], request: PairRequest, place: str) -> PairFields:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import datasets
 
-from sensia.corpora.configurations import JOINED, Languages, configuration_of, same_configuration
-from sensia.corpora.locations import file_kind, hub_errors, is_local, is_there
+from sensia.corpora.configurations import JOINED, Languages, configuration_in, configuration_of, same_configuration
+from sensia.corpora.languages import Language
+from sensia.corpora.locations import file_kind, hub_errors, is_clone, is_local, is_there
 
 #: Names of splits that nobody trains on, best first.
 HELD_OUT_SPLITS = (
@@ -109,6 +110,7 @@ def held_out_part(
     revision: str | None = None,
     preferred: str | None = None,
     languages: Languages | None = None,
+    language: Language | None = None,
 ) -> DataPart:
     """
     The part of a source that evaluation may read. The split `train` of a Hub data set is read only if asked for.
@@ -120,18 +122,21 @@ def held_out_part(
         revision (`str`, *optional*): branch, tag or commit of a Hub data set.
         preferred (`str`, *optional*): split to take before others that are held out too.
         languages (`tuple` of two `Language`, *optional*): those of a bitext, which its configuration is named after.
+        language (`Language`, *optional*): that of texts in one language, after which their configuration is named; a
+            clone of a Hub data set is then treated as the data set is.
 
     Returns:
-        [`DataPart`]: local paths as they are.
+        [`DataPart`]: other local paths as they are.
 
     Raises:
+        NoLanguageError: if the configurations are named after languages, none of them after this one.
         ValueError: if there is no such configuration or split, if several configurations could be meant, or if no
             split is held out by its name; the message lists what there is.
         OSError: if the data set does not exist, is gated or private, or the Hub cannot be reached.
     """
     part = name_part(text)
     split = part.split or split
-    if is_local(part.source):
+    if is_local(part.source) and not (language is not None and is_clone(part.source)):
         return DataPart(part.source, None, split)
     configurations = configurations_of(part.source, revision)
     named = part.config_name
@@ -139,6 +144,8 @@ def held_out_part(
         named, split = part.split, None
     elif named is None and config_name in configurations:
         named = config_name
+    if language is not None and named is None and config_name is None:
+        named = configuration_in(configurations, language, part.source)
     chosen = choose_configuration(part.source, named or config_name, configurations, languages)
     splits = splits_of(part.source, chosen, revision)
     shown = chosen if len(configurations) > 1 else None

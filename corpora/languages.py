@@ -23,6 +23,10 @@ _SCRIPT_NAMES = {"Kore": "Hang"}
 FULL_TAG, THREE_LETTERS, NAME, TWO_LETTERS = range(4)
 
 
+class NoLanguageError(ValueError):
+    """Data that hold nothing in the language that is asked for."""
+
+
 @dataclass(frozen=True)
 class Language:
     """

@@ -351,7 +351,7 @@ def load_hub(source: str, **options: Any) -> datasets.Dataset | datasets.Iterabl
     Load a data set from the Hub, with errors that say what to do.
 
     Args:
-        source (`str`): Hub data set id (`org/name`).
+        source (`str`): Hub data set id (`org/name`), or the folder of a clone.
         options: passed on to `datasets.load_dataset` (`name`, `split`, `revision`, `streaming`).
 
     Returns:
@@ -362,7 +362,18 @@ def load_hub(source: str, **options: Any) -> datasets.Dataset | datasets.Iterabl
         `OSError`: if it does not exist, is gated or private, or the Hub cannot be reached.
     """
     with hub_errors(source, **options):
-        return datasets.load_dataset(source, **options)
+        files = _files_of_clone(source, options.get("name")) if is_clone(source) else {}
+        return datasets.load_dataset(source, **options | files)
+
+
+def _files_of_clone(source: str, configuration: str | None) -> dict[str, Any]:
+    """
+    Options that name the files of a clone. Without them, `datasets` gives the rows that it has cached of any other
+    folder of this name, or of these files before they were changed.
+    """
+    config = datasets.load_dataset_builder(source, configuration).config
+    named = {split: list(files) for split, files in (config.data_files or {}).items()}
+    return {"name": config.name, "data_files": named} if named else {}
 
 
 @contextmanager

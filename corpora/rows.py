@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sensia.corpora.fingerprint import describe_file
-from sensia.corpora.locations import is_local, load_hub, local_files
+from sensia.corpora.locations import is_local, load_folder, load_hub, local_files
 from sensia.corpora.records import read_records
 
 
@@ -19,7 +19,8 @@ def read_rows(
 
     Args:
         source (`str`): Hub data set id, or a local file or folder: `.jsonl`, `.json` (one object a line), `.csv`,
-            `.tsv` with a first row of names (each also with `.gz`) or `.parquet`.
+            `.tsv` with a first row of names (each also with `.gz`) or `.parquet`; a folder of `save_to_disk` or a
+            clone of a Hub data set.
         config_name (`str`, *optional*): configuration of a Hub data set.
         split (`str`, *optional*): as in [`read_pairs`]; `test` for a Hub data set if not given.
         revision (`str`, *optional*): branch, tag or commit of a Hub data set.
@@ -31,12 +32,14 @@ def read_rows(
         ValueError: for damaged data and for no rows, naming the file.
         OSError: if the file or data set is missing, gated or cannot be reached.
     """
-    if is_local(source):
-        files, kind = local_files(source, split, ("json", "csv", "tsv", "parquet"))
-        rows = [row for path in files for _, row in read_records(path, kind)]
-    else:
+    if not is_local(source):
         table = load_hub(source, name=config_name, split=split or "test", revision=revision)
         rows = [dict(row) for row in table]
+    elif (folder := load_folder(source, split, config_name, streaming=False)) is not None:
+        rows = [dict(row) for row in folder]
+    else:
+        files, kind = local_files(source, split, ("json", "csv", "tsv", "parquet"))
+        rows = [row for path in files for _, row in read_records(path, kind)]
     if not rows:
         raise ValueError(f"no rows in {source}")
     return rows

@@ -1,12 +1,13 @@
 """Evaluation on a bitext: retrieval, perplexity of the target side, and mixture entropy of a Backpack."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from accelerate.state import PartialState
 from accelerate.utils import gather
 from datasets import Dataset
+from torch import Tensor
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -15,6 +16,9 @@ from sensia.evaluation.intervals import bootstrap_mean
 from sensia.evaluation.perplexity import measure_perplexity, perplexity_from_sums
 from sensia.evaluation.retrieval import metrics_of_ranks, retrieval_ranks, retrieval_recall
 from sensia.evaluation.sentence_vectors import sentence_vectors
+
+#: Encodes ids [N, L], their mask and labels, or `None` for sentence vectors: see [`evaluate_bitext`].
+Encoder = Callable[[Tensor, Tensor, Tensor | None], Mapping[str, Any]]
 
 
 @torch.inference_mode()
@@ -26,6 +30,7 @@ def evaluate_bitext(
     pooling_temperature: float,
     batch_size: int = 64,
     progress: bool = False,
+    encode: Encoder | None = None,
 ) -> dict[str, float]:
     """
     Measures a Backpack on aligned sentences. With several processes, each takes a part of the rows, and all return the
@@ -39,12 +44,15 @@ def evaluate_bitext(
         pooling_temperature (`float`): temperature of the mixture in the sense vector.
         batch_size (`int`, *optional*, defaults to 64): pairs in a batch.
         progress (`bool`, *optional*, defaults to `False`): show a progress bar.
+        encode (`Callable`, *optional*): how a model that is no Backpack is read. It takes ids [N, L], their mask and
+            labels [N, L] or `None`. With labels it gives `plain_loss`, the mean over predicted tokens in nats. Without
+            labels it gives `context_vectors` and `sense_vectors` [N, D], and `mixture_entropy` [N] of senses.
 
     Returns:
         `dict`: `perplexity` and `bits_per_byte` of the target side as [`perplexity`] defines them;
         `source_bits_per_byte`, the same of the source side: how much of its language the model still knows;
         `context_recall@1` and `sense_recall@1`, each with `_source_to_target` and `_target_to_source`;
-        `entropy_source` and `entropy_target`, the mean entropy of the mixture in nats.
+        `entropy_source` and `entropy_target`, the mean entropy of the mixture in nats, of a model with senses.
 
     Raises:
         ValueError: if there is no pair.
@@ -53,12 +61,21 @@ def evaluate_bitext(
         raise ValueError("There is no pair to evaluate on.")
     was_training = model.training
     model.eval()
-    vectors, sums = _encode(model, tokenizer, pairs, pooling_temperature, batch_size, progress)
+    encode = encode or _backpack_encoder(model, pooling_temperature)
+    vectors, sums = _encode(encode, model.device, tokenizer, pairs, batch_size, progress)
     model.train(was_training)
     return {**_language_model_metrics(sums), **_sense_metrics(vectors)}
 
 
-def _encode(model, tokenizer, pairs, pooling_temperature, batch_size, progress):
+def _backpack_encoder(model, pooling_temperature: float) -> Encoder:
+    def encode(ids: Tensor, mask: Tensor, labels: Tensor | None) -> Mapping[str, Any]:
+        wanted = {"pooling_temperature": pooling_temperature} if labels is None else {"labels": labels}
+        return model(input_ids=ids, attention_mask=mask, return_logits=False, use_cache=False, **wanted)
+
+    return encode
+
+
+def _encode(encode: Encoder, device, tokenizer, pairs, batch_size, progress):
     """Vectors and entropies of the rows in order, and the sums of the language model, over all processes."""
     state = PartialState()
     lengths = [len(row) for row in pairs["target_ids"]]
@@ -71,10 +88,10 @@ def _encode(model, tokenizer, pairs, pooling_temperature, batch_size, progress):
         for start in range(0, len(mine), batch_size):
             chosen = mine[start : start + batch_size]
             batch = pairs[[row for row, _ in chosen]]
-            parts.append(_vectors(model, tokenizer, batch, pooling_temperature))
+            parts.append(_vectors(encode, device, tokenizer, batch))
             real = torch.tensor([counts for _, counts in chosen])
-            of_sides = (_language_model_sums(model, tokenizer, batch, side, real) for side in ("source", "target"))
-            sums += torch.stack(list(of_sides))
+            for place, side in enumerate(("source", "target")):
+                sums[place] += _language_model_sums(encode, device, tokenizer, batch, side, real)
             bar.update(len(chosen))
     places = [row for rank in range(state.num_processes) for row, _ in _share(order, rank, state.num_processes)]
     vectors = {name: _gather_in_order([part[name] for part in parts], places) for name in parts[0]}
@@ -101,36 +118,24 @@ def _share(order: list[int], rank: int, world: int) -> list[tuple[int, bool]]:
     return rows + [(order[-1], False)] * missing
 
 
-def _vectors(model, tokenizer, batch, pooling_temperature) -> dict[str, torch.Tensor]:
+def _vectors(encode: Encoder, device, tokenizer, batch) -> dict[str, torch.Tensor]:
     ids, mask = pad_rows(batch["source_ids"] + batch["target_ids"], tokenizer.eos_token_id)  # [2 B, L]
-    outputs = model(
-        input_ids=ids.to(model.device),
-        attention_mask=mask.to(model.device),
-        pooling_temperature=pooling_temperature,
-        return_logits=False,
-        use_cache=False,
-    )
+    outputs = encode(ids.to(device), mask.to(device), None)
     sides = {}
-    for name in ("context_vectors", "sense_vectors", "mixture_entropy"):
+    for name in filter(outputs.__contains__, ("context_vectors", "sense_vectors", "mixture_entropy")):
         sides[f"{name}_source"], sides[f"{name}_target"] = outputs[name].float().chunk(2)
     return sides
 
 
-def _language_model_sums(model, tokenizer, batch, side: str, real: torch.Tensor) -> torch.Tensor:
+def _language_model_sums(encode: Encoder, device, tokenizer, batch, side: str, real: Tensor) -> Tensor:
     """Negative log-likelihood in nats, tokens and bytes of a side, as a [3] tensor."""
     # The closing end-of-text token is the context of the first token instead of the last thing predicted.
     ids, mask = pad_rows([[row[-1], *row[:-1]] for row in batch[f"{side}_ids"]], tokenizer.eos_token_id)  # [B, L]
     labels = ids.masked_fill((mask == 0) | ~real[:, None], -100)
-    outputs = model(
-        input_ids=ids.to(model.device),
-        attention_mask=mask.to(model.device),
-        labels=labels.to(model.device),
-        return_logits=False,
-        use_cache=False,
-    )
+    outputs = encode(ids.to(device), mask.to(device), labels.to(device))
     tokens = (labels[:, 1:] != -100).sum()
     size = (torch.tensor(batch[f"{side}_bytes"]) * real).sum()
-    return torch.stack([outputs.plain_loss.double().cpu() * tokens, tokens.double(), size.double()])
+    return torch.stack([outputs["plain_loss"].double().cpu() * tokens, tokens.double(), size.double()])
 
 
 def _language_model_metrics(sums: torch.Tensor) -> dict[str, float]:
@@ -146,7 +151,8 @@ def _sense_metrics(vectors: dict[str, torch.Tensor]) -> dict[str, float]:
         metrics[f"{name}_recall@1"] = recall.pop("mean")
         metrics |= {f"{name}_recall@1_{direction}": value for direction, value in recall.items()}
     for side in ("source", "target"):
-        metrics[f"entropy_{side}"] = vectors[f"mixture_entropy_{side}"].mean().item()
+        if (entropies := vectors.get(f"mixture_entropy_{side}")) is not None:
+            metrics[f"entropy_{side}"] = entropies.mean().item()
     return metrics
 
 

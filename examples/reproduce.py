@@ -3,6 +3,7 @@
     python examples/reproduce.py --scale mini --data DIR                     # every run of the plan, then the report
     python examples/reproduce.py --scale mini --data DIR --only sensia       # runs of these names, then the report
     python examples/reproduce.py --scale mini --report                       # the report of what is there
+    python examples/reproduce.py --scale mini_long --data DIR --hours 16     # five times the length, in 16 hours
     python examples/reproduce.py --scale full --data DIR --dry-run           # the commands, checked and not started
 
 DIR holds parallel/, eval/ and, for models that the plan pretrains itself, english/. A run is examples/adapt.py (of a
@@ -17,6 +18,7 @@ import json
 import shlex
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import yaml
@@ -37,19 +39,23 @@ from sensia.trainers.run_arguments import AdaptArguments
 from sensia.whole_files import write_whole
 
 ROOT = Path(__file__).resolve().parents[1]
+SCALES = ("mini", "mini_long", "full")
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scale", choices=["mini", "full"], default="mini", help="which plan (default: %(default)s)")
+    parser.add_argument("--scale", choices=SCALES, default="mini", help="which plan (default: %(default)s)")
     parser.add_argument("--data", type=Path, help="folder of parallel/ and eval/; not needed for --report")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="runs of these names alone")
     parser.add_argument("--runs", type=Path, default=Path("runs/reproduce"), help="where runs go (%(default)s)")
+    parser.add_argument("--hours", type=float, help="begin no run after so many hours; what is missing is then said")
     parser.add_argument("--report", action="store_true", help="start nothing, tell what is there")
     parser.add_argument("--dry-run", action="store_true", help="print the commands and start nothing")
     args = parser.parse_args()
     if args.data is None and not args.report:
         parser.error("runs need --data")
+    if args.hours is not None and not args.hours > 0:
+        parser.error(f"--hours must be more than 0, got {args.hours}")
     return args
 
 
@@ -110,7 +116,8 @@ def carry_out(run: Run, folder: Path, args: argparse.Namespace):
 
 def main():
     args = parse_arguments()
-    plan = read_plan(ROOT / f"examples/configs/reproduce_{args.scale}.yaml", args.only)
+    path = ROOT / f"examples/configs/reproduce_{args.scale}.yaml"
+    plan, begun = read_plan(path, args.only), time.monotonic()
     results = ROOT / "docs/results/reproduction" / args.scale
     console = Console()
     missing = [run for run in plan if not (results / f"{run.name}.json").exists()]
@@ -122,13 +129,17 @@ def main():
             for command in commands(run, folder, args):
                 print(shlex.join(command[1:]))
             continue
+        if args.hours is not None and time.monotonic() - begun > 3600 * args.hours:
+            console.print(f"{args.hours:g} hours are over before {run.name}.", highlight=False)
+            break
         console.print(f"{number} of {len(missing)}: {run.name}", highlight=False)
         carry_out(run, folder, args)
         found = summarize_run(run, folder, None if run.base is None else base_folder(run.base, args))
         write_whole(results / f"{run.name}.json", (json.dumps(found, indent=1) + "\n").encode())
     if not args.dry_run:
         claims = judge(read_results(results), ROOT / "docs/results")
-        write_claims_report(claims, read_results(results), ROOT / "docs", args.scale)
+        not_run = [run.name for run in read_plan(path) if not (results / f"{run.name}.json").exists()]
+        write_claims_report(claims, read_results(results), ROOT / "docs", args.scale, not_run)
         for claim in claims:
             console.print(f"{claim.number}. {claim.statement}: [bold]{claim.verdict}[/bold]", highlight=False)
 

@@ -166,7 +166,35 @@ def _architecture(model: Mapping[str, Any]) -> list[list[str]]:
         "Vocabulary": "vocab_size",
         "Positions": "max_positions",
     }
-    return [["Trunk", words(model["trunk"])], *([label, f"{model[key]:,}"] for label, key in counts.items())]
+    shown = {label: key for label, key in counts.items() if model[key] or key != "num_senses"}
+    return [["Trunk", words(model["trunk"])], *([label, f"{model[key]:,}"] for label, key in shown.items())]
+
+
+def _tokenizer(results: Mapping[str, Any]) -> dict[str, Any] | None:
+    """A sentence on the change of the tokenizer, and how it cuts each language before and after."""
+    change = results.get("tokenizer")
+    if not change:
+        return None
+    labels = {
+        "tokens_per_sentence": "Tokens a sentence",
+        "tokens_per_word": "Tokens a word",
+        "characters_per_token": "Characters a token",
+    }
+    rows = [
+        [
+            f"{label}, {results['languages'][side]['name']}",
+            *(f"{change[when][side][key]:.2f}" for when in ("before", "after")),
+        ]
+        for side in ("source", "target")
+        for key, label in labels.items()
+        if key in change["before"][side] and key in change["after"][side]
+    ]
+    did = "were added to" if change["kind"] == "extend" else "are not of"
+    text = (
+        f"{change['new_tokens']:,} tokens {did} the base model's tokenizer. Their embeddings began as "
+        f"{code(change['initialization'])} says (docs/tokenizers.md of the project)."
+    )
+    return {"text": text, "rows": rows}
 
 
 def _prompt(results: Mapping[str, Any]) -> str:
@@ -223,9 +251,13 @@ def _context(results: Mapping[str, Any], plots: Mapping[str, str]) -> dict[str, 
         "targets": list_names([each["name"] for each in targets_of(results)]),
         "objective": _objective(results),
         "prompt": _prompt(results),
+        "tokenizer": _tokenizer(results),
         "architecture": _architecture(results["model"]),
         "comparisons": [_comparison(entry) for entry in results["evaluation"]],
-        "notes": metric_notes(results["evaluation"]),
+        "notes": metric_notes(results["evaluation"], has_senses=results["model"]["num_senses"] > 0),
+        # Of a dense model: where its sentence vectors come from.
+        "representation": training["hyperparameters"].get("representation"),
+        "middle_layer": training["hyperparameters"].get("middle_layer"),
         "samples": [_sample(sample) for sample in results["samples"]],
         "duration": _duration(training["seconds"]),
         "curriculum": curriculum_sentence(training),

@@ -26,13 +26,22 @@ NOT_MEASURED = "not measured"
 _SHARES = ("recall", "accuracy", "precision", "mrr", "spearman")
 _LOWER = ("perplexity", "bits_per_byte", "loss")
 
+_RECALL = (
+    "Recall@1 is the share of sentences whose nearest neighbour in the other language, by cosine, is their "
+    "translation. {}"
+)
+_STATES = (
+    "This model has no senses: context vectors are states of its last layer, sense vectors states of an earlier one."
+)
+
 _NOTES = {
     "perplexity": "Perplexity is per token of this model's tokenizer; of bitext, on the target side.",
     "bits_per_byte": "Bits per byte measure the same text without regard to how it is cut into tokens.",
     "source_bits_per_byte": "Bits per byte of the source side say how much of the source language the model still "
     "knows.",
-    "recall@1": "Recall@1 is the share of sentences whose nearest neighbour in the other language, by cosine, is "
-    "their translation. Context vectors are the model's output at the last token, sense vectors the pooled senses.",
+    "recall@1": _RECALL.format(
+        "Context vectors are the model's output at the last token, sense vectors the pooled senses."
+    ),
     "mrr": "MRR is the mean of one over the place of the translation among all sentences of the other language.",
     "margin_recall": "Margin recall divides cosines by those to the nearest neighbours before it looks for the "
     "nearest.",
@@ -154,15 +163,17 @@ def format_change(metric: str, before: float | None, after: float | None) -> str
     return ("+" if after > before else "-") + format_value(metric, abs(after - before))
 
 
-def metric_notes(evaluation: Iterable[Mapping[str, Any]]) -> list[str]:
+def metric_notes(evaluation: Iterable[Mapping[str, Any]], *, has_senses: bool = True) -> list[str]:
     """
     Explains the metrics that occur, in a sentence or two for each kind.
 
     Args:
         evaluation (`Iterable[Mapping[str, Any]]`): `results["evaluation"]`.
+        has_senses (`bool`, *optional*, defaults to `True`): whether the model is a Backpack.
 
     Returns:
         `list[str]`: the explanations, for the kinds of metrics that are there only.
     """
+    notes = _NOTES if has_senses else {**_NOTES, "recall@1": _RECALL.format(_STATES)}
     measured = {metric for entry in evaluation for metric in (*entry["before"], *entry["after"])}
-    return [note for kind, note in _NOTES.items() if any(kind in metric for metric in measured)]
+    return [note for kind, note in notes.items() if any(kind in metric for metric in measured)]

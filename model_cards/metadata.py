@@ -10,6 +10,8 @@ from huggingface_hub import EvalResult, EvalResultEntry, ModelCardData, eval_res
 from sensia.model_cards.comparison import comparison_metrics, metric_label
 from sensia.model_cards.results import targets_of
 
+#: Tags of a dense model, which has no senses and no code of its own.
+DENSE_TAGS = ("sensia", "baseline", "cross-lingual")
 TAGS = ("backpack", "sensia", "cross-lingual", "sense-vectors", "sentence-transformers", "custom_code")
 
 # The Hub's task type and the words for it.
@@ -20,7 +22,8 @@ _TASKS = {
     "lexicon": ("translation", "Word translation"),
     "wordsim": ("sentence-similarity", "Word similarity"),
     **dict.fromkeys(
-        ("xcopa", "indocloze", "xstorycloze", "belebele", "choices"), ("multiple-choice", "Multiple choice")
+        ("xcopa", "indocloze", "xstorycloze", "belebele", "belebele_letters", "choices"),
+        ("multiple-choice", "Multiple choice"),
     ),
 }
 
@@ -89,7 +92,7 @@ def card_metadata(results: Mapping[str, Any]) -> ModelCardData:
         license_link=results.get("license_link"),
         library_name="transformers",
         pipeline_tag="text-generation",
-        tags=list(TAGS),
+        tags=list(TAGS if results["model"]["num_senses"] else DENSE_TAGS),
         base_model=results["base_model"].get("hub_id"),
         datasets=list(dict.fromkeys(trained_on)) or None,
         # Without results the name would stand in the metadata as a field that the Hub does not know.

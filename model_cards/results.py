@@ -135,6 +135,7 @@ LANGUAGE = {
 }
 
 FERTILITY = {"source?": NUMBER, "target?": NUMBER}
+TOKENIZER_USE = {"tokens_per_sentence": NUMBER, "characters_per_token": NUMBER, "tokens_per_word?": NUMBER}
 
 DATASET = {
     "name": NAME,
@@ -175,6 +176,9 @@ TRAINING = {
     "pairs_per_step": COUNT,
     "processes": COUNT,
     "seconds": NUMBER,
+    # Floating-point operations of forward and backward, of all steps, and how many steps were counted.
+    "flops?": NUMBER,
+    "steps_counted?": COUNT,
     "device": TEXT,
     "precision": TEXT,
     # Where an adapter was trained instead of the whole model, into which it is merged.
@@ -234,6 +238,15 @@ RESULTS = {
     "samples": [{"prompt": STRING, "continuation": STRING}],
     # Tokens a word, of the first target language; a language without spaces between its words has none.
     "fertility?": FERTILITY,
+    # Where the tokenizer is not the base model's: what was changed, and how it cuts the training data.
+    "tokenizer?": {
+        "kind": TEXT,
+        "initialization": TEXT,
+        "new_tokens": COUNT,
+        "refused": COUNT,
+        "before": {"source": TOKENIZER_USE, "target": TOKENIZER_USE},
+        "after": {"source": TOKENIZER_USE, "target": TOKENIZER_USE},
+    },
     "limits": [TEXT],
     "versions": TEXTS,
     "command": STRING,

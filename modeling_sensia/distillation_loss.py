@@ -1,7 +1,7 @@
 """Distillation: a model learns the next-token distributions of a frozen reference model.
 
-Shapes: B rows, L positions, N predicted tokens, n tokens of a chunk, V tokens of the vocabulary, D and D' the hidden
-sizes of the model and of the reference.
+Shapes: B rows, L positions, M or N predicted tokens, n tokens of a block, V tokens of the vocabulary, D and D' the
+hidden sizes of the model and of the reference.
 """
 
 from functools import partial
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .lm_loss import ChunkLosses, linear_losses, multiplied_in
+from .lm_loss import BlockLosses, linear_losses
 
 
 class Reference(NamedTuple):
@@ -19,16 +19,17 @@ class Reference(NamedTuple):
     What a frozen reference model predicts on a batch.
 
     Args:
-        states (`torch.Tensor` [B, L, D']): its hidden states, as they enter its head.
+        states (`torch.Tensor` [M, D']): its hidden states at M positions, as they enter its head.
         head (`torch.Tensor` [V, D']): weight of its head.
-        distilled (`torch.Tensor` of `bool` [B, L]): the labels whose distribution is learned from it. The language
-            model loss leaves them out.
+        positions (`torch.Tensor` of `int` [M]): these positions in the flattened [B L] of the model's own batch. The
+            next token of each is a label. The model learns its distribution from the reference, and the language model
+            loss leaves it out.
         num_distilled (`torch.Tensor` or `int`): divisor of the distillation loss.
     """
 
     states: Tensor
     head: Tensor
-    distilled: Tensor
+    positions: Tensor
     num_distilled: Tensor | int
 
 
@@ -56,8 +57,7 @@ def distillation_losses_of_states(
     states: Tensor, weight: Tensor, labels: Tensor, reference_states: Tensor, reference_head: Tensor
 ) -> tuple[Tensor, Tensor]:
     """
-    [`distillation_losses`] of the logits `states @ weight.T`, computed in chunks to save memory; see
-    [`linear_losses`].
+    [`distillation_losses`] of the logits `states @ weight.T`, without storing logits; see [`linear_losses`].
 
     Args:
         states (`torch.Tensor` [N, D]): hidden states of the model at the predicted positions.
@@ -69,28 +69,28 @@ def distillation_losses_of_states(
     Returns:
         `tuple` of `torch.Tensor`: as of [`distillation_losses`].
     """
-    dtype = multiplied_in(states)
-    of_chunk = partial(
-        _divergence_in_place,
-        labels=labels,
-        reference_states=reference_states.to(dtype),
-        reference_head=reference_head.to(dtype),
-    )
-    divergence, losses = linear_losses(states, weight, of_chunk, num_losses=2)
+    of_block = partial(_divergence_of_block, labels=labels)
+    other = reference_states, reference_head
+    divergence, losses = linear_losses(states, weight, of_block, num_losses=2, other=other)
     return divergence, losses[1]
 
 
-def _divergence_in_place(
-    logits: Tensor, chunk: slice, labels: Tensor, reference_states: Tensor, reference_head: Tensor
-) -> ChunkLosses:
-    """Divergence and cross-entropy of the tokens of a chunk [2, n], and the gradient p - q of the first [n, V]."""
-    reference_logits = (reference_states[chunk] @ reference_head.T).to(logits.dtype)
-    expected, predicted = F.log_softmax(reference_logits, -1), F.log_softmax(logits, -1)  # [n, V] each
-    del reference_logits, logits
-    cross_entropy = -predicted.gather(1, labels[chunk][:, None]).squeeze(1)  # [n]
-    probabilities = expected.exp()  # [n, V]
-    divergence = (probabilities * (expected - predicted)).sum(-1)  # [n]
-    return torch.stack([divergence, cross_entropy]), predicted.exp_().sub_(probabilities)
+def _divergence_of_block(logits: Tensor, block: slice, reference_logits: Tensor, labels: Tensor) -> BlockLosses:
+    """
+    Divergence and cross-entropy of the tokens of a block [2, n], and the gradient p - q of the first [n, V].
+
+    With logits z of the model and r of the reference, the divergence is sum over v of q (r - z), plus ln sum exp(z),
+    less ln sum exp(r). The largest probability gives both sums: it is exp(largest logit) / sum exp. So softmax is the
+    only function that computes exponentials, once for each logit.
+    """
+    probabilities, expected = logits.softmax(-1), reference_logits.softmax(-1)  # [n, V] each
+    largest = torch.stack([logits.amax(-1), reference_logits.amax(-1)])  # [2, n]
+    above = -torch.stack([probabilities.amax(-1), expected.amax(-1)]).log()  # [2, n], ln sum exp less the largest
+    of_labels = logits.gather(1, labels[block][:, None]).squeeze(1)  # [n]
+    cross_entropy = largest[0] - of_labels + above[0]  # [n]
+    difference = reference_logits.sub_(logits).mul_(expected).sum(-1)  # [n]
+    divergence = difference + (largest[0] - largest[1]) + (above[0] - above[1])  # [n]
+    return torch.stack([divergence, cross_entropy]), probabilities.sub_(expected)
 
 
 __all__ = ["Reference", "distillation_losses", "distillation_losses_of_states"]

@@ -1,9 +1,9 @@
 """Language modelling loss: cross-entropy of the next token; and losses of logits that are never stored.
 
-Shapes: N predicted tokens, n tokens of a chunk, V tokens of the vocabulary, D the hidden size.
+Shapes: N predicted tokens, n tokens of a chunk or block, V tokens of the vocabulary, D the hidden size.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TypeAlias
 
@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-#: Losses of a chunk [m, n], the one to be minimised first, and the gradient of that one [n, V].
-ChunkLosses: TypeAlias = tuple[Tensor, Tensor]
+#: Losses of a block of tokens [m, n], the one to be minimised first, and the gradient of that one [n, V].
+BlockLosses: TypeAlias = tuple[Tensor, Tensor]
 
 
 def language_model_losses(
@@ -72,20 +72,20 @@ def language_model_losses_of_states(
     """
     weights = _weights(labels, label_weights, torch.promote_types(states.dtype, torch.float32))  # [N]
     divisor = _divisor(weights.sum() if num_items is None else num_items).to(states.device)
-    of_chunk = partial(_losses_in_place, labels=labels, label_weights=weights, label_smoothing=label_smoothing)
-    smoothed, losses = linear_losses(states, weight, of_chunk, num_losses=2)
+    of_block = partial(_losses_in_place, labels=labels, label_weights=weights, label_smoothing=label_smoothing)
+    smoothed, losses = linear_losses(states, weight, of_block, num_losses=2)
     return smoothed / divisor, (weights * losses[1]).sum() / divisor, losses[1]
 
 
 def _losses_in_place(
-    logits: Tensor, chunk: slice, labels: Tensor, label_weights: Tensor, label_smoothing: float
-) -> ChunkLosses:
+    logits: Tensor, block: slice, labels: Tensor, label_weights: Tensor, label_smoothing: float
+) -> BlockLosses:
     """
-    Losses of the tokens of a chunk [2, n]: label weight times the smoothed cross-entropy, and the plain one, 0 where
+    Losses of the tokens of a block [2, n]: label weight times the smoothed cross-entropy, and the plain one, 0 where
     nothing is predicted. Turns the logits into the gradient of the first: label weight times
     (softmax - (1 - eps) of the label - eps / V everywhere).
     """
-    labels, label_weights = labels[chunk], label_weights[chunk].to(logits.dtype)  # [n] each
+    labels, label_weights = labels[block], label_weights[block].to(logits.dtype)  # [n] each
     targets = labels.clamp(min=0)[:, None]  # [n, 1]
     compared = torch.stack([logits.gather(1, targets).squeeze(1), logits.mean(-1)])  # [2, n]
     largest = logits.amax(-1, keepdim=True)  # [n, 1]
@@ -110,40 +110,50 @@ def _divisor(num_items: Tensor | int) -> Tensor:
     return torch.where(num_items > 0, num_items, 1)
 
 
-#: Number of logits in memory at a time: 128 MB in float32.
+#: Number of logits in memory at a time: 128 MB in float32. So many are multiplied by the head at once.
 _LOGITS_AT_A_TIME = 2**25
+#: Number of logits that a CPU makes losses of at a time: 2 MB in float32, which its caches hold.
+_LOGITS_IN_CACHE = 2**19
 
 
-def multiplied_in(states: Tensor) -> torch.dtype:
+def _multiplied_in(states: Tensor) -> torch.dtype:
     """Type of number that states are multiplied by a head in: that of autocast, where that is on."""
     device = states.device.type
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else states.dtype
 
 
 def linear_losses(
-    states: Tensor, weight: Tensor, losses_of: Callable[[Tensor, slice], ChunkLosses], num_losses: int
+    states: Tensor,
+    weight: Tensor,
+    losses_of: Callable[..., BlockLosses],
+    num_losses: int,
+    other: tuple[Tensor, Tensor] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """
     Sums a loss of the logits `states @ weight.T` over tokens.
 
-    The gradient is computed in the forward pass, chunk by chunk, so logits are computed once and not stored. Backward
-    can run once, and second derivatives are not supported.
+    The gradient is computed in the forward pass, so logits are computed once and not stored. The head is multiplied by
+    large chunks of the tokens. On a CPU the losses are computed for small blocks of a chunk, which stay in its caches.
+    A block is in at least float32; the chunk is in the type of the multiplication, and the gradient takes its place.
+    Backward can run once, and second derivatives are not supported.
 
     Args:
         states (`torch.Tensor` [N, D]): hidden states at the predicted positions.
         weight (`torch.Tensor` [V, D]): weight of the language model head.
         losses_of (`Callable`): takes the logits [n, V] of some tokens, which it may overwrite, and the `slice` of
-            those tokens; returns their [`ChunkLosses`].
+            those tokens, and with `other` also the other logits [n, V], which it may overwrite too; returns their
+            [`BlockLosses`].
         num_losses (`int`): number m of losses that it returns.
+        other (`tuple`, *optional*): states [N, D'] and head [V, D'] of another model. They get no gradient.
 
     Returns:
         `tuple` of `torch.Tensor`: the sum of the first loss over all tokens, a scalar; and each loss of each token
         [m, N], without gradient.
     """
-    dtype = multiplied_in(states)
+    dtype = _multiplied_in(states)
     with torch.autocast(states.device.type, enabled=False):
         learns = torch.is_grad_enabled()  # what the function below cannot see
-        return _LinearLosses.apply(states, weight, losses_of, num_losses, dtype, learns)
+        return _LinearLosses.apply(states, weight, losses_of, num_losses, other, dtype, learns)
 
 
 class _LinearLosses(torch.autograd.Function):
@@ -154,29 +164,37 @@ class _LinearLosses(torch.autograd.Function):
         ctx,
         states: Tensor,
         weight: Tensor,
-        losses_of: Callable[[Tensor, slice], ChunkLosses],
+        losses_of: Callable[..., BlockLosses],
         num_losses: int,
+        other: tuple[Tensor, Tensor] | None,
         dtype: torch.dtype,
         learns: bool,
     ) -> tuple[Tensor, Tensor]:
         precise = torch.promote_types(dtype, torch.float32)
-        inputs, head = states.to(dtype), weight.to(dtype)
+        models = [(states.to(dtype), weight.to(dtype))]
+        models += [] if other is None else [(other[0].to(dtype), other[1].to(dtype))]
+        inputs, head = models[0]
         states_learn, weight_learns = (learns and needed for needed in ctx.needs_input_grad[:2])
         for_states = torch.zeros_like(states, dtype=precise) if states_learn else None
         for_weight = torch.zeros_like(weight, dtype=precise) if weight_learns and not len(states) else None
         losses = torch.empty(num_losses, len(states), dtype=precise, device=states.device)  # [m, N]
-        size = max(_LOGITS_AT_A_TIME // len(weight), 1)
-        for start in range(0, len(states), size):
-            chunk = slice(start, start + size)
-            losses[:, chunk], gradient = losses_of((inputs[chunk] @ head.T).to(precise), chunk)  # [m, n], [n, V]
-            gradient = gradient.to(dtype)
+        for chunk in _slices(len(states), _LOGITS_AT_A_TIME // len(weight)):
+            logits = [each[chunk] @ its_head.T for each, its_head in models]  # [n, V] each
+            gradient = logits[0]
+            at_a_time = _LOGITS_IN_CACHE // len(weight) if states.device.type == "cpu" else len(gradient)
+            for rows in _slices(len(gradient), at_a_time):
+                block = slice(chunk.start + rows.start, chunk.start + rows.stop)
+                first, *others = (each[rows].to(precise) for each in logits)
+                losses[:, block], of_block = losses_of(first, block, *others)
+                gradient[rows] = of_block
+                del first, others, of_block
             if for_states is not None:
                 for_states[chunk] = gradient @ head
             if weight_learns:
                 increment = gradient.T @ inputs[chunk]  # [V, D]
                 for_weight = increment.to(precise) if for_weight is None else for_weight.add_(increment)
                 del increment
-            del gradient  # frees its memory for the logits of the next chunk
+            del logits, gradient  # frees their memory for the logits of the next chunk
         ctx.save_for_backward(for_states, for_weight)
         ctx.dtypes = states.dtype, weight.dtype
         ctx.taken = False
@@ -193,13 +211,18 @@ class _LinearLosses(torch.autograd.Function):
             None if gradient is None else gradient.mul_(for_total).to(dtype)
             for gradient, dtype in zip(ctx.saved_tensors, ctx.dtypes, strict=True)
         )
-        return *gradients, None, None, None, None
+        return *gradients, None, None, None, None, None
+
+
+def _slices(length: int, size: int) -> Iterator[slice]:
+    """Cuts a length into slices of a size of at least 1; the last may be shorter."""
+    size = max(size, 1)
+    return (slice(start, min(start + size, length)) for start in range(0, length, size))
 
 
 __all__ = [
-    "ChunkLosses",
+    "BlockLosses",
     "language_model_losses",
     "language_model_losses_of_states",
     "linear_losses",
-    "multiplied_in",
 ]

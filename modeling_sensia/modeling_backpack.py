@@ -4,7 +4,7 @@ Shapes: B rows, L positions of this call, S positions including the cached past,
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,17 +12,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import AutoConfig, AutoModel, GenerationConfig, PreTrainedModel
+from transformers import AutoModel, PreTrainedModel
 from transformers import initialization as init
 from transformers.cache_utils import Cache, DynamicCache
-from transformers.core_model_loading import WeightRenaming
 from transformers.generation import GenerationMixin
 from transformers.pytorch_utils import Conv1D
 from transformers.utils import can_return_tuple, logging
 
 from .backpack_outputs import BackpackCausalLMOutput, BackpackModelOutput
-from .configuration_backpack import BackpackConfig, refuse_backpack
+from .configuration_backpack import BackpackConfig
+from .decoder_wrapping import wrap_decoder
 from .distillation_loss import Reference, distillation_losses, distillation_losses_of_states
+from .generation_limits import NO_CONTINUOUS_BATCHING, refuse_unfit_generation
 from .lm_loss import language_model_losses, language_model_losses_of_states
 from .positions_and_masks import (
     Sentences,
@@ -33,36 +34,13 @@ from .positions_and_masks import (
     positions_of_real_tokens,
     width_in_cache,
 )
-from .public_checkpoints import PUBLIC_RENAMINGS, check_aliases_agree
-from .sense_mixing import SensesByToken, contextualize, mix_and_measure, mix_senses, pool_context, pool_senses
+from .public_checkpoints import check_aliases_agree, check_public_fits, public_renamings
+from .sense_mixing import SensesByToken, contextualize, mix_and_pool, mix_senses, pool_context, pool_senses
 from .sense_network import BackpackSenseNetwork, BackpackWeightNetwork, SenseProjection, fuse_activations
-from .sense_store import KeptHidden, KeptIds, KeptSenses, SenseStore
+from .sense_store import KeptHidden, KeptIds, KeptSenses, SenseStore, choose_store
 from .sense_table import SenseEdit, SenseTable, build_table
 
 logger = logging.get_logger(__name__)
-
-#: Arguments of `from_pretrained` that locate a configuration.
-_HUB_ARGUMENTS = ("revision", "token", "cache_dir", "local_files_only", "force_download", "subfolder")
-
-NO_CONTINUOUS_BATCHING = (
-    "Continuous batching (`generate_batch`) does not work with a Backpack: its pages hold keys and values of one "
-    "width, and the cache layer of the mixture has another. Use `generate` with a padded batch."
-)
-
-
-def _pool(
-    contextualization: Tensor,
-    senses: Tensor | SensesByToken,
-    attention_mask: Tensor | None,
-    temperature: float,
-    sentences: Sentences | None,
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """The mixture [B, L, D], the sentence vectors and the entropy, computed in one pass over the contributions."""
-    mixture, squared_norms = mix_and_measure(contextualization, senses)
-    real = mixture.new_ones(mixture.shape[:2]) if attention_mask is None else attention_mask
-    sense_vectors, entropy = pool_senses(contextualization, senses, real, temperature, squared_norms, sentences)
-    context_vectors = pool_context(mixture, real, sentences)
-    return mixture, {"context_vectors": context_vectors, "sense_vectors": sense_vectors, "mixture_entropy": entropy}
 
 
 class BackpackPreTrainedModel(PreTrainedModel):
@@ -87,8 +65,7 @@ class BackpackPreTrainedModel(PreTrainedModel):
     @staticmethod
     def _load_pretrained_model(model, state_dict, checkpoint_files, load_config, *args, **kwargs):
         check_aliases_agree(state_dict, checkpoint_files or [])
-        public = PUBLIC_RENAMINGS if model.config.trunk_config.model_type == "gpt2" else {}
-        renamings = [WeightRenaming(theirs, ours) for theirs, ours in public.items()]
+        renamings = public_renamings(model.config.trunk_config.model_type)
         load_config = replace(load_config, weight_mapping=[*renamings, *(load_config.weight_mapping or [])])
         return PreTrainedModel._load_pretrained_model(
             model, state_dict, checkpoint_files, load_config, *args, **kwargs
@@ -99,11 +76,7 @@ class BackpackPreTrainedModel(PreTrainedModel):
         # Saving would reverse the renaming of this load; a Backpack is always saved under its own names.
         used, model._weight_conversions = model._weight_conversions, None
         info = PreTrainedModel._finalize_model_loading(model, load_config, loading_info)
-        misfits = {"missing": sorted(info.missing_keys), "left over": sorted(info.unexpected_keys)}
-        if any(misfits.values()) and any(entry.source_patterns[0] in PUBLIC_RENAMINGS for entry in used):
-            raise ValueError(
-                f"The public checkpoint does not fit the model; under the model's names it has {misfits}."
-            )
+        check_public_fits(used, info)
         return info
 
 
@@ -249,18 +222,7 @@ class BackpackModel(BackpackPreTrainedModel):
         projection = self.sense_network.final_mlp.c_proj
         projects = isinstance(projection, SenseProjection) and _is_plain(projection.weight)
         can_be_hidden = projects and not self.training and self.sense_edit is None and hidden.width < senses.width
-        if kept_width is None:
-            smallest = hidden if can_be_hidden else senses
-            return smallest if ids.table is None else ids
-        stores = (ids, senses, hidden) if can_be_hidden else (ids, senses)
-        for store in stores:
-            if store.width == kept_width:
-                return store
-        raise ValueError(
-            f"The cache keeps {kept_width} numbers of each position's senses; this model, as it is now, would keep "
-            f"{' or '.join(str(store.width) for store in stores)}. It was filled by another model, or before an "
-            "adapter, an edit of senses or the training mode was switched on."
-        )
+        return choose_store(kept_width, ids, senses, hidden if can_be_hidden else None)
 
     def train(self, mode: bool = True) -> "BackpackModel":
         if mode:
@@ -386,7 +348,7 @@ class BackpackModel(BackpackPreTrainedModel):
         elif pooling_temperature is None:
             mixture = mix_senses(contextualization, senses)
         else:
-            mixture, vectors = _pool(contextualization, senses, attention_mask, pooling_temperature, sentences)
+            mixture, vectors = mix_and_pool(contextualization, senses, attention_mask, pooling_temperature, sentences)
         mixture = mixture.to(queries.device)
 
         return BackpackModelOutput(
@@ -468,35 +430,16 @@ class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
         Raises:
             ValueError: if the decoder cannot be a trunk, or weights are missing.
         """
-        refused = {"device_map", "output_loading_info"} & kwargs.keys()
-        if refused:
-            raise ValueError(f"`from_trunk` takes no {' or '.join(sorted(refused))}: save the Backpack and load that.")
-        where = {name: kwargs[name] for name in _HUB_ARGUMENTS if name in kwargs}
-        refuse_backpack(pretrained_model_name_or_path, **where)
-        config = BackpackConfig(
-            trunk_config=AutoConfig.from_pretrained(pretrained_model_name_or_path, **where),
-            num_senses=num_senses,
-            sense_intermediate_scale=sense_intermediate_scale,
-            sense_dropout=sense_dropout,
+        return wrap_decoder(
+            cls,
+            pretrained_model_name_or_path,
+            {
+                "num_senses": num_senses,
+                "sense_intermediate_scale": sense_intermediate_scale,
+                "sense_dropout": sense_dropout,
+            },
+            **kwargs,
         )
-        if not config.trunk_config.tie_word_embeddings:
-            logger.warning("The trunk's own language model head is dropped: a Backpack's head is its word embeddings.")
-        trunk, info = AutoModel.from_pretrained(pretrained_model_name_or_path, output_loading_info=True, **kwargs)
-        if info["missing_keys"]:
-            raise ValueError(
-                f"{pretrained_model_name_or_path} lacks weights of its decoder: {sorted(info['missing_keys'])}."
-            )
-        config.trunk_config = trunk.config
-        config._attn_implementation = trunk.config._attn_implementation
-        with torch.device("meta"):  # avoids memory for a second, random trunk
-            model = cls(config)
-        model.backpack.trunk = fuse_activations(trunk)
-        for network in (model.backpack.sense_network, model.backpack.weight_network):
-            network.to_empty(device=trunk.device).to(trunk.dtype).apply(model._init_weights)
-        model.tie_weights()
-        with suppress(OSError):  # a decoder may have no generation configuration
-            model.generation_config = GenerationConfig.from_pretrained(pretrained_model_name_or_path, **where)
-        return model.eval()
 
     def _embedding_name(self) -> str:
         embedding = self.get_input_embeddings()
@@ -525,24 +468,7 @@ class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
         return self.backpack.get_senses(input_ids)
 
     def _prepare_cache_for_generation(self, generation_config, *args, **kwargs):
-        kind = generation_config.cache_implementation or ""
-        if kind == "quantized":
-            raise ValueError(
-                '`cache_implementation="quantized"` does not work with a Backpack: its last cache layer may '
-                "hold token ids, which quantization would change."
-            )
-        if kind.startswith("offloaded") and self.device.type == "cpu":
-            raise ValueError(
-                f'`cache_implementation="{kind}"` moves the cache from an accelerator to the CPU, where this model is '
-                "already. Leave it out."
-            )
-        if kind == "paged":
-            raise ValueError(f'`cache_implementation="paged"` is of continuous batching. {NO_CONTINUOUS_BATCHING}')
-        if generation_config.assistant_early_exit is not None:
-            raise ValueError(
-                "`assistant_early_exit` does not work with a Backpack: it drops the last layers, and the mixture of "
-                "senses is the last one. Use `assistant_model` or `prompt_lookup_num_tokens`."
-            )
+        refuse_unfit_generation(generation_config, self.device)
         return super()._prepare_cache_for_generation(generation_config, *args, **kwargs)  # type: ignore[misc]
 
     def init_continuous_batching(self, *args, **kwargs):
@@ -601,7 +527,10 @@ class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
         selected = None
         if targets is not None and not return_logits:
             # Done before the network runs: reading the number of positions synchronises the device.
-            selected = _learned_positions(targets, reference)
+            is_label = (targets != -100).flatten()  # [B L]
+            if reference is not None:
+                is_label = is_label.index_fill(0, reference.positions, False)
+            selected = is_label.nonzero().squeeze(-1)  # [N]
         outputs = self.backpack(
             input_ids=input_ids,
             attention_mask=attention_mask,
@@ -628,7 +557,7 @@ class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
         self, mixture, logits, targets, selected, label_weights, settings, reference
     ) -> dict[str, Tensor]:
         """The losses of [`BackpackCausalLMOutput`], from the mixture and the next token at each position [B, L]."""
-        predicted, distilled = selected or (torch.arange(targets.numel(), device=targets.device), None)  # [N], [M]
+        predicted = torch.arange(targets.numel(), device=targets.device) if selected is None else selected  # [N]
         states, shape = mixture.flatten(0, 1), targets.shape  # [B L, D]
         targets = targets.flatten().to(mixture.device)  # [B L]
         scores = logits.flatten(0, 1) if logits is not None and logits.shape[1] == mixture.shape[1] else None
@@ -642,11 +571,10 @@ class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
         token_losses = of_tokens.new_zeros(shape.numel())  # [B L]
         token_losses[predicted.to(of_tokens.device)] = of_tokens
         if reference is not None:
-            divergence, of_tokens = self._divergence(
-                states[distilled], targets[distilled], reference.states.flatten(0, 1)[distilled], reference.head
-            )
+            at = reference.positions  # [M]
+            divergence, of_tokens = self._divergence(states[at], targets[at], reference.states, reference.head)
             losses["distillation_loss"] = divergence / reference.num_distilled
-            token_losses[distilled] = of_tokens.to(token_losses.dtype)
+            token_losses[at] = of_tokens.to(token_losses.dtype)
         return {**losses, "token_losses": token_losses.view(shape)}
 
     def _head_is_plain(self) -> bool:
@@ -663,20 +591,6 @@ class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
             weight = self.lm_head.weight
             return distillation_losses_of_states(states, weight, targets, reference_states, reference_head)
         return distillation_losses(self.lm_head(states), targets, F.linear(reference_states, reference_head))
-
-
-def _learned_positions(targets: Tensor, reference: Reference | None) -> tuple[Tensor, Tensor | None]:
-    """
-    Positions, in the flattened [B L], whose next token is learned by cross-entropy [N] and by distillation [M]; the
-    second is None without a reference.
-    """
-    is_label = targets != -100  # [B, L]
-    if reference is None:
-        return is_label.flatten().nonzero().squeeze(-1), None
-    distilled = F.pad(reference.distilled[:, 1:], (0, 1))  # [B, L]
-    by_both = (is_label & ~distilled, is_label & distilled)
-    predicted, distilled = (each.flatten().nonzero().squeeze(-1) for each in by_both)
-    return predicted, distilled
 
 
 __all__ = [

@@ -1,12 +1,14 @@
-"""Public Backpack checkpoints: names of their tensors, and a check that aliases of a tensor are equal."""
+"""Public Backpack checkpoints: names of their tensors, and checks that they fit and that aliases are equal."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from safetensors import safe_open
 from torch import Tensor
+from transformers.core_model_loading import WeightRenaming, WeightTransform
 from transformers.modeling_utils import load_state_dict
+from transformers.utils.loading_report import LoadStateDictInfo
 
 #: Names of the public `stanfordnlp/backpack-gpt2` layout and ours, including aliases of tied tensors.
 PUBLIC_RENAMINGS = {
@@ -18,6 +20,19 @@ PUBLIC_RENAMINGS = {
 }
 #: Names that checkpoints use for one tensor: the word embeddings, and the position embeddings.
 _ALIASES = (r"(^|\.)(lm_head|word_embeddings|wte|embed_tokens)\.weight$", r"(^|\.)(wpe|position_embeddings)\.weight$")
+
+
+def public_renamings(trunk_type: str) -> list[WeightRenaming]:
+    """From the names of a public checkpoint to ours; none for a trunk (`model_type`) that no public checkpoint has."""
+    public = PUBLIC_RENAMINGS if trunk_type == "gpt2" else {}
+    return [WeightRenaming(theirs, ours) for theirs, ours in public.items()]
+
+
+def check_public_fits(used: Sequence[WeightTransform], info: LoadStateDictInfo):
+    """Raises a `ValueError` if tensors were renamed by [`public_renamings`] and the weights do not fit the model."""
+    misfits = {"missing": sorted(info.missing_keys), "left over": sorted(info.unexpected_keys)}
+    if any(misfits.values()) and any(entry.source_patterns[0] in PUBLIC_RENAMINGS for entry in used):
+        raise ValueError(f"The public checkpoint does not fit the model; under the model's names it has {misfits}.")
 
 
 def check_aliases_agree(state_dict: dict[str, Tensor] | None, checkpoint_files: list[str]):
@@ -46,4 +61,4 @@ def _matching_tensors(
             yield from _matching_tensors(load_state_dict(path), [], pattern)
 
 
-__all__ = ["PUBLIC_RENAMINGS", "check_aliases_agree"]
+__all__ = ["PUBLIC_RENAMINGS", "check_aliases_agree", "check_public_fits", "public_renamings"]

@@ -147,6 +147,30 @@ def mix_and_measure(contextualization: Tensor, senses: Tensor | SensesByToken) -
     return _Contributions.apply(contextualization.to(vectors.dtype), vectors, index, True)
 
 
+def mix_and_pool(
+    contextualization: Tensor,
+    senses: Tensor | SensesByToken,
+    attention_mask: Tensor | None,
+    temperature: float,
+    sentences: Sentences | None,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """
+    Computes the mixture and the sentence vectors in one pass over the contributions.
+
+    Args:
+        contextualization, senses, temperature, sentences: see [`pool_senses`].
+        attention_mask (`torch.Tensor` [B, L], *optional*): padding mask; without it, every token is real.
+
+    Returns:
+        `tuple`: the mixture [B, L, D]; and `context_vectors` [N, D], `sense_vectors` [N, D] and `mixture_entropy` [N].
+    """
+    mixture, squared_norms = mix_and_measure(contextualization, senses)
+    real = mixture.new_ones(mixture.shape[:2]) if attention_mask is None else attention_mask
+    sense_vectors, entropy = pool_senses(contextualization, senses, real, temperature, squared_norms, sentences)
+    context_vectors = pool_context(mixture, real, sentences)
+    return mixture, {"context_vectors": context_vectors, "sense_vectors": sense_vectors, "mixture_entropy": entropy}
+
+
 def _split(senses: Tensor | SensesByToken) -> tuple[Tensor, Tensor | None]:
     return (senses.rows, senses.index) if isinstance(senses, SensesByToken) else (senses, None)
 
@@ -234,6 +258,7 @@ __all__ = [
     "SensesByToken",
     "contextualize",
     "mix_and_measure",
+    "mix_and_pool",
     "mix_senses",
     "pool_context",
     "pool_senses",

@@ -113,4 +113,31 @@ class KeptIds:
         return input_ids
 
 
-__all__ = ["KeptHidden", "KeptIds", "KeptSenses", "SenseStore"]
+def choose_store(kept_width: int | None, ids: KeptIds, senses: KeptSenses, hidden: KeptHidden | None) -> SenseStore:
+    """
+    Chooses the form of a filled cache by its width, or else the smallest that gives the senses back exactly.
+
+    Args:
+        kept_width (`int`, *optional*): numbers that the cache keeps of each position; `None` if it has no position.
+        ids ([`KeptIds`]): used for an empty cache if it has a table.
+        senses ([`KeptSenses`]): always possible.
+        hidden ([`KeptHidden`], *optional*): `None` where it is not possible, or no smaller than the senses.
+
+    Raises:
+        ValueError: if the cache has another width than each of them.
+    """
+    if kept_width is None:
+        smallest = senses if hidden is None else hidden
+        return smallest if ids.table is None else ids
+    stores = (ids, senses) if hidden is None else (ids, senses, hidden)
+    for store in stores:
+        if store.width == kept_width:
+            return store
+    raise ValueError(
+        f"The cache keeps {kept_width} numbers of each position's senses; this model, as it is now, would keep "
+        f"{' or '.join(str(store.width) for store in stores)}. It was filled by another model, or before an "
+        "adapter, an edit of senses or the training mode was switched on."
+    )
+
+
+__all__ = ["KeptHidden", "KeptIds", "KeptSenses", "SenseStore", "choose_store"]

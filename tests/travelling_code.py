@@ -3,7 +3,9 @@
 CODE_FILES = (
     "backpack_outputs.py",
     "configuration_backpack.py",
+    "decoder_wrapping.py",
     "distillation_loss.py",
+    "generation_limits.py",
     "lm_loss.py",
     "modeling_backpack.py",
     "positions_and_masks.py",

@@ -1,7 +1,7 @@
 """Warnings about the goal of a run: senses that collapse, and languages that do not align."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from transformers.trainer_callback import TrainerState
@@ -10,6 +10,8 @@ from transformers.utils import logging
 from sensia.trainers.sensia_config import SensiaConfig
 
 logger = logging.get_logger(__name__)
+
+_SIDES = ("source", "target")
 
 
 def warn_of_collapse(logs: Mapping[str, float], step: int, num_senses: int, share: float):
@@ -22,13 +24,36 @@ def warn_of_collapse(logs: Mapping[str, float], step: int, num_senses: int, shar
         num_senses (`int`): number K of senses.
         share (`float`): warn under this share of ln K.
     """
-    for side in ("source", "target"):
+    for side in _SIDES:
         if logs[f"entropy_{side}"] < share * math.log(num_senses):
             logger.warning(
                 f"Step {step}: the sense mixture of the {side} side is collapsing: entropy "
                 f"{logs[f'entropy_{side}']:.3f} of ln {num_senses} = {math.log(num_senses):.3f}. One sense takes "
                 "nearly all weight; a lower learning rate or a higher `tau_pool` may help."
             )
+
+
+def warn_of_unexpected_entropy(metrics: Mapping[str, float], sets: Iterable[str], step: int, args: SensiaConfig):
+    """
+    Warns where the mixture of held-out pairs is more or less concentrated than `expected_entropy` says.
+
+    Args:
+        metrics (`Mapping`): of [`SensiaTrainer.evaluate`].
+        sets (`Iterable` of `str`): the prefix of the metrics of each set.
+        step (`int`): for the message.
+        args ([`SensiaConfig`]): the settings.
+    """
+    found = {f"{prefix}_entropy_{side}": metrics.get(f"{prefix}_entropy_{side}") for prefix in sets for side in _SIDES}
+    for name, value in _unexpected(found, args.expected_entropy).items():
+        logger.warning(
+            f"Step {step}: {name} is {value:.3f} nats, which is outside of `expected_entropy` "
+            f"{args.expected_entropy}: the senses are mixed in another way than is expected of aligned languages."
+        )
+
+
+def _unexpected(entropies: Mapping[str, float | None], expected: list[float] | None) -> dict[str, float]:
+    lowest, highest = expected or (-math.inf, math.inf)
+    return {name: each for name, each in entropies.items() if each is not None and not lowest <= each <= highest}
 
 
 def recall_over_chance(metrics: Mapping[str, float], sizes: Mapping[str, int]) -> float:
@@ -145,14 +170,26 @@ def limits_of_run(history: list[dict[str, Any]], args: SensiaConfig, num_senses:
     scores = [entry["alignment"] for entry in history if "alignment" in entry]
     if scores and scores[-1] < args.alignment_floor:
         yield (
-            f"After the first phase of aligning the languages were hardly aligned: {scores[-1]:.3f} "
-            f"({ALIGNMENT_SCALE})."
+            "After the first phase of aligning the languages were less aligned than `alignment_floor` "
+            f"{args.alignment_floor} asks for: {scores[-1]:.3f} ({ALIGNMENT_SCALE})."
+        )
+    last: Mapping[str, Any] = next((entry for entry in reversed(history) if _entropies_of_sets(entry)), {})
+    for name, value in _unexpected(_entropies_of_sets(last), args.expected_entropy).items():
+        yield (
+            f"At the end the entropy of the mixture of senses ({name.removeprefix('eval_')}) was {value:.3f} nats, "
+            f"outside of the range that was expected of aligned languages, {args.expected_entropy}."
         )
     floor = args.collapse_entropy * math.log(max(num_senses, 1))
-    for side in ("source", "target"):
+    for side in _SIDES:
         entropies = [entry[f"entropy_{side}"] for entry in history if f"entropy_{side}" in entry]
         if entropies and entropies[-1] < floor:
             yield (
                 f"The mixture of senses of the {side} side has collapsed: at the end its entropy was "
                 f"{entropies[-1]:.3f} of ln {num_senses} = {math.log(num_senses):.3f}: one sense takes nearly all."
             )
+
+
+def _entropies_of_sets(entry: Mapping[str, Any]) -> dict[str, float]:
+    """Entropies of the mixture of each held-out set, in an entry of the log."""
+    endings = tuple(f"_entropy_{side}" for side in _SIDES)
+    return {name: value for name, value in entry.items() if name.startswith("eval_") and name.endswith(endings)}

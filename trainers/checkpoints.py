@@ -34,6 +34,8 @@ MANIFEST_NAME = "manifest.json"
 _FREE_SETTINGS = (
     "alignment_floor",
     "collapse_entropy",
+    "count_flops",
+    "expected_entropy",
     "data",
     "data_license",
     "dataset_num_proc",

@@ -3,15 +3,18 @@
 from bisect import bisect_left, insort
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
+from torch.nn import functional as F
 from transformers import PreTrainedTokenizerBase
 
 from sensia.corpora.batching import pad_rows
 
 #: Number of the data set of what comes from no bitext.
 TEXT_DATASET = -1
+#: Tensors of a batch, and the position of the first token of each sentence in its flattened rows [N].
+_Layout: TypeAlias = tuple[dict[str, torch.Tensor], torch.Tensor]
 
 
 @dataclass
@@ -22,7 +25,8 @@ class ParallelCollator:
     Labels are the ids of the target sentences; sources and pads have -100, so that the language model loss is on the
     target alone. With `label_sources` or `source_lm_weight`, sources have labels too. A row of the data with one
     side only is text of that side's language: it follows behind all pairs, and only the language model loss sees it.
-    Where a row has `prompt_tokens`, so many leading target tokens have no label.
+    Where a row has `prompt_tokens`, so many leading target tokens have no label. With `label_sources`, the batch also
+    has the sentences of the source language alone, for a model that reads nothing else.
 
     Each sentence has a row of its own, padded on the right to the longest of the batch; with `packing`, sentences
     stand side by side in rows of that length or up to twice it, and little is padded. Where nothing is contrasted,
@@ -34,7 +38,8 @@ class ParallelCollator:
         packing (`bool`, *optional*, defaults to `False`): put several sentences into a row.
         max_positions (`int`, *optional*): most tokens of a shared row; without it, twice the longest sentence.
         targets_only (`bool`, *optional*, defaults to `False`): leave the sources out.
-        label_sources (`bool`, *optional*, defaults to `False`): give sources labels.
+        label_sources (`bool`, *optional*, defaults to `False`): give sources labels, and lay out the source language
+            once more in rows of its own.
         source_lm_weight (`float`, *optional*, defaults to 0): how much a source token counts in the language model
             loss, where a target token counts 1.
     """
@@ -61,6 +66,10 @@ class ParallelCollator:
             - `attention_mask` [N, L], or with packing `sentence_ids` [R, L] and `sentence_ends` [N]; see
               [`BackpackModel.forward`];
             - with `source_lm_weight`, `label_weights` of the shape of `labels`: that weight for sources, else 1;
+            - with `label_sources`, `sources`, a `dict` of the sentences of the source language in rows of their own:
+              `input_ids` and what says where its sentences are, as above; `places` [M], the positions in these
+              flattened rows whose next token is a label; and `places_in_batch` [M], the same positions in the
+              flattened rows of the batch. It is missing where no sentence is of the source language;
             - `num_pairs`, the `int` B, 0 with `targets_only`, and `num_source_texts`, `int`;
             - `row_numbers` [B + texts, 2], data set and row of each, if the data has them.
 
@@ -81,7 +90,12 @@ class ParallelCollator:
             fill = self.tokenizer.eos_token_id
         lay_out = self._packed if self.packing else self._one_row_each
         counts = {"num_pairs": len(pairs), "num_source_texts": len(source_texts)}
-        batch: dict[str, Any] = {**lay_out(sentences, unlabelled, fill), **counts}
+        rows, starts = lay_out(sentences, unlabelled, fill)
+        batch: dict[str, Any] = {**rows, **counts}
+        of_source = [*range(len(pairs)), *range(len(sentences) - len(source_texts), len(sentences))]
+        if self.label_sources and of_source:
+            alone = lay_out([sentences[each] for each in of_source], [unlabelled[each] for each in of_source], fill)
+            batch["sources"] = _with_places(*alone, starts[of_source])
         if self.source_lm_weight:
             sources = sentences_of(batch) < len(pairs)  # padding has no label
             batch["label_weights"] = torch.ones(sources.shape).masked_fill(sources, self.source_lm_weight)
@@ -89,12 +103,13 @@ class ParallelCollator:
             batch["row_numbers"] = torch.tensor([_row_number(pair) for pair in (*pairs, *texts)])  # [B + texts, 2]
         return batch
 
-    def _one_row_each(self, sentences, unlabelled: list[int], fill: int) -> dict[str, torch.Tensor]:
+    def _one_row_each(self, sentences, unlabelled: list[int], fill: int) -> _Layout:
         ids, mask = pad_rows(sentences, fill, self.pad_to_multiple_of)  # [N, L]
         labelled = (mask != 0) & (torch.arange(ids.shape[1]) >= torch.tensor(unlabelled)[:, None])
-        return {"input_ids": ids, "attention_mask": mask, "labels": ids.masked_fill(~labelled, -100)}
+        rows = {"input_ids": ids, "attention_mask": mask, "labels": ids.masked_fill(~labelled, -100)}
+        return rows, torch.arange(len(ids)) * ids.shape[1]
 
-    def _packed(self, sentences, unlabelled: list[int], fill: int) -> dict[str, torch.Tensor]:
+    def _packed(self, sentences, unlabelled: list[int], fill: int) -> _Layout:
         own, mask = pad_rows(sentences, fill, self.pad_to_multiple_of)  # [N, L]
         lengths = mask.sum(1).tolist()
         width = choose_width(lengths, own.shape[1], self.max_positions)
@@ -107,8 +122,18 @@ class ParallelCollator:
         # What stands before a sentence in its row is another one, so its first token has nothing to be predicted from.
         labelled = within >= torch.tensor(unlabelled).clamp(min=1)[number]
         labels[places] = own[number, within].masked_fill(~labelled, -100)
-        ends = rows * shape[1] + starts + mask.sum(1) - 1  # [N]
-        return {"input_ids": ids, "sentence_ids": sentence_ids, "sentence_ends": ends, "labels": labels}
+        starts = rows * width + starts  # [N]
+        ends = starts + mask.sum(1) - 1  # [N]
+        return {"input_ids": ids, "sentence_ids": sentence_ids, "sentence_ends": ends, "labels": labels}, starts
+
+
+def _with_places(rows: dict[str, torch.Tensor], starts: torch.Tensor, starts_in_batch: torch.Tensor):
+    """Sentences in rows of their own without labels, and `places` and `places_in_batch` of what they predict."""
+    next_tokens = F.pad(rows["labels"][:, 1:], (0, 1), value=-100).flatten()
+    places = (next_tokens != -100).nonzero().squeeze(1)  # [M]
+    moved = (starts_in_batch - starts)[sentences_of(rows).flatten()[places]]  # [M]
+    inputs = {name: tensor for name, tensor in rows.items() if name != "labels"}
+    return {**inputs, "places": places, "places_in_batch": places + moved}
 
 
 def of_sources(batch: dict[str, Any]) -> torch.Tensor:

@@ -12,14 +12,15 @@ from peft import PeftModel
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedModel
-from transformers.trainer_utils import IntervalStrategy
 
 from modeling_sensia import BackpackConfig
 from modeling_sensia.lm_loss import language_model_losses_of_states
-from modeling_sensia.positions_and_masks import Sentences, additive_mask
+from modeling_sensia.positions_and_masks import Sentences, additive_mask, rows_as_sentences
+from sensia.evaluation.bitext import Encoder
 from sensia.trainers.renamed_settings import accepts_old_names
 from sensia.trainers.sensia_config import SensiaConfig
 from sensia.trainers.sensia_trainer import SensiaTrainer
+from sensia.trainers.setting_ranges import check_counts
 
 #: Where a sentence's vector is taken from.
 REPRESENTATIONS = ("last_token", "mean")
@@ -31,7 +32,11 @@ _OF_SENSES: dict[str, Any] = {
     "packing": True,
     "sense_learning_rate": None,
     "trunk_learning_rate": None,
-    **{each.name: each.default for each in fields(SensiaConfig) if each.name in ("tau_pool", "collapse_entropy")},
+    **{
+        each.name: each.default
+        for each in fields(SensiaConfig)
+        if each.name in ("tau_pool", "collapse_entropy", "expected_entropy")
+    },
 }
 
 
@@ -53,6 +58,12 @@ class DenseAlignmentConfig(SensiaConfig):
             "choices": REPRESENTATIONS,
         },
     )
+    middle_layer: int | None = field(
+        default=None,
+        metadata={
+            "help": "Layer whose states stand for the sense vector, counted from 1; the middle one if not given."
+        },
+    )
     polish_freeze: str = field(default="none", metadata={"help": "Stays none: a dense model has no senses to freeze."})
 
     def __post_init__(self):
@@ -71,11 +82,7 @@ class DenseAlignmentConfig(SensiaConfig):
                 "Dense alignment keeps the source language by `source_lm_weight`: `source_kl_weight` must be 0, got "
                 f"{self.source_kl_weight}."
             )
-        if self.eval_strategy != IntervalStrategy.NO:
-            raise ValueError(
-                "Evaluation while training measures senses: for dense alignment set `eval_strategy` to no, and score "
-                "the model by `sensia score`."
-            )
+        check_counts(self, "middle_layer")
 
 
 class DenseAlignmentTrainer(SensiaTrainer):
@@ -91,6 +98,12 @@ class DenseAlignmentTrainer(SensiaTrainer):
 
     args: DenseAlignmentConfig  # type: ignore[assignment]
 
+    def __init__(self, model: PreTrainedModel | PeftModel, args: DenseAlignmentConfig, **kwargs):
+        layers = model.config.num_hidden_layers
+        if args.middle_layer is not None and args.middle_layer > layers:
+            raise ValueError(f"`middle_layer` must be at most {layers}, the last layer, got {args.middle_layer}.")
+        super().__init__(model, args, **kwargs)
+
     @staticmethod
     def check_model(model: PreTrainedModel | PeftModel):
         check_dense_model(model)
@@ -103,9 +116,31 @@ class DenseAlignmentTrainer(SensiaTrainer):
                 head,
                 inputs,
                 self.args.representation,
+                middle_layer=self.args.middle_layer,
                 label_smoothing=self.args.label_smoothing_factor,
                 num_items_in_batch=num_items_in_batch,
             )
+
+    def held_out_encoder(self) -> Encoder:
+        head = self.accelerator.unwrap_model(self.model).get_output_embeddings()
+
+        def encode(ids: Tensor, mask: Tensor, labels: Tensor | None) -> dict[str, Tensor]:
+            batch = sentences_in_rows(ids, mask) | ({} if labels is None else {"labels": labels})
+            return encode_dense(self.model, head, batch, self.args.representation, middle_layer=self.args.middle_layer)
+
+        return encode
+
+
+def sentences_in_rows(ids: Tensor, mask: Tensor) -> dict[str, Tensor]:
+    """
+    A batch of [`encode_dense`] with a sentence in each row.
+
+    Args:
+        ids, mask (`torch.Tensor` [N, L]): token ids and their attention mask, padded on the right.
+    """
+    rows, _ = rows_as_sentences(mask)  # [N, L]
+    ends = torch.arange(len(ids), device=ids.device) * ids.shape[1] + mask.sum(1) - 1  # [N]
+    return {"input_ids": ids, "sentence_ids": rows.masked_fill(mask == 0, -1), "sentence_ends": ends}
 
 
 def encode_dense(
@@ -114,6 +149,7 @@ def encode_dense(
     batch: Mapping[str, Any],
     pooling: str,
     *,
+    middle_layer: int | None = None,
     label_smoothing: float = 0.0,
     num_items_in_batch: Tensor | int | None = None,
 ) -> dict[str, Tensor]:
@@ -127,6 +163,8 @@ def encode_dense(
         head (`nn.Linear`): its language model head, a linear layer without bias.
         batch (`Mapping`): of [`ParallelCollator`] with packing.
         pooling (`str`): `"last_token"` or `"mean"`.
+        middle_layer (`int`, *optional*): layer in the place of the sense vectors, from 1; half of their number if not
+            given.
         label_smoothing (`float`, *optional*, defaults to 0): share of each target spread over the vocabulary.
         num_items_in_batch (`int`, *optional*): divisor of the loss; defaults to the number of predicted tokens.
 
@@ -151,7 +189,8 @@ def encode_dense(
         use_cache=False,
         logits_to_keep=1,  # the head runs below, where something is predicted
     )
-    last, middle = outputs.hidden_states[-1], outputs.hidden_states[len(outputs.hidden_states) // 2]  # [R, L, D]
+    layers = outputs.hidden_states  # the first are the embeddings; [R, L, D] each
+    last, middle = layers[-1], layers[len(layers) // 2 if middle_layer is None else middle_layer]
     encoded = {
         "context_vectors": pool_states(last, sentences, pooling),
         "sense_vectors": pool_states(middle, sentences, pooling),

@@ -1,5 +1,6 @@
 """The model as it was before training, whose predictions keep the source language (learning without forgetting)."""
 
+from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -8,10 +9,13 @@ from peft import PeftModel
 from transformers import PreTrainedModel
 
 from modeling_sensia.distillation_loss import Reference
-from sensia.trainers.collator import of_sources
 
-#: What the reference is given of a batch.
+#: What the reference reads of the sources of a batch.
 _INPUTS = ("input_ids", "attention_mask", "sentence_ids", "sentence_ends")
+#: Logit of a token that is never predicted; finite, since 0 times infinity is no number.
+_NEVER = -1e4
+#: A bias is a column of the head that the states meet with 1. Eight keep rows aligned for matrix products.
+_BIAS_COLUMNS = 8
 
 
 class FrozenReference:
@@ -25,24 +29,37 @@ class FrozenReference:
     Args:
         model ([`BackpackForCausalLM`] or `PeftModel` of one): the model before its first step.
         device (`torch.device`): where the copy computes.
+        new_ids (`Sequence[int]`, *optional*): ids of tokens that the base model did not have. The copy gives them no
+            probability: what their embeddings begin as would make it expect them in the source language.
     """
 
-    def __init__(self, model: PreTrainedModel | PeftModel, device: torch.device):
+    def __init__(self, model: PreTrainedModel | PeftModel, device: torch.device, new_ids: Sequence[int] = ()):
         copy: Any = deepcopy(model)
         if isinstance(copy, PeftModel):
             copy = copy.merge_and_unload()
         self.model = copy.to(device).eval().requires_grad_(False)
+        self.head = self.model.lm_head.weight  # [V, D]
+        self.biased = bool(new_ids)
+        if self.biased:
+            bias = self.head.new_zeros(len(self.head), _BIAS_COLUMNS)
+            bias[torch.as_tensor(list(new_ids), device=device), 0] = _NEVER
+            self.head = torch.cat([self.head, bias], 1)  # [V, D + columns]
 
     @torch.no_grad()
-    def predictions(self, batch: dict[str, Any], num_distilled: torch.Tensor | int) -> Reference:
+    def predictions(self, sources: dict[str, torch.Tensor], num_distilled: torch.Tensor | int) -> Reference:
         """
+        Encodes the source language alone, in the precision of the autocast that this is called in.
+
         Args:
-            batch (`dict`): a batch of [`ParallelCollator`] with labels on the source side, on the copy's device.
+            sources (`dict`): `sources` of a batch of [`ParallelCollator`], on the copy's device.
             num_distilled (`torch.Tensor` or `int`): see [`Reference`].
 
         Returns:
             [`Reference`]: the copy's predictions on the source side.
         """
-        inputs = {name: batch[name] for name in _INPUTS if name in batch}
-        states = self.model.backpack(**inputs, use_cache=False).last_hidden_state  # [R, L, D]
-        return Reference(states, self.model.lm_head.weight, of_sources(batch), num_distilled)
+        inputs = {name: sources[name] for name in _INPUTS if name in sources}
+        states = self.model.backpack(**inputs, use_cache=False).last_hidden_state.flatten(0, 1)  # [R L, D]
+        states = states[sources["places"]]  # [P, D]
+        if self.biased:
+            states = torch.cat([states, states.new_ones(len(states), _BIAS_COLUMNS)], 1)  # [P, D + columns]
+        return Reference(states, self.head, sources["places_in_batch"], num_distilled)

@@ -37,10 +37,11 @@ from sensia.trainers.setting_ranges import (
     check_positive,
     check_shares,
 )
+from sensia.trainers.target_tokenizer import TokenizerSettings
 
 
 @dataclass
-class AdaptArguments(AdapterArguments):
+class AdaptArguments(AdapterArguments, TokenizerSettings):
     """Arguments of an adaptation: the model, the language and the text; see each field's help."""
 
     model: str = field(metadata={"help": "English Backpack to start from: Hub id or folder."})
@@ -231,6 +232,7 @@ class AdaptArguments(AdapterArguments):
         if self.eval_overlap < 0:
             raise ValueError(f"`eval_overlap` must be 0 or more rows, got {self.eval_overlap}.")
         self.check_adapter()
+        self.check_tokenizer_settings()
         self._check_licence()
         self.model = os.path.expanduser(self.model)
         if self.model_name is None:

@@ -18,6 +18,7 @@ from sensia.trainers.lora import base_parameters, describe_adapter
 from sensia.trainers.run_arguments import AdaptArguments
 from sensia.trainers.sensia_config import SensiaConfig
 from sensia.trainers.sensia_trainer import SensiaTrainer
+from sensia.trainers.step_flops import flops_of_run
 from sensia.trainers.training_data import PairSet, TrainingData
 
 _LIBRARIES = ("torch", "transformers", "accelerate", "datasets", "tokenizers", "safetensors", "huggingface-hub")
@@ -54,6 +55,7 @@ def describe_run(
     after: dict[str, dict[str, float]],
     samples: list[dict[str, str]],
     command: str,
+    tokenizer_change: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """
     Gathers the results of an adaptation in the form that [`sensia.model_cards.check_results`] defines.
@@ -65,6 +67,7 @@ def describe_run(
         before, after (`dict`): metrics of [`sensia.evaluation.evaluate_bitext`] by the name of each evaluation set.
         samples (`list` of `dict`): of [`prompts.continue_prompts`].
         command (`str`): what was typed.
+        tokenizer_change (`dict`, *optional*): of [`Retokenized`].
 
     Returns:
         `dict`: JSON values only; files by base name and hash.
@@ -95,6 +98,7 @@ def describe_run(
         ],
         "samples": samples,
         "fertility": _fertility_in(evals, args.targets[0]),
+        "tokenizer": tokenizer_change,
         "limits": _limits(args, evals, trainer),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
         "command": command,
@@ -108,6 +112,11 @@ def _limits(args: AdaptArguments, evals: list[PairSet], trainer: SensiaTrainer) 
     went_wrong = list(limits_of_run(trainer.state.log_history, trainer.args, getattr(config, "num_senses", 0)))
     if args.from_scratch:
         went_wrong.append(f"Of {Path(args.model).name} it has the architecture alone: it began with random weights.")
+    if args.target_tokenizer != "none" and evals:
+        went_wrong.append(
+            "Before is the base model with its own tokenizer; sentences that it writes in more tokens than it has "
+            "positions for are left out there."
+        )
     if args.streaming and evals:
         went_wrong.append(
             "The training data was streamed: of each data set, the evaluation sets were compared with the first "
@@ -203,6 +212,7 @@ def describe_training(config: SensiaConfig, trainer: SensiaTrainer) -> dict[str,
         "processes": config.world_size,
         # Of all sessions of an interrupted run.
         "seconds": max((entry.get("seconds", entry.get("train_runtime", 0.0)) for entry in logs), default=0.0),
+        **flops_of_run(logs, trainer.state.global_step),
         "device": config.device.type,
         "precision": "bf16" if config.bf16 else "fp16" if config.fp16 else "float32",
         "adapter": describe_adapter(trainer.accelerator.unwrap_model(trainer.model)),

@@ -34,6 +34,7 @@ def made_up_record(
     train: TrainingData,
     evals: list[PairSet],
     command: str,
+    tokenizer_change: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """
     Makes the record that [`describe_run`] would give of this run after two steps, with made-up metrics. The
@@ -44,20 +45,24 @@ def made_up_record(
         trainer ([`SensiaTrainer`]): before training.
         train ([`TrainingData`]), evals (`list` of [`PairSet`]): the data.
         command (`str`): what was typed.
+        tokenizer_change (`dict`, *optional*): of [`Retokenized`].
     """
-    metrics = {each.name: MADE_UP_METRICS for each in evals}
+    with_senses = hasattr(trainer.accelerator.unwrap_model(trainer.model).config, "num_senses")
+    made_up = {name: value for name, value in MADE_UP_METRICS.items() if with_senses or "entropy" not in name}
+    metrics = {each.name: made_up for each in evals}
     samples = [{"prompt": prompt, "continuation": "..."} for prompt in args.prompts]
     state = trainer.state
-    trainer.state = TrainerState(global_step=_STEPS, max_steps=_STEPS, log_history=_made_up_log(evals))
+    trainer.state = TrainerState(global_step=_STEPS, max_steps=_STEPS, log_history=_made_up_log(evals, made_up))
     try:
-        return describe_run(args, config, trainer, train, evals, metrics, metrics, samples, command)
+        told = (metrics, metrics, samples, command, tokenizer_change)
+        return describe_run(args, config, trainer, train, evals, *told)
     finally:
         trainer.state = state
 
 
-def _made_up_log(evals: list[PairSet]) -> list[dict[str, Any]]:
+def _made_up_log(evals: list[PairSet], metrics: dict[str, float]) -> list[dict[str, Any]]:
     losses = {"loss": 3.0, "loss_ctx": 3.0, "loss_sns": 3.0, "loss_lm": 3.0, "grad_norm": math.nan}
-    entropies = {"entropy_source": 1.0, "entropy_target": 1.0}
-    watched = {f"eval_{each.name}_{name}": value for each in evals for name, value in MADE_UP_METRICS.items()}
+    entropies = {name: value for name, value in metrics.items() if name.startswith("entropy")}
+    watched = {f"eval_{each.name}_{name}": value for each in evals for name, value in metrics.items()}
     steps = [{**losses, **entropies, "phase": 0, "step": step} for step in range(1, _STEPS + 1)]
     return [*steps, *({**watched, "step": step} for step in range(_STEPS + 1) if watched)]

@@ -164,6 +164,20 @@ class SensiaConfig(TrainingArguments):
     collapse_entropy: float = field(
         default=0.05, metadata={"help": "Warn when the mixture's entropy falls under this share of ln K."}
     )
+    count_flops: bool = field(
+        default=True,
+        metadata={
+            "help": "Count the floating-point operations of the first step of each log, so that runs can be compared "
+            "at equal compute whatever machine they ran on."
+        },
+    )
+    expected_entropy: list[float] | None = field(
+        default=None,
+        metadata={
+            "help": "Lowest and highest entropy of the mixture in nats that is expected of held-out pairs once the "
+            "languages are aligned: outside, the run warns and the card says so. The paper has 1.4 to 1.5 of ln 16."
+        },
+    )
     alignment_floor: float = field(
         default=0.15,
         metadata={
@@ -186,6 +200,14 @@ class SensiaConfig(TrainingArguments):
     )
     trunk_learning_rate: float | None = field(
         default=None, metadata={"help": "Peak learning rate of the trunk without its word embeddings, likewise."}
+    )
+    new_token_learning_rate: float | None = field(
+        default=None,
+        metadata={"help": "Peak learning rate of the embeddings of new tokens (see target_tokenizer), likewise."},
+    )
+    new_tokens_alone: float = field(
+        default=0.0,
+        metadata={"help": "First share of the steps in which only the embeddings of new tokens learn."},
     )
 
     def __post_init__(self):
@@ -236,6 +258,11 @@ class SensiaConfig(TrainingArguments):
         adaptive = () if self.schedule == "adaptive" else _ADAPTIVE
         return SCHEDULES[self.schedule] + adaptive
 
+    def new_token_settings(self) -> list[str]:
+        """`list` of `str`: those of the settings for new tokens that are set."""
+        names = ("new_token_learning_rate", "new_tokens_alone")
+        return [name for name in names if getattr(self, name)]
+
     def _check_curriculum(self):
         for each in fields(self):
             default = each.default if each.default_factory is MISSING else each.default_factory()
@@ -283,13 +310,19 @@ class SensiaConfig(TrainingArguments):
         check_counts(self, "batches_per_window")
         not_negative = ("text_rate", "source_lm_weight", "source_kl_weight")
         check_not_negative(self, *not_negative, "sense_learning_rate", "trunk_learning_rate")
+        check_positive(self, "new_token_learning_rate")
         if self.source_lm_weight and self.source_kl_weight:
             raise ValueError(
                 "`source_lm_weight` and `source_kl_weight` are two ways to keep the source language: set one of them, "
                 f"got {self.source_lm_weight} and {self.source_kl_weight}."
             )
         check_positive(self, "tau_pool")
-        check_shares(self, "label_smoothing_factor", "collapse_entropy", "alignment_floor")
+        check_shares(self, "label_smoothing_factor", "collapse_entropy", "alignment_floor", "new_tokens_alone")
+        entropy = self.expected_entropy
+        if entropy is not None and (len(entropy) != 2 or not 0 <= entropy[0] < entropy[1]):
+            raise ValueError(
+                f"`expected_entropy` must be lowest and highest nats, 0 <= lowest < highest; got {entropy}."
+            )
         if not 0 < self.decay_share <= 1:
             raise ValueError(f"`decay_share` must lie in (0, 1], got {self.decay_share}.")
         if self.decay_share != _DECAY_SHARE and self.lr_scheduler_type != SchedulerType.WARMUP_STABLE_DECAY:

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,15 @@ from transformers.utils import logging
 
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
 from sensia.evaluation import evaluate_bitext
+from sensia.evaluation.bitext import Encoder
 from sensia.trainers.adaptive_phases import AdaptivePhases
-from sensia.trainers.alignment import AlignmentWatch, contrast_over_chance, recall_over_chance, warn_of_collapse
+from sensia.trainers.alignment import (
+    AlignmentWatch,
+    contrast_over_chance,
+    recall_over_chance,
+    warn_of_collapse,
+    warn_of_unexpected_entropy,
+)
 from sensia.trainers.allocator import keep_freed_memory
 from sensia.trainers.collator import ParallelCollator, of_sources
 from sensia.trainers.contrastive_cache import ContrastiveCache, RandomState
@@ -29,17 +37,19 @@ from sensia.trainers.data_order import TRAINING_COLUMNS, DataOrder
 from sensia.trainers.frozen_reference import FrozenReference
 from sensia.trainers.lora import check_something_learns
 from sensia.trainers.losses import info_nce, with_nan_gradient_if_nonfinite
+from sensia.trainers.new_token_rows import NewTokenRows
 from sensia.trainers.nonfinite import NonfiniteSteps
 from sensia.trainers.parameter_groups import decaying_parameter_names, set_learning_rates
 from sensia.trainers.run_log import RunLog
 from sensia.trainers.saving_trainer import SavingTrainer
 from sensia.trainers.schedule import PhasePoint
 from sensia.trainers.sensia_config import SensiaConfig
+from sensia.trainers.step_flops import flop_counter
 
 logger = logging.get_logger(__name__)
 
 #: Keys of a batch that are not arguments of the model's forward.
-_NOT_OF_THE_MODEL = ("num_pairs", "num_source_texts", "row_numbers")
+_NOT_OF_THE_MODEL = ("num_pairs", "num_source_texts", "row_numbers", "sources")
 _SIDES = ("source", "target")
 
 
@@ -65,6 +75,8 @@ class SensiaTrainer(SavingTrainer):
         train_dataset (`datasets.Dataset` or `datasets.IterableDataset`): pairs from [`sensia.corpora.clean_pairs`].
         train_texts (`datasets.Dataset`, *optional*): texts from [`sensia.corpora.encode_texts`], with
             `args.text_rate`.
+        new_token_ids (`Sequence[int]`, *optional*): ids of the tokens that the tokenizer has and the base model's had
+            not; see [`NewTokenRows`].
         eval_dataset (`datasets.Dataset`, *optional*): pairs from [`sensia.corpora.clean_pairs`]; may be a `dict` of
             several by name. Metrics are those of [`sensia.evaluation.evaluate_bitext`], with the prefix `eval_` and
             the set's name, so `metric_for_best_model="eval_dev_sense_recall@1"` works.
@@ -91,6 +103,7 @@ class SensiaTrainer(SavingTrainer):
         processing_class,
         train_dataset: Dataset | IterableDataset | None = None,
         train_texts: Dataset | None = None,
+        new_token_ids: Sequence[int] = (),
         data_collator=None,
         **kwargs,
     ):
@@ -117,7 +130,8 @@ class SensiaTrainer(SavingTrainer):
             processing_class=processing_class,
             **kwargs,
         )
-        self.reference = FrozenReference(self.model, args.device) if args.source_kl_weight else None
+        self.new_tokens = NewTokenRows(new_token_ids, args, adapted=isinstance(model, PeftModel))
+        self.reference = FrozenReference(self.model, args.device, new_token_ids) if args.source_kl_weight else None
         if args.n_gpu > 1:
             raise ValueError("One process sees several GPUs: start it with `accelerate launch`, one process for each.")
         if args.per_device_train_batch_size * args.world_size < 2:
@@ -142,6 +156,7 @@ class SensiaTrainer(SavingTrainer):
         self._step_rows: list[torch.Tensor] = []
         self._sums: dict[str, torch.Tensor] = {}  # of the steps since the last log
         self._summed_steps = 0
+        self._step_flops = 0  # of the first step since the last log, on this process
         self._session_start = self._earlier_seconds = 0.0
 
     @staticmethod
@@ -167,7 +182,7 @@ class SensiaTrainer(SavingTrainer):
         outputs = self.encode(model, inputs, num_items_in_batch)
         losses = {"loss_lm": lm_scale * outputs["loss"], "loss_lm_plain": lm_scale * outputs["plain_loss"]}
         loss = point.w_lm * losses["loss_lm"]
-        if self.reference is not None:
+        if "distillation_loss" in outputs:
             losses["loss_kl"] = lm_scale * outputs["distillation_loss"]
             loss = self.args.source_kl_weight * losses["loss_kl"] + loss
         if _has_pairs(inputs):
@@ -190,7 +205,7 @@ class SensiaTrainer(SavingTrainer):
     def encode(self, model, inputs, num_items_in_batch=None):
         """
         The one forward: sentence vectors of both languages and, with labels, the language model loss. With
-        `source_kl_weight` the frozen copy encodes the batch first.
+        `source_kl_weight` the frozen copy encodes the sources first.
 
         Args:
             model (`nn.Module`): the model, wrapped or not.
@@ -202,9 +217,10 @@ class SensiaTrainer(SavingTrainer):
             `token_losses` and, of a Backpack, `mixture_entropy` [N] and, with `source_kl_weight`, `distillation_loss`.
         """
         reference = None
-        if self.reference is not None and "labels" in inputs:
+        if self.reference is not None and "labels" in inputs and "sources" in inputs:
             tokens = self._tokens_of_step(inputs, num_items_in_batch)
-            reference = self.reference.predictions(inputs, tokens[0].clamp(min=1))
+            with self.accelerator.autocast():  # as in the model's own forward
+                reference = self.reference.predictions(inputs["sources"], tokens[0].clamp(min=1))
         return model(
             **{name: value for name, value in inputs.items() if name not in _NOT_OF_THE_MODEL},
             reference=reference,
@@ -240,6 +256,16 @@ class SensiaTrainer(SavingTrainer):
         return 1 / accumulated, float(processes)
 
     def training_step(self, model, inputs, num_items_in_batch=None):
+        if not self.args.count_flops or self._summed_steps:
+            return self._training_step(model, inputs, num_items_in_batch)
+        if not self._step_losses:  # the first micro-batch
+            self._step_flops = 0
+        with flop_counter() as counter:
+            loss = self._training_step(model, inputs, num_items_in_batch)
+        self._step_flops += counter.get_total_flops()
+        return loss
+
+    def _training_step(self, model, inputs, num_items_in_batch):
         if self._to_contrast:
             model.train()
             self._contrast_cache = self._contrast_whole_batch(model)
@@ -253,6 +279,9 @@ class SensiaTrainer(SavingTrainer):
             # change here: DDP has already decided which gradients it waits for.
             for parameter in _frozen_parameters(self.accelerator.unwrap_model(self.model), self.args.polish_freeze):
                 parameter.grad = None
+        if self.new_tokens.restricts:
+            learning = self.accelerator.unwrap_model(self.model)
+            self.new_tokens.keep_only_gradients_of_new(learning, self.state.global_step, self.state.max_steps)
         # The Trainer adds this up; its sum must outlive a step that is skipped.
         return loss.nan_to_num(nan=0.0)
 
@@ -358,6 +387,7 @@ class SensiaTrainer(SavingTrainer):
         if made_here:
             learning = self.accelerator.unwrap_model(self.model if model is None else model)
             set_learning_rates(optimizer, learning, self.args)
+            self.new_tokens.scale_updates(optimizer, learning)
         return optimizer
 
     def get_decay_parameter_names(self, model) -> list[str]:
@@ -408,10 +438,11 @@ class SensiaTrainer(SavingTrainer):
     def _recorded_means(self) -> dict[str, float]:
         if not self._sums:  # every step since the last log was skipped
             return {"loss": math.nan}
-        totals = gather(torch.stack([value.float() for value in self._sums.values()])[None]).mean(0)
-        means = dict(zip(self._sums, (totals / self._summed_steps).tolist(), strict=True))
+        sums = torch.stack([value.float() for value in self._sums.values()])
+        totals = gather(torch.cat([sums, sums.new_tensor([self._step_flops / 1e12])])[None])  # of each process
+        means = dict(zip(self._sums, (totals[:, :-1].mean(0) / self._summed_steps).tolist(), strict=True))
         self._sums, self._summed_steps = {}, 0
-        return means
+        return means | ({"step_tflop": totals[:, -1].sum().item()} if self.args.count_flops else {})
 
     def _check_alignment(self, logs: dict[str, float]) -> dict[str, float]:
         """Warns where senses collapse or languages do not align; the score of the alignment, for the log."""
@@ -459,21 +490,39 @@ class SensiaTrainer(SavingTrainer):
         if self._alignment_watch.is_due(self.state, evaluating=True):
             score = recall_over_chance(metrics, {prefix: len(pairs) for prefix, pairs in sets.items()})
             metrics |= self._alignment_watch.judge(score, "held-out recall@1 is", self.state)
+            warn_of_unexpected_entropy(metrics, sets, self.state.global_step, self.args)
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
+    def measure(self, pairs: Dataset) -> dict[str, float]:
+        """
+        Measures the model on aligned pairs, in the precision of its weights.
+
+        Args:
+            pairs (`datasets.Dataset`): of [`sensia.corpora.clean_pairs`].
+
+        Returns:
+            `dict`: metrics of [`sensia.evaluation.evaluate_bitext`].
+        """
+        return evaluate_bitext(
+            self.model,
+            self.processing_class,
+            pairs,
+            pooling_temperature=self.args.tau_pool,
+            batch_size=self.args.per_device_eval_batch_size,
+            progress=not self.args.disable_tqdm,
+            encode=self.held_out_encoder(),
+        )
+
+    def held_out_encoder(self) -> Encoder | None:
+        """How held-out sentences are encoded: `None` for the forward of a Backpack; see [`evaluate_bitext`]."""
+        return None
+
     def _evaluate_pairs(self, pairs: Dataset, prefix: str) -> dict[str, float]:
         start = time.time()
         with self.compute_loss_context_manager():
-            metrics = evaluate_bitext(
-                self.model,
-                self.processing_class,
-                pairs,
-                pooling_temperature=self.args.tau_pool,
-                batch_size=self.args.per_device_eval_batch_size,
-                progress=not self.args.disable_tqdm,
-            )
+            metrics = self.measure(pairs)
         named = {f"{prefix}_{name}": value for name, value in metrics.items()}
         return named | speed_metrics(prefix, start, num_samples=len(pairs))
 

@@ -1,11 +1,10 @@
 """Word pairs from a statistical aligner, which does not depend on a model."""
 
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 from sensia.corpora.letter_case import lowered
+from sensia.corpora.token_links import count_links
 from sensia.evaluation.word_pairs import WordPair, frequent_pairs, words_of
 
 
@@ -45,28 +44,11 @@ def align_sentences(
     sentences = [pair for pair in zip(*sides, strict=True) if all(pair)]
     if not sentences:
         raise ValueError(f"There is no word in the {len(sources)} sentence pairs.")
-    links = _count_links(sentences, iterations)
+    counts = count_links(sentences, iterations)
+    links = Counter({WordPair(*words): count for words, count in counts.items()})
     certain = _certain_links(links, min_share)
     pairs, dropped = frequent_pairs(certain, min_count)
     return pairs, {**dropped, "uncertain": len(links) - len(certain)}
-
-
-def _count_links(sentences: Sequence[tuple[list[str], list[str]]], iterations: int) -> Counter[WordPair]:
-    try:
-        import systran_align
-    except ImportError as error:
-        raise ValueError('Aligning needs the package systran-align: pip install "sensia[align]"') from error
-    counts: Counter[WordPair] = Counter()
-    with tempfile.TemporaryDirectory() as folder:
-        text, forward, backward = (str(Path(folder) / name) for name in ("text", "forward", "backward"))
-        lines = (f"{' '.join(source)} ||| {' '.join(target)}\n" for source, target in sentences)
-        Path(text).write_text("".join(lines), encoding="utf-8")
-        systran_align.generate_alignment_probabilities(text, forward, backward, iterations=iterations)
-        aligner = systran_align.Aligner(forward, backward)
-        for source, target in sentences:
-            links = aligner.align(source, target)["alignments"]
-            counts.update(WordPair(source[row], target[column]) for row, column in links)
-    return counts
 
 
 def _certain_links(links: Counter[WordPair], min_share: float) -> Counter[WordPair]:

@@ -6,17 +6,25 @@ from typing import Any
 from sensia.corpora import find_language
 from sensia.evaluation.tasks.choices import Choice
 
-#: Connectors between premise and answer in XCOPA, by language and type of question (cause or effect).
+#: Connectors between premise and answer in XCOPA, by language and type of question (cause or effect): those of
+#: EleutherAI's lm-evaluation-harness (lm_eval/tasks/xcopa) for the 11 languages of XCOPA, and English.
 XCOPA_CONNECTORS = {
     "en": {"cause": "because", "effect": "so"},
     "et": {"cause": "sest", "effect": "seetõttu"},
+    "ht": {"cause": "poukisa", "effect": "donk sa"},
     "id": {"cause": "karena", "effect": "maka"},
+    "it": {"cause": "perché", "effect": "quindi"},
+    "qu": {"cause": "imataq", "effect": "chaymi"},
     "sw": {"cause": "kwa sababu", "effect": "kwa hiyo"},
+    "ta": {"cause": "காரணமாக", "effect": "எனவே"},
+    "th": {"cause": "เพราะ", "effect": "ดังนั้น"},
     "tr": {"cause": "çünkü", "effect": "bu yüzden"},
+    "vi": {"cause": "bởi vì", "effect": "vì vậy"},
     "zh": {"cause": "因为", "effect": "所以"},
 }
 # Sentence ends in Latin and Chinese script.
 _SENTENCE_ENDS = ".!?\u3002\uff01\uff1f"
+_LETTERS = ("A", "B", "C", "D")
 _CHINESE_COMMA = "\uff0c"
 # Turkish has two letters, dotted and dotless i.
 _TURKISH_CAPITALS = {"I": "\u0131", "\u0130": "i"}
@@ -35,6 +43,8 @@ def read_choices(rows: Sequence[Mapping[str, Any]], form: str, language: str | N
       the names in the original files, `InputSentence1` ...): as for `indocloze`.
     - `belebele` (`flores_passage`, `question`, `mc_answer1` to `4`, `correct_answer_num` from 1): passage, `Q:` and
       the question, `A:` and the text of an answer. The neutral context is `A:`.
+    - `belebele_letters`: the same rows as lm-evaluation-harness asks them: `P:` and the passage, `Q:` and the
+      question, the answers as `A:` to `D:`, then `Answer:` and a letter. The neutral context is `Answer:`.
     - `choices` (`context`, `answers`, `label` from 0, optionally `neutral`): any other data, in the fields of
       [`Choice`].
 
@@ -119,6 +129,12 @@ def _belebele(row: Mapping[str, Any]) -> Choice:
     return Choice(context, answers, int(row["correct_answer_num"]) - 1, "A:")
 
 
+def _belebele_letters(row: Mapping[str, Any]) -> Choice:
+    listed = "".join(f"{letter}: {row[f'mc_answer{place}']}\n" for place, letter in enumerate(_LETTERS, 1))
+    context = f"P: {row['flores_passage']}\nQ: {row['question'].strip()}\n{listed}Answer:"
+    return Choice(context, _LETTERS, int(row["correct_answer_num"]) - 1, "Answer:")
+
+
 def _generic(row: Mapping[str, Any]) -> Choice:
     answers = row["answers"]
     texts = isinstance(answers, list | tuple) and all(isinstance(each, str) for each in answers)
@@ -132,6 +148,7 @@ _FORMS: dict[str, Callable[[Mapping[str, Any]], Choice]] = {
     "indocloze": _indocloze,
     "xstorycloze": _xstorycloze,
     "belebele": _belebele,
+    "belebele_letters": _belebele_letters,
     "choices": _generic,
 }
 #: Formats that [`read_choices`] reads.

@@ -6,13 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from sensia.corpora import find_language, held_out_part, read_pairs, read_texts
-from sensia.corpora.held_out import name_part, within
-from sensia.corpora.locations import is_local
+from sensia.corpora.configurations import check_pair_offered
+from sensia.corpora.held_out import configurations_of, name_part, within
+from sensia.corpora.languages import NoLanguageError
+from sensia.corpora.locations import is_clone, is_local
 from sensia.corpora.rows import describe_rows, read_rows
 from sensia.evaluation.bitext import measure_bitext
 from sensia.evaluation.perplexity import measure_perplexity
 from sensia.evaluation.tasks.choice_readers import CHOICE_FORMS, read_choices
 from sensia.evaluation.tasks.choices import measure_choices
+from sensia.evaluation.tasks.topic_rows import read_topics
 from sensia.evaluation.tasks.topics import measure_topics
 from sensia.evaluation.tasks.word_similarity import measure_word_similarity, read_word_similarity
 from sensia.evaluation.tasks.word_translation import measure_word_translation
@@ -20,6 +23,10 @@ from sensia.evaluation.word_pairs import read_lexicon
 
 # Settings with which a Hub data set is loaded.
 _HUB_OPTIONS = {"config_name": None, "split": None, "revision": None}
+
+
+class NotOfferedError(ValueError):
+    """A data set that has nothing in the language of a task: there is nothing to measure, and nothing is wrong."""
 
 
 @dataclass
@@ -74,20 +81,28 @@ class Task:
             folder (`str` or `Path`, *optional*): what local files are relative to.
 
         Raises:
+            NotOfferedError: if a data set has nothing in the language.
             OSError: if the data are missing, gated or cannot be reached.
             ValueError: if the data are damaged or of another format.
         """
         settings = self.all_settings()
         if settings.get("test"):
             settings["test"] = locate(settings["test"], folder)
-        return TASK_KINDS[self.kind].load(*_held_out(locate(self.source, folder), settings))
+        source = locate(self.source, folder)
+        try:
+            return TASK_KINDS[self.kind].load(*_held_out(source, settings))
+        except NoLanguageError as error:
+            if not _is_data_set(source):
+                raise
+            raise NotOfferedError(str(error)) from None
 
     def describe(self) -> dict[str, Any]:
         """Settings on which the scores depend, besides data and model."""
         # The location of a file is left out, because the data are identified by their hash. Columns that are found by
-        # their language are left out too, so that scores of earlier versions still count.
+        # their language are left out too, and a language that only chooses a configuration, which the data say.
         given = self.all_settings().items()
-        settings = {name: value for name, value in given if name != "test" and (name not in _COLUMNS or value)}
+        passing = {"test", *([] if self.kind == "xcopa" else ["language"])}
+        settings = {name: value for name, value in given if name not in passing and (name not in _COLUMNS or value)}
         return {"kind": self.kind, "settings": settings}
 
 
@@ -103,15 +118,25 @@ def locate(source: str, folder: str | Path) -> str:
     return within(folder, source) or (str(Path(folder).expanduser() / source) if missing else source)
 
 
+def _is_data_set(source: str) -> bool:
+    """Tells a data set of the Hub, or a clone of one, from files of the user's own."""
+    name = name_part(source).source
+    return not is_local(name) or is_clone(name)
+
+
 def _held_out(source: str, settings: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Chooses the part of a Hub data set: the split asked for, or one that is held out by its name."""
+    """Chooses the part of a Hub data set: that of the language, and the split asked for or one that is held out."""
     if not _HUB_OPTIONS.keys() <= settings.keys() or "test" in settings:
         return source, settings
     codes = [settings[name] for name in _LANGUAGES if name in settings]
     languages = (find_language(codes[0]), find_language(codes[1])) if codes else None
-    part = held_out_part(source, **_hub(settings), languages=languages)
+    named = settings.get("language")
+    if languages and _is_data_set(source) and settings["config_name"] is None and name_part(source).split is None:
+        check_pair_offered(configurations_of(source, settings["revision"]), languages, source)
+    language = find_language(named) if named and _is_data_set(source) else None
+    part = held_out_part(source, **_hub(settings), languages=languages, language=language)
     # A configuration or revision given with a local path is left for the reader to refuse.
-    given = {"split": part.split} if is_local(part.source) else part.options()
+    given = {"split": part.split} if is_local(part.source) and language is None else part.options()
     return part.source, {**settings, **given}
 
 
@@ -198,42 +223,30 @@ def _load_similarity(source: str, settings: dict[str, Any]) -> Loaded:
 
 
 def _load_topics(source: str, settings: dict[str, Any]) -> Loaded:
-    if not settings["test"]:
-        raise ValueError("A task of kind topics needs `test` beside `source`: give both in a suite.")
-    parts, topics, data = {}, {}, []
-    for part, name in (("train", source), ("test", settings["test"])):
-        rows = read_rows(name, **({**_hub(settings), "split": part} if not is_local(name) else {}))
-        columns = {"source": settings["source_language"], "target": settings["target_language"]}
-        for row in rows:
-            if missing := {*columns.values(), settings["topic"]} - set(row):
-                raise ValueError(f"{name}: no column {', '.join(sorted(missing))}, only {', '.join(row)}")
-        parts[part] = {side: [row[column] for row in rows] for side, column in columns.items()}
-        topics[part] = [row[settings["topic"]] for row in rows]
-        data.append(describe_rows(name, rows))
+    train, test = read_topics(source, settings["test"], settings)
 
     def measure(model, tokenizer, progress: bool) -> dict[str, Any]:
         options = {**_vector_options(settings), "progress": progress}
-        return measure_topics(
-            model, tokenizer, parts["train"], topics["train"], parts["test"], topics["test"], **options
-        )
+        return measure_topics(model, tokenizer, train.texts, train.topics, test.texts, test.topics, **options)
 
-    return Loaded(measure, data)
+    return Loaded(measure, [train.data, test.data])
 
 
 _COLUMNS = {"source_column": None, "target_column": None}
 _LANGUAGES = {"source_language": "en", "target_language": "id"}
 _VECTORS = {"layer": -1, "pooling_temperature": 0.7}
-_CHOICES = {**_HUB_OPTIONS, "limit": None}
+# The configuration of a data set of the Hub is that of the language, unless one is named.
+_ONE_LANGUAGE = {"language": None, **_HUB_OPTIONS, "limit": None}
+_TOPICS = {"topic": "category", "id": "index_id", "column": "text", "test": ""}
 
 #: Kinds of tasks, with the settings of each kind and their defaults.
 TASK_KINDS = {
-    "perplexity": _Kind(_load_texts, {"column": "text", **_HUB_OPTIONS, "limit": None}),
+    "perplexity": _Kind(_load_texts, {"column": "text", **_ONE_LANGUAGE}),
     "bitext": _Kind(_load_bitext, {**_LANGUAGES, **_COLUMNS, **_VECTORS, **_HUB_OPTIONS, "limit": None}),
-    **{form: _Kind(_choice_loader(form), _CHOICES) for form in CHOICE_FORMS},
-    "xcopa": _Kind(_choice_loader("xcopa"), {**_CHOICES, "language": None}),
+    **{form: _Kind(_choice_loader(form), _ONE_LANGUAGE) for form in CHOICE_FORMS},
     "lexicon": _Kind(_load_lexicon, {"max_words": 3000, "shared_tokens": False, "seed": 0}),
     "wordsim": _Kind(_load_similarity, {}),
-    "topics": _Kind(_load_topics, {**_LANGUAGES, **_VECTORS, **_HUB_OPTIONS, "topic": "category", "test": ""}),
+    "topics": _Kind(_load_topics, {**_LANGUAGES, **_VECTORS, **_HUB_OPTIONS, **_TOPICS}),
 }
 
 

@@ -19,7 +19,8 @@ def scores_table(scores: Mapping[str, Any]) -> Table:
         scores (`Mapping`): of [`score_tasks`].
 
     Returns:
-        `Table`: a row for each metric, except those of single directions and single senses; missing tasks come last.
+        `Table`: a row for each metric, except those of single directions and single senses. Tasks without scores come
+        last.
     """
     table = Table(title=Text(scores["model"]["name"]), title_justify="left", caption_justify="left")
     for heading in ("task", "metric", "value", "95 % interval", "chance", "rows"):
@@ -37,8 +38,9 @@ def scores_table(scores: Mapping[str, Any]) -> Table:
                 f"{entry['data'][-1]['rows']:,}" if place == 0 else "",
                 end_section=place == len(shown) - 1,
             )
-    for name in scores["missing"]:
-        table.add_row(Text(name), "not measured", "", "", "", "")
+    for said, field in (("not measured", "missing"), ("not offered", "not_offered")):
+        for name in scores.get(field, {}):
+            table.add_row(Text(name), said, "", "", "", "")
     return table
 
 

@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 import modeling_sensia  # noqa: F401 (the Auto classes know Backpacks once it is imported)
 from modeling_sensia.model_sources import check_model_folder, check_tokenizer_folder, check_vocabulary, model_source
 from sensia.evaluation.sentence_vectors import is_backpack
-from sensia.evaluation.tasks.registry import Task
+from sensia.evaluation.tasks.registry import NotOfferedError, Task
 from sensia.evaluation.tasks.versions import library_versions
 
 _LIBRARIES = ("sensia", "torch", "transformers", "datasets", "tokenizers", "numpy", "scipy", "scikit-learn")
@@ -117,7 +117,8 @@ def score_tasks(
     Measures a model on each task.
 
     The scores of a task are taken from `done` if its settings and the hashes of data, model and versions are
-    unchanged. A task whose data are missing, gated, damaged or of another format is reported under `missing`.
+    unchanged. A task whose data are missing, gated, damaged or of another format is reported under `missing`. One
+    whose data set has nothing in the language is reported under `not_offered`.
 
     Args:
         model (`PreTrainedModel`), tokenizer (`PreTrainedTokenizerBase`): the two.
@@ -131,7 +132,8 @@ def score_tasks(
 
     Returns:
         `dict`: `model` (of [`describe_model`]), `versions`, `device`, `tasks` (by name: `kind`, `settings`, `data`,
-        `metrics`, `intervals`, `chance`, `seconds`, `key` and what else a task keeps) and `missing` (by name: why).
+        `metrics`, `intervals`, `chance`, `seconds`, `key` and what else a task keeps), `missing` and `not_offered` (by
+        name: why).
     """
     names = [task.name for task in tasks]
     if len(set(names)) != len(names):
@@ -144,9 +146,13 @@ def score_tasks(
             "of their own."
         )
     kept = dict(done["tasks"]) if done is not None and same else {}
-    missing = {name: why for name, why in done["missing"].items() if name not in names} if done and same else {}
+    missing, not_offered = (
+        {name: why for name, why in done.get(field, {}).items() if name not in names} if done and same else {}
+        for field in ("missing", "not_offered")
+    )
     versions = {"python": platform.python_version(), **library_versions(_LIBRARIES)}
-    scores = {"model": described, "versions": versions, "device": model.device.type, "tasks": kept, "missing": missing}
+    scores = {"model": described, "versions": versions, "device": model.device.type, "tasks": kept}
+    scores |= {"missing": missing, "not_offered": not_offered}
     for task in tasks:
         try:
             loaded = task.load(folder)
@@ -159,8 +165,9 @@ def score_tasks(
         except (OSError, ValueError) as error:
             kept.pop(task.name, None)
             places = [folder, *([Path(task.source).parent] if Path(task.source).is_absolute() else [])]
-            missing[task.name] = functools.reduce(without_folder, places, str(error))
-            say(f"{task.name}: not measured. {error}")
+            why = missing if not isinstance(error, NotOfferedError) else not_offered
+            why[task.name] = functools.reduce(without_folder, places, str(error))
+            say(f"{task.name}: {'not measured' if why is missing else 'not offered'}. {error}")
         save(scores)
     return scores
 

@@ -12,7 +12,7 @@ _PARTS = ("common", "suite", "bases", "runs")
 _OF_A_RUN = ("languages", "seeds", "base", "settings", "suite")
 _OF_A_BASE = ("config", "settings")
 #: Of the results of an adaptation, what differs between runs of one plan or says where the figures come from.
-_KEPT_OF_TRAINING = ("steps", "pairs_per_step", "seconds", "precision", "phases")
+_KEPT_OF_TRAINING = ("steps", "pairs_per_step", "seconds", "flops", "steps_counted", "precision", "phases")
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def summarize_run(run: Run, folder: Path, base_folder: Path | None = None) -> di
         "seed": run.seed,
         "settings": run.settings,
         "base": None if run.base is None or base_folder is None else _describe_base(run.base, base_folder),
-        "training": {name: training[name] for name in _KEPT_OF_TRAINING},
+        "training": {name: training[name] for name in _KEPT_OF_TRAINING if name in training},
         "language_model_share": language_model_share(training["history"]),
         "data": [
             {name: each[name] for name in ("name", "role", "sha256", "rows_kept", "dropped")}

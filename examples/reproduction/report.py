@@ -30,11 +30,19 @@ _OF_DATA |= {"scratch": "from scratch", "scratch-2x": "from scratch", "scratch-4
 _ABOUT = {
     "mini": "The runs adapt a model of 5M parameters with 9,600 pairs, the paper one of 170M with 9.6 million: "
     "verdicts are about this scale.",
+    "mini_long": "The runs adapt a model of 8M parameters with 48,000 pairs, five times as many as on "
+    "[the page of short runs](claims-mini.md); the paper one of 170M with 9.6 million: verdicts are about this scale.",
     "full": "The runs have the paper's size.",
 }
 
 
-def write_claims_report(claims: Sequence[Any], results: Sequence[Result], folder: Path, scale: str = "mini") -> None:
+def write_claims_report(
+    claims: Sequence[Any],
+    results: Sequence[Result],
+    folder: Path,
+    scale: str = "mini",
+    missing: Sequence[str] = (),
+) -> None:
     """
     Writes the page `claims-SCALE.md` and its plots.
 
@@ -43,6 +51,7 @@ def write_claims_report(claims: Sequence[Any], results: Sequence[Result], folder
         results (`Sequence` of `Mapping`): what they were judged by.
         folder (`Path`): the documentation; plots go to `images` in it.
         scale (`str`, *optional*, defaults to `"mini"`): of the plan that the runs are of.
+        missing (`Sequence[str]`, *optional*): names of runs of the plan that were not made.
     """
     with matplotlib.rc_context(STYLE):
         if any(each["kind"] == "sensia" for each in results):
@@ -51,15 +60,17 @@ def write_claims_report(claims: Sequence[Any], results: Sequence[Result], folder
             save_figure(draw_data(results), folder / f"images/claims_data_{scale}.png")
         if results:
             save_figure(draw_trade_off(results), folder / f"images/claims_trade_off_{scale}.png")
-    write_whole(folder / f"claims-{scale}.md", claims_page(claims, results, scale).encode())
+    write_whole(folder / f"claims-{scale}.md", claims_page(claims, results, scale, missing).encode())
 
 
-def claims_page(claims: Sequence[Any], results: Sequence[Result], scale: str = "mini") -> str:
+def claims_page(
+    claims: Sequence[Any], results: Sequence[Result], scale: str = "mini", missing: Sequence[str] = ()
+) -> str:
     """
     The page, in Markdown.
 
     Args:
-        claims, results, scale: as in [`write_claims_report`].
+        claims, results, scale, missing: as in [`write_claims_report`].
     """
     seconds = sum(each["training"]["seconds"] for each in results)
     lines = [
@@ -88,6 +99,8 @@ def claims_page(claims: Sequence[Any], results: Sequence[Result], scale: str = "
         *(_row(each) for each in results),
         "",
     ]
+    if missing:
+        lines += [f"{len(missing)} runs of the plan were not made: {', '.join(f'`{name}`' for name in missing)}.", ""]
     if results:
         lines += [f"![Recall against bits per byte](images/claims_trade_off_{scale}.png)", ""]
     if any(each["kind"] == "sensia" for each in results):

@@ -82,6 +82,12 @@ class Results:
         """Languages that have runs of a kind."""
         return [language for each, language in self._runs if each == kind]
 
+    def lengths(self, kind: str, metric: str, language: str = "id") -> dict[int, float]:
+        """Mean over seeds of a metric of [`METRICS`] by steps: of a kind, and of those called `KIND-STEPS`."""
+        kinds = [each for each in self.kinds(kind) if each == kind or each.removeprefix(f"{kind}-").isdigit()]
+        runs = {each: self(each, language) for each in kinds if self(each, language)}
+        return {of[0]["training"]["steps"]: self.mean(each, metric, language) for each, of in runs.items()}
+
     def kinds(self, prefix: str) -> list[str]:
         """Kinds of runs whose name begins with a prefix."""
         return list(dict.fromkeys(kind for kind, _ in self._runs if kind.startswith(prefix)))

@@ -13,6 +13,7 @@ import os
 import re
 import shlex
 import sys
+from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,12 +25,14 @@ from rich.table import Table
 from rich.text import Text
 from transformers import set_seed
 
+from modeling_sensia import BackpackForCausalLM
 from modeling_sensia.loading import load_base
 from sensia.evaluation import evaluate_bitext
 from sensia.model_cards import comparison_rows, format_value, write_card
 from sensia.model_cards.card import strip_folders
 from sensia.model_cards.markdown import list_names
 from sensia.trainers import SensiaConfig, SensiaTrainer, parse_arguments
+from sensia.trainers.base_model import load_start
 from sensia.trainers.checkpoints import find_checkpoint
 from sensia.trainers.command_ends import exit_on_input_error
 from sensia.trainers.disk_space import check_free_disk, naming_a_full_disk, weight_bytes
@@ -39,6 +42,7 @@ from sensia.trainers.prompts import check_prompts, continue_prompts
 from sensia.trainers.run_arguments import AdaptArguments
 from sensia.trainers.run_record import describe_run
 from sensia.trainers.run_rehearsal import made_up_record
+from sensia.trainers.tokenizer_lines import hard_to_write, told_change
 from sensia.trainers.training_data import (
     PairSet,
     find_trained_on,
@@ -55,16 +59,28 @@ def main():
         adapt(args, config)
 
 
-def adapt(args: AdaptArguments, config: SensiaConfig):
+def adapt(
+    args: AdaptArguments,
+    config: SensiaConfig,
+    *,
+    trainer_type: type[SensiaTrainer] = SensiaTrainer,
+    model_class: type = BackpackForCausalLM,
+):
+    """
+    Adapts a model, measures it before and after, and writes its card.
+
+    Args:
+        args ([`AdaptArguments`]), config ([`SensiaConfig`]): the settings.
+        trainer_type (`type`, *optional*, defaults to [`SensiaTrainer`]): its class or a subclass.
+        model_class (`type`, *optional*, defaults to [`BackpackForCausalLM`]): class that loads the model.
+
+    Raises:
+        ValueError: for input that cannot be used, in one line.
+    """
     set_seed(config.seed)
     checkpoint = find_checkpoint(config, args)
-    model, tokenizer = load_base(
-        args.model,
-        tokenizer_name=args.tokenizer,
-        attn_implementation=args.attn_implementation,
-        dropout=args.dropout,
-        from_scratch=args.from_scratch,
-    )
+    start = load_start(args, config, model_class)
+    model, tokenizer = start.model, start.tokenizer
     positions = model.config.max_position_embeddings
     check_prompts(args.prompts, tokenizer, positions)
     with PartialState().main_process_first():
@@ -75,22 +91,30 @@ def adapt(args: AdaptArguments, config: SensiaConfig):
     say(f"{args.model_name}: {model.num_parameters():,} parameters, {args.source.name} to {targets}")
     for pairs in (*train.parts, *evals):
         say(f"  {pairs}")
+    for line in tokens_of_words(evals):
+        say(f"  {line}")
+    if start.change:
+        say(f"  tokenizer: {told_change(start.change)}")
+    for line in hard_to_write(args, train.parts):
+        say(f"Warning: {line}")
     for warning in licence_warnings(args.model_license, licensed_parts(args, train.parts)):
         say(f"Warning: {warning}")
     watched = {each.name: each.pairs.select(range(min(args.eval_pairs, len(each.pairs)))) for each in evals}
     evals += pair_targets(evals)  # measured before and after only
-    trainer = SensiaTrainer(
+    trainer = trainer_type(
         args.with_adapter(model),
         config,
         train_dataset=train.pairs,
         train_texts=train.texts,
+        new_token_ids=start.new_ids,
         eval_dataset=watched or None,
         processing_class=tokenizer,
     )
     if trainer.is_world_process_zero():
         check_free_disk(config, trainer.model)
-        rehearse(made_up_record(args, config, trainer, train, evals, typed_command()), trainer.output_folder)
-    before = measure(trainer, evals)
+        record = made_up_record(args, config, trainer, train, evals, typed_command(), start.change)
+        rehearse(record, trainer.output_folder)
+    before = measure_base(args, trainer) if start.change else measure(trainer, evals)
     if checkpoint:
         say(f"Resuming from {checkpoint}")
     trainer.train(resume_from_checkpoint=checkpoint)
@@ -101,7 +125,8 @@ def adapt(args: AdaptArguments, config: SensiaConfig):
     # On every process: a sharded model writes only where all take part.
     samples = continue_prompts(trainer.accelerator.unwrap_model(trainer.model), tokenizer, args.prompts)
     if trainer.is_world_process_zero():
-        results = describe_run(args, config, trainer, train, evals, before, after, samples, typed_command())
+        told = (before, after, samples, typed_command(), start.change)
+        results = describe_run(args, config, trainer, train, evals, *told)
         with naming_a_full_disk("The card", trainer.output_folder):
             write_record(results, final)
         show(results, final, sys.stdout)
@@ -130,14 +155,36 @@ def measure(trainer: SensiaTrainer, evals: list[PairSet]) -> dict[str, dict[str,
     # FSDP and DeepSpeed leave a model where it was until training starts.
     if trainer.model.device.type != trainer.args.device.type:
         trainer.model.to(trainer.args.device)  # type: ignore[arg-type]
+    return {each.name: trainer.measure(each.pairs) for each in evals}
+
+
+def measure_base(args: AdaptArguments, trainer: SensiaTrainer) -> dict[str, dict[str, float]]:
+    """Metrics of the base model with its own tokenizer, for a run that changes it."""
+    model, tokenizer = load_base(
+        args.model, tokenizer_name=args.tokenizer, attn_implementation=args.attn_implementation
+    )
+    with PartialState().main_process_first():
+        evals = load_eval_pairs(args, tokenizer, model.config.max_position_embeddings)
+    evals += pair_targets(evals)
     settings: dict[str, Any] = {
         "pooling_temperature": trainer.args.tau_pool,
         "batch_size": trainer.args.per_device_eval_batch_size,
         "progress": not trainer.args.disable_tqdm,
     }
-    return {
-        each.name: evaluate_bitext(trainer.model, trainer.processing_class, each.pairs, **settings) for each in evals
-    }
+    base: Any = model.to(trainer.args.device)  # type: ignore[arg-type]
+    return {each.name: evaluate_bitext(base, tokenizer, each.pairs, **settings) for each in evals}
+
+
+def tokens_of_words(evals: list[PairSet]) -> Iterator[str]:
+    """How many tokens a word has in each language of each set; more than in the source language makes it harder."""
+    for each in evals:
+        told = [
+            f"{each.fertility[side]:.2f} a word of {language.name}"
+            for side, language in zip(("source", "target"), each.languages or (), strict=False)
+            if side in each.fertility
+        ]
+        if told:
+            yield f"{each.name}: tokens, {list_names(told)}"
 
 
 def typed_command() -> str:
@@ -164,7 +211,7 @@ def show(results: dict, folder: Path, where: TextIO):
         console.print(Text.assemble("\n> ", (sample["prompt"], "bold"), sample["continuation"]))
     shown = os.path.relpath(folder)
     console.print(f"\nThe model and its card (README.md) are in {shown}. To load it:\n")
-    console.print("    import modeling_sensia, transformers")
+    console.print(f"    import {'modeling_sensia, ' if results['model']['num_senses'] else ''}transformers")
     console.print(
         f"    model = transformers.AutoModelForCausalLM.from_pretrained({json.dumps(shown)})", soft_wrap=True
     )

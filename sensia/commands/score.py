@@ -3,10 +3,12 @@
     python examples/score.py --model runs/sensia-id-mini/final --config examples/configs/score.yaml --data DIR \\
         --output scores-id.json
     python examples/score.py --model gpt2 --tasks xcopa=val.id.jsonl wordsim=en-rg-65.tsv --output scores.json
+    python examples/score.py --model gpt2 --suite paper --target_language sw --output scores-sw.json
 
-`--tasks` takes names of the config, or KIND=SOURCE; all of the config where it is left out. Tasks that the output file
+`--tasks` takes names of the suite, or KIND=SOURCE; all of the suite where it is left out. Tasks that the output file
 has of the same model, data, settings and versions are not measured again. A task whose data are missing or gated is
-named, the others go on, and the exit code is 1. `--card` puts the scores into the card beside the model.
+named, the others go on, and the exit code is 1. What a data set does not offer in the language is named too, and is no
+error. `--card` puts the scores into the card beside the model.
 """
 
 import json
@@ -18,6 +20,7 @@ from typing import Any
 
 from rich.console import Console
 
+from sensia.bundled import bundled
 from sensia.evaluation.tasks.registry import make_tasks
 from sensia.evaluation.tasks.score_tables import scores_table
 from sensia.evaluation.tasks.scoring import load_scored_model, score_tasks
@@ -25,7 +28,11 @@ from sensia.model_cards import with_scores, write_card
 from sensia.trainers import parse_arguments
 from sensia.trainers.command_ends import exit_on_input_error
 from sensia.trainers.setting_ranges import check_languages, check_names, check_range
+from sensia.trainers.yaml_settings import read_yaml
 from sensia.whole_files import write_whole
+
+# How the files of suites that come with the project begin.
+_SUITE = "score_"
 
 
 @dataclass
@@ -34,8 +41,11 @@ class ScoreArguments:
 
     model: str = field(metadata={"help": "Causal language model: Hub id or folder."})
     output: str = field(metadata={"help": "JSON file of the scores; what it has already is not measured again."})
-    tasks: list[str] = field(default_factory=list, metadata={"help": "Names of the config's suite, or KIND=SOURCE."})
-    suite: dict = field(default_factory=dict, metadata={"help": "Tasks by name, in the config only."})
+    tasks: list[str] = field(default_factory=list, metadata={"help": "Names of the suite, or KIND=SOURCE."})
+    suite: dict | str = field(
+        default_factory=dict,
+        metadata={"help": "Tasks by name, in the config; or paper, the benchmarks of the paper in any language."},
+    )
     data: str = field(default=".", metadata={"help": "Folder that data files are relative to."})
     source_language: str = field(default="en", metadata={"help": "Language of the base model, any code."})
     target_language: str = field(default="id", metadata={"help": "Language adapted to, any code."})
@@ -52,7 +62,25 @@ class ScoreArguments:
     def __post_init__(self):
         check_names(self, "tasks")
         check_languages(self, "source_language", "target_language")
+        if isinstance(self.suite, str):
+            self.suite = bundled_suite(self.suite)
         check_range(self, "be cpu, cuda or cuda:NUMBER", re.compile(r"cpu|cuda(:\d+)?").fullmatch, "device")
+
+
+def bundled_suite(name: str) -> dict[str, Any]:
+    """
+    The tasks of a suite that comes with the project.
+
+    Args:
+        name (`str`): `paper` is the suite in `examples/configs/score_paper.yaml`.
+
+    Raises:
+        ValueError: if there is none of this name; the message lists those that there are.
+    """
+    known = sorted(path.stem.removeprefix(_SUITE) for path in bundled("configs").glob(f"{_SUITE}*.yaml"))
+    if name not in known:
+        raise ValueError(f"`suite` must be {' or '.join(known)}, or tasks by name in a config, got {name!r}.")
+    return read_yaml(bundled("configs") / f"{_SUITE}{name}.yaml")["suite"]
 
 
 def read_scores(path: str | Path) -> dict[str, Any]:
@@ -107,6 +135,8 @@ def main() -> int:
     console.print(scores_table(scores))
     for name, why in scores["missing"].items():
         console.print(f"{name} was not measured: {why}", highlight=False, markup=False, soft_wrap=True)
+    for name, why in scores["not_offered"].items():
+        console.print(f"{name} is not offered: {why}", highlight=False, markup=False, soft_wrap=True)
     if args.card:
         update_card(Path(args.model), scores, base)
     return 1 if scores["missing"].keys() & {task.name for task in tasks} else 0

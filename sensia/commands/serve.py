@@ -12,7 +12,7 @@ from pathlib import Path
 import transformers
 
 from modeling_sensia import BackpackForCausalLM
-from modeling_sensia.modeling_backpack import NO_CONTINUOUS_BATCHING
+from modeling_sensia.generation_limits import NO_CONTINUOUS_BATCHING
 from sensia.trainers.command_ends import exit_on_input_error
 
 

@@ -55,3 +55,18 @@ def test_what_is_missing_or_damaged_is_refused(tmp_path):
     (tmp_path / "broken.parquet").write_text("x")
     with pytest.raises(ValueError, match="not a readable Parquet"):
         read_rows(str(tmp_path / "broken.parquet"))
+
+
+def write_clone(folder, texts):
+    (folder / "data").mkdir(parents=True, exist_ok=True)
+    configs = [{"config_name": "id", "data_files": [{"split": "test", "path": "data/test.jsonl"}]}]
+    (folder / "README.md").write_text(f"---\nconfigs: {json.dumps(configs)}\n---\n", encoding="utf-8")
+    lines = (json.dumps({"text": text}) + "\n" for text in texts)
+    (folder / "data/test.jsonl").write_text("".join(lines), encoding="utf-8")
+
+
+def test_a_clone_of_a_hub_data_set_is_read_as_it_is_now(tmp_path):
+    for place, texts in (("a", ["Satu."]), ("b", ["Dua.", "Tiga."]), ("b", ["Empat."])):
+        write_clone(tmp_path / place / "same-name", texts)
+        rows = read_rows(str(tmp_path / place / "same-name"), config_name="id", split="test")
+        assert [row["text"] for row in rows] == texts

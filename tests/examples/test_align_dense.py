@@ -44,6 +44,10 @@ def folder(tmp_path_factory):
             "max_length": 128,
             "representation": "mean",
             "polish_freeze": "none",
+            "eval_data": [f"dev={folder / 'dev.jsonl'}"],
+            "eval_strategy": "steps",
+            "eval_steps": 1,
+            "prompts": ["Simpan"],
         },
         "score": {"suite": {"dev": {"kind": "bitext", "source": str(folder / "dev.jsonl"), "layer": 2}}},
     }
@@ -59,6 +63,14 @@ def test_it_is_aligned_saved_as_what_it_is_described_and_scored(folder):
     assert done.returncode == 0, done.stderr[-3000:]
     assert AutoModelForCausalLM.from_pretrained(folder / "run/final").config.model_type == "gpt2"
     results = json.loads((folder / "run/final/results.json").read_text(encoding="utf-8"))
+    (evaluation,) = results["evaluation"]
+    assert evaluation["before"]["perplexity"] != evaluation["after"]["perplexity"] > 1
+    assert not any("entropy" in name for name in evaluation["after"]) and results["samples"][0]["prompt"] == "Simpan"
+    assert [entry["step"] for entry in results["training"]["evaluations"]] == [1, 2]
+    card = (folder / "run/final/README.md").read_text(encoding="utf-8")
+    assert "A dense language model adapted from English to Indonesian" in card and "the mean of its states" in card
+    assert "trust_remote_code" not in card and "get_senses" not in card and "modeling_sensia" not in card
+    assert "dev: tokens, " in done.stdout and "a word of Indonesian" in done.stdout
     assert results["model"]["num_senses"] == 0 and results["training"]["history"][-1]["loss_ctx"] > 0
     scored = run("score", folder, "--model", folder / "run/final", "--output", folder / "scores.json")
     assert scored.returncode == 0, scored.stderr[-3000:]
@@ -73,7 +85,8 @@ def test_it_is_aligned_saved_as_what_it_is_described_and_scored(folder):
         (("--polish_freeze", "sense_network"), "`polish_freeze` must be none"),
         (("--tau_pool", "9"), "`tau_pool` must be 0.7"),
         (("--use_peft", "true"), "`use_peft` means nothing to dense alignment"),
-        (("--eval_data", "dev=nothing.jsonl"), "`eval_data` means nothing to dense alignment"),
+        (("--push_to_hub", "true", "--hub_model_id", "a/b"), "`push_to_hub` means nothing to dense alignment"),
+        (("--middle_layer", "5"), "`middle_layer` must be at most 4, the last layer, got 5"),
     ],
 )
 def test_wrong_input_ends_with_one_line(folder, settings, message):

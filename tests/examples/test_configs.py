@@ -116,10 +116,14 @@ def test_every_run_of_a_plan_is_an_adaptation_with_a_suite(name, tmp_path):
         assert read_config(path, (PretrainArguments, TrainingArguments))["max_steps"] > 0
 
 
+#: Settings that say where things lie.
+PLACES = {"train_data", "eval_data", "target_language", "output_dir"}
+
+
 def test_the_full_plan_is_the_recipe_of_the_paper():
     settings = read_plan(EXAMPLES / "configs/reproduce_full.yaml", ["sensia"])[0].settings
     paper = yaml.safe_load((EXAMPLES / "configs/paper.yaml").read_text(encoding="utf-8"))
-    placeless = {name: paper[name] for name in paper.keys() - {"train_data", "target_language", "output_dir"}}
+    placeless = {name: paper[name] for name in paper.keys() - PLACES}
     assert {name: settings.get(name, placeless[name]) for name in placeless} == {**placeless, "report_to": "none"}
 
 

@@ -63,3 +63,9 @@ def test_plots_are_drawn_of_what_is_there_and_shown(tmp_path, kinds, plots):
     names = [f"claims_{plot}_mini.png" for plot in plots]
     assert sorted(path.name for path in tmp_path.glob("images/*")) == names
     assert all(name in (tmp_path / "claims-mini.md").read_text(encoding="utf-8") for name in names)
+
+
+def test_runs_that_were_not_made_are_named():
+    page = claims_page([CLAIM], [result("sensia")], missing=["lm-only-id-0", "scratch-id-2"])
+    assert "2 runs of the plan were not made: `lm-only-id-0`, `scratch-id-2`." in page
+    assert "not made" not in claims_page([CLAIM], [result("sensia")])

@@ -207,9 +207,14 @@ def chunks(request, monkeypatch):
     monkeypatch.setattr(lm_loss, "_LOGITS_AT_A_TIME", request.param)
 
 
+@pytest.fixture(params=[23, 2 * 23, 2**19], ids=["a token in cache", "2 tokens in cache", "all in cache"])
+def blocks(request, monkeypatch):
+    monkeypatch.setattr(lm_loss, "_LOGITS_IN_CACHE", request.param)
+
+
 @pytest.mark.parametrize("smoothing", SMOOTHINGS)
 @pytest.mark.parametrize("num_items", [None, 36])
-def test_losses_of_states_are_those_of_their_logits_in_value_and_gradient(chunks, smoothing, num_items):
+def test_losses_of_states_are_those_of_their_logits_in_value_and_gradient(chunks, blocks, smoothing, num_items):
     states, head, labels = states_and_head()
     found = language_model_losses_of_states(states, head, labels, smoothing, num_items)
     expected = language_model_losses(states @ head.T, labels, smoothing, num_items)

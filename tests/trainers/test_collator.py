@@ -147,3 +147,27 @@ def test_text_of_the_source_language_comes_last_and_is_predicted_with_full_weigh
     assert not of_sources(batch)[sentences_of(batch) == 2].any()
     if weight:
         assert batch["label_weights"][labelled].tolist() == [1.0] * int(labelled.sum())
+
+
+@pytest.mark.parametrize("packing", [False, True])
+def test_sources_are_laid_out_once_more_with_their_places_in_the_batch(tokenizer, packing):
+    rows = [{"source_ids": [21, 22, 23], "target_ids": []}, *PAIRS, {"source_ids": [], "target_ids": [31, 32]}]
+    batch = ParallelCollator(tokenizer, packing=packing, label_sources=True)(rows)
+    sources = batch["sources"]
+    ids, ids_in_batch = sources["input_ids"].flatten(), batch["input_ids"].flatten()
+    sentences = sentences_of(batch).flatten()[sources["places_in_batch"]].tolist()
+    assert sorted(zip(sentences, ids[sources["places"]].tolist(), strict=True)) == [
+        (0, 5),
+        (0, 6),
+        (1, 8),
+        (5, 21),
+        (5, 22),
+    ]
+    assert torch.equal(ids_in_batch[sources["places_in_batch"]], ids[sources["places"]])
+    assert torch.equal(ids_in_batch[sources["places_in_batch"] + 1], ids[sources["places"] + 1])
+    assert "labels" not in sources
+
+
+def test_without_sentences_of_the_source_language_there_is_no_second_layout(tokenizer):
+    texts = [{"source_ids": [], "target_ids": [31, 32]}]
+    assert "sources" not in ParallelCollator(tokenizer, label_sources=True)(texts)

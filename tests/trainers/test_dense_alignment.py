@@ -122,13 +122,44 @@ def test_the_trainer_aligns_a_dense_model(make_trainer, representation):
         ({"polish_freeze": "sense_network"}, "`polish_freeze` must be none, got sense_network"),
         ({"packing": False}, "`packing` must be True"),
         ({"sense_learning_rate": 1e-3}, "`sense_learning_rate` must be None"),
-        ({"eval_strategy": "steps"}, "set `eval_strategy` to no"),
+        ({"middle_layer": 0}, "`middle_layer` must be at least 1"),
         ({}, "takes a dense model, got a Backpack"),
     ],
 )
-def test_settings_that_do_not_belong_together_are_refused(make_trainer, pairs, settings, message):
+def test_settings_that_do_not_belong_together_are_refused(make_trainer, settings, message):
     with pytest.raises(ValueError, match=message):
-        make_trainer(evaluate=pairs if "eval_strategy" in settings else None, kinds=DENSE, **settings)
+        make_trainer(kinds=DENSE, **settings)
+
+
+def test_a_layer_that_is_not_there_is_refused(make_trainer):
+    with pytest.raises(ValueError, match="`middle_layer` must be at most 4, the last layer, got 5"):
+        make_trainer(dense_model().float(), kinds=DENSE, middle_layer=5)
+
+
+@pytest.mark.parametrize(("pooling", "layer"), [("last_token", None), ("mean", 3)])
+def test_held_out_figures_are_those_of_each_sentence_alone(make_trainer, pairs, tokenizer, pooling, layer):
+    model, chosen = dense_model().float(), pairs.select(range(12))
+    settings = {"representation": pooling, "middle_layer": layer, "per_device_eval_batch_size": 5}
+    found = make_trainer(model, evaluate=chosen, kinds=DENSE, **settings).measure(chosen)
+    model = dense_model()
+    states = {}
+    for side in ("source_ids", "target_ids"):
+        outputs = [model(torch.tensor([ids]), output_hidden_states=True).hidden_states for ids in chosen[side]]
+        for name, place in (("context", -1), ("sense", layer or 2)):
+            rows = [each[place][0] for each in outputs]
+            pooled = [row[-1] if pooling == "last_token" else row.mean(0) for row in rows]
+            states[name, side] = F.normalize(torch.stack(pooled), dim=-1)
+    for name in ("context", "sense"):
+        cosines = states[name, "source_ids"] @ states[name, "target_ids"].T
+        right = (cosines.argmax(1) == torch.arange(12)).double().mean().item()
+        assert found[f"{name}_recall@1_source_to_target"] == pytest.approx(right)
+    nll = tokens = 0
+    for ids in chosen["target_ids"]:
+        row = torch.tensor([[ids[-1], *ids[:-1]]])
+        nll += F.cross_entropy(model(row).logits[0, :-1], row[0, 1:], reduction="sum").item()
+        tokens += len(ids) - 1
+    assert found["perplexity"] == pytest.approx(torch.tensor(nll / tokens).exp().item(), rel=1e-4)
+    assert not any("entropy" in name for name in found)
 
 
 def test_the_trainer_of_backpacks_refuses_a_dense_model(make_trainer):

@@ -94,13 +94,54 @@ def test_gradient_caching_leaves_the_divergence_as_it_is(make_trainer, make_mode
     assert runs[1] == pytest.approx(runs[0], rel=1e-5, abs=1e-6)
 
 
-def test_texts_of_the_source_language_are_distilled_too(make_trainer, pairs):
-    texts = Dataset.from_dict({"source_ids": pairs["source_ids"][:9], "target_ids": [[]] * 9, "row": list(range(9))})
-    trainer = make_trainer(texts=texts, text_rate=0.5, source_kl_weight=0.5, **LM_ONLY)
+def with_texts(pairs):
+    rows = {"source_ids": pairs["source_ids"][:9], "target_ids": [[]] * 9, "row": list(range(9))}
+    return {"texts": Dataset.from_dict(rows), "text_rate": 0.5}
+
+
+@pytest.mark.parametrize("packing", [True, False])
+def test_the_copy_predicts_from_sources_alone_what_it_predicts_in_the_whole_batch(make_trainer, pairs, packing):
+    trainer = make_trainer(packing=packing, source_kl_weight=0.5, **with_texts(pairs))
     batch = trainer._prepare_inputs(next(iter(trainer.get_train_dataloader())))
-    reference = trainer.reference.predictions(batch, 1)
-    of_texts = batch["sentence_ids"] >= 2 * batch["num_pairs"]
-    assert of_texts.any() and reference.distilled[of_texts].all()
+    copy = trainer.reference.model.double()
+    reference = trainer.reference.predictions(batch["sources"], 1)
+    whole = {
+        name: batch[name] for name in ("input_ids", "attention_mask", "sentence_ids", "sentence_ends") if name in batch
+    }
+    expected = copy(**whole).logits.flatten(0, 1)[reference.positions].log_softmax(-1)
+    torch.testing.assert_close((reference.states @ reference.head.T).log_softmax(-1), expected)
+    next_is_of_source = (of_sources(batch) & (batch["labels"] != -100))[:, 1:]
+    assert torch.equal(reference.positions.sort().values, F.pad(next_is_of_source, (0, 1)).flatten().nonzero()[:, 0])
+
+
+def test_the_copy_reads_each_sentence_of_the_source_language_once_and_no_other(make_trainer, pairs):
+    trainer = make_trainer(max_steps=1, source_kl_weight=0.5, **with_texts(pairs))
+    batch = next(iter(trainer.get_train_dataloader()))
+    read = []
+    trainer.reference.model.backpack.register_forward_pre_hook(
+        lambda _, args, given: read.append(given["input_ids"][given["sentence_ids"] >= 0].tolist()), with_kwargs=True
+    )
+    trainer.train()
+    (tokens,) = read
+    assert sorted(tokens) == sorted(batch["input_ids"][of_sources(batch) & (batch["sentence_ids"] >= 0)].tolist())
+
+
+def test_the_copy_computes_in_the_precision_of_the_model(make_trainer):
+    trainer = make_trainer(max_steps=1, source_kl_weight=0.5, bf16=True)
+    computed_in = []
+    for model in (trainer.model, trainer.reference.model):
+        model.backpack.register_forward_hook(lambda _, args, out: computed_in.append(out.last_hidden_state.dtype))
+    trainer.train()
+    assert computed_in == [torch.bfloat16] * 2
+
+
+def test_texts_of_the_source_language_are_distilled_too(make_trainer, pairs):
+    trainer = make_trainer(source_kl_weight=0.5, **with_texts(pairs), **LM_ONLY)
+    batch = trainer._prepare_inputs(next(iter(trainer.get_train_dataloader())))
+    reference = trainer.reference.predictions(batch["sources"], 1)
+    of_texts = (batch["sentence_ids"] >= 2 * batch["num_pairs"]).flatten()
+    of_texts[batch["sentence_ends"]] = False  # nothing follows on the last token
+    assert of_texts.any() and set(of_texts.nonzero()[:, 0].tolist()) <= set(reference.positions.tolist())
 
 
 def test_the_loss_of_the_source_side_is_logged_per_token(make_trainer):

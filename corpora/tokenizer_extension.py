@@ -1,0 +1,223 @@
+"""Merges for another language, learned on its text and added behind those of a byte-level BPE tokenizer."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerBase
+
+from sensia.corpora.tokenizer_files import bpe_description, with_description
+
+#: A merge that is used less often than this in the text teaches an embedding next to nothing.
+_LEAST_USES = 5
+#: A round whose merges English words use more often than this adds only a part of the merges that are wanted.
+_FEW_REFUSED = 0.01
+_PARTS = 8
+_MOST_ROUNDS = 40
+#: Old tokens stand as single characters of the two planes for private use while merges are learned.
+_PRIVATE = (range(0xF0000, 0xFFFFE), range(0x100000, 0x10FFFE))
+#: Copies of a word that are handed to the trainer in one text.
+_COPIES = 100
+
+Merge = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Extension:
+    """
+    Outcome of [`extend_tokenizer`].
+
+    Args:
+        tokenizer (`PreTrainedTokenizerBase`): the extended tokenizer. Its new tokens have the highest ids.
+        new_ids (`list[int]`): ids of the new tokens, in order.
+        refused (`int`): merges that were left out, since they would cut source text in another way.
+    """
+
+    tokenizer: PreTrainedTokenizerBase
+    new_ids: list[int]
+    refused: int
+
+
+def extend_tokenizer(
+    tokenizer: PreTrainedTokenizerBase, sources: Iterable[str], targets: Iterable[str], new_tokens: int
+) -> Extension:
+    """
+    Adds tokens for another language to a byte-level BPE tokenizer (Sennrich et al., arXiv 1508.07909; GPT-2's kind).
+
+    BPE training goes on where it ended: every word of the target text is cut into old tokens, and further merges of
+    these are learned by the trainer of `tokenizers`. The new merges come behind the old ones. So every old token keeps
+    its id, and a text that has no new token is cut as before. A merge that some word of the source text would use is
+    left out, and learning goes on without it: all of the source text is cut as before.
+
+    Args:
+        tokenizer (`PreTrainedTokenizerBase`): the model's tokenizer.
+        sources (`Iterable[str]`): text whose words must be cut as before.
+        targets (`Iterable[str]`): text of the language to add.
+        new_tokens (`int`): number of tokens to add.
+
+    Returns:
+        [`Extension`]
+
+    Raises:
+        ValueError: if the tokenizer is not of this kind, or the text does not teach so many tokens.
+    """
+    if new_tokens < 1:
+        raise ValueError(f"`new_tokens` must be at least 1, got {new_tokens}.")
+    bpe_description(tokenizer)  # refuses other kinds before the texts are read
+    kept = count_words(tokenizer, sources)
+    learned = _Learned(tokenizer, count_words(tokenizer, targets), kept)
+    while learned.added < new_tokens and learned.rounds < _MOST_ROUNDS and learned.learn(new_tokens):
+        pass
+    if learned.added < new_tokens:
+        raise ValueError(
+            f"`new_tokens` {new_tokens:,} is more than the target text can teach: {learned.added:,} tokens occur at "
+            f"least {_LEAST_USES} times and are used by no word of the source text. Lower `new_tokens`, or give more "
+            "text."
+        )
+    extended = with_description(tokenizer, learned.description)
+    known = set(tokenizer.get_vocab().values())
+    new_ids = sorted(number for number in extended.get_vocab().values() if number not in known)
+    return Extension(extended, new_ids, len(learned.refused))
+
+
+def count_words(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -> Counter[str]:
+    """
+    Words of texts, as the tokenizer cuts a text before it merges: `Counter` from word, in the tokenizer's letters for
+    bytes, to the number of its occurrences.
+
+    Args:
+        tokenizer (`PreTrainedTokenizerBase`): a byte-level BPE tokenizer.
+        texts (`Iterable[str]`): any text.
+    """
+    backend = tokenizer.backend_tokenizer  # type: ignore[attr-defined]
+    normalizer, words = backend.normalizer, Counter[str]()
+    for text in texts:
+        normalized = normalizer.normalize_str(text) if normalizer else text
+        words.update(word for word, _ in backend.pre_tokenizer.pre_tokenize_str(normalized))
+    return words
+
+
+class _Learned:
+    """The description of a tokenizer with the merges learned so far, and how words are cut by it."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, targets: Mapping[str, int], sources: Mapping[str, int]):
+        self.description = bpe_description(tokenizer)
+        self.next_id = max(tokenizer.get_vocab().values()) + 1
+        self.cut = Tokenizer.from_str(json.dumps(self.description))
+        # A word that both texts have stays as it is.
+        self.targets = {word: count for word, count in targets.items() if word not in sources}
+        self.sources = {word: self._pieces(word) for word in sources}
+        self.sources = {word: pieces for word, pieces in self.sources.items() if len(pieces) > 1}
+        self.refused: set[Merge] = set()
+        self.added = self.rounds = 0
+
+    def _pieces(self, word: str) -> list[str]:
+        return [token.value for token in self.cut.model.tokenize(word)]
+
+    def learn(self, wanted: int) -> bool:
+        """Adds merges of one round until `wanted` tokens are there; `False` if the text has no further merges."""
+        self.rounds += 1
+        missing = wanted - self.added
+        proposed = self._propose(2 * missing + len(self.refused))
+        refused = self._refuse(proposed)
+        few = len(refused) <= _FEW_REFUSED * len(proposed)
+        added = self._append(proposed, missing if few else min(missing, -(-wanted // _PARTS)))
+        return bool(added or refused)
+
+    def _propose(self, number: int) -> list[Merge]:
+        """The most frequent merges of the pieces of the target words. Two pieces of a refused merge stay apart."""
+        signs = _Signs()
+        counts: Counter[str] = Counter()
+        for word, count in self.targets.items():
+            pieces = self._pieces(word)
+            if len(pieces) > 1:
+                counts[signs.write(pieces, self.refused)] += count
+        learner = Tokenizer(models.BPE())
+        learner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()  # type: ignore[assignment]
+        trainer = trainers.BpeTrainer(
+            vocab_size=len(signs.pieces) + number, min_frequency=_LEAST_USES, show_progress=False
+        )
+        learner.train_from_iterator(_repeated(counts), trainer)
+        merges = json.loads(learner.to_str())["model"]["merges"]
+        return [(signs.read(first), signs.read(second)) for first, second in merges]
+
+    def _refuse(self, proposed: list[Merge]) -> list[Merge]:
+        """Refuses those merges that source words use, and returns them."""
+        used = self._used_by_sources(self._with(proposed)[0])
+        refused = [merge for merge in proposed if "".join(merge) in used]
+        self.refused.update(refused)
+        return refused
+
+    def _append(self, proposed: list[Merge], most: int) -> int:
+        """Appends merges whose parts are there; the number of tokens added, at most `most`."""
+        while True:
+            description, added = self._with(proposed, most)
+            # Leaving out one merge can make room for another: all are looked at together once more.
+            used = self._used_by_sources(description)
+            if not used:
+                break
+            self.refused.update(merge for merge in proposed if "".join(merge) in used)
+        self.description, self.cut = description, Tokenizer.from_str(json.dumps(description))
+        self.added += added
+        return added
+
+    def _with(self, proposed: list[Merge], most: int | None = None) -> tuple[dict[str, Any], int]:
+        """The description with merges that are not refused and whose parts are there, and how many tokens are new."""
+        model = dict(self.description["model"])
+        vocabulary, merges = dict(model["vocab"]), list(model["merges"])
+        before = len(vocabulary)
+        for first, second in proposed:
+            if len(vocabulary) - before == most:
+                break
+            if (first, second) in self.refused or first not in vocabulary or second not in vocabulary:
+                continue
+            vocabulary.setdefault(first + second, self.next_id + self.added + len(vocabulary) - before)
+            merges.append([first, second])
+        model = {**model, "vocab": vocabulary, "merges": merges}
+        return {**self.description, "model": model}, len(vocabulary) - before
+
+    def _used_by_sources(self, description: dict[str, Any]) -> set[str]:
+        """Tokens of source words that are cut in another way than before."""
+        cut, used = Tokenizer.from_str(json.dumps(description)), set[str]()
+        for word, before in self.sources.items():
+            after = [token.value for token in cut.model.tokenize(word)]
+            if after != before:
+                used.update(after)
+        return used
+
+
+class _Signs:
+    """Single characters that stand for pieces, so that a trainer cannot look into them."""
+
+    def __init__(self):
+        self.free: Iterator[int] = (number for numbers in _PRIVATE for number in numbers)
+        self.pieces: dict[str, str] = {}
+        self.signs: dict[str, str] = {}
+
+    def write(self, pieces: list[str], apart: set[Merge]) -> str:
+        """A word in signs, with spaces between pieces that must stay apart."""
+        written = [self._sign(pieces[0])]
+        for first, second in pairwise(pieces):
+            written.append(" " * ((first, second) in apart) + self._sign(second))
+        return "".join(written)
+
+    def read(self, signs: str) -> str:
+        """The pieces that signs stand for, joined."""
+        return "".join(self.pieces[sign] for sign in signs)
+
+    def _sign(self, piece: str) -> str:
+        if piece not in self.signs:
+            self.signs[piece] = chr(next(self.free))
+            self.pieces[self.signs[piece]] = piece
+        return self.signs[piece]
+
+
+def _repeated(counts: Mapping[str, int]) -> Iterator[str]:
+    """Every word as often as it occurs, some copies in one text: the trainer counts words itself."""
+    for word, count in counts.items():
+        for start in range(0, count, _COPIES):
+            yield " ".join([word] * min(_COPIES, count - start))

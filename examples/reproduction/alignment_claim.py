@@ -1,0 +1,72 @@
+"""The paper's first claim: alignment rises and holds, at a recall above 0.9 and an entropy of 1.4 to 1.5 nats."""
+
+import math
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+from reproduction.run_results import Results
+from reproduction.trends import steps_to_reach
+from reproduction.verdicts import DIRECTION, FAILS, HOLDS, SLACK, WEAKLY, Judgement
+
+#: Recall@1 of context and of sense vectors that the paper reports after align.
+PAPER_RECALL = 0.9
+#: Entropy of the mixture that the paper reports, as shares of ln K: 1.4 to 1.5 of ln 16.
+PAPER_ENTROPY = (1.4 / math.log(16), 1.5 / math.log(16))
+#: A mixture of less entropy than this share of ln K has collapsed.
+_COLLAPSED = 0.1
+_SIDES = ("eval_NTREX_entropy_source", "eval_NTREX_entropy_target")
+#: A smaller rise of recall is none.
+_RISE = 0.1
+
+
+def rises_and_holds(found: Results) -> Judgement:
+    """
+    Judges the claim by the paper's numbers. It holds if every seed ends at them. A recall that rises and stays, but
+    under them, has the direction and not the size. One that falls again holds weakly.
+
+    Args:
+        found ([`Results`]): of all runs.
+    """
+    told, lowest, rises, stays, runs = [], 1.0, True, True, found("sensia")
+    for kind in ("context", "sense"):
+        before = [run["before"]["NTREX"][f"{kind}_recall@1"] for run in runs]
+        after = found.values("sensia", f"{kind} recall@1")
+        curves = [[each[f"eval_NTREX_{kind}_recall@1"] for each in run["curve"]] for run in runs]
+        rises &= all(end > start + _RISE for start, end in zip(before, after, strict=True))
+        stays &= all(curve[-1] >= max(curve) - SLACK for curve in curves)
+        lowest = min(lowest, *after)
+        told.append(f"{kind} {fmean(before):.2f} to {fmean(after):.2f} ({min(after):.2f} to {max(after):.2f})")
+    ends = [_end_entropies(run) for run in runs]
+    within = all(PAPER_ENTROPY[0] <= share <= PAPER_ENTROPY[1] for shares in ends for share in shares)
+    collapsed = min(share for run in runs for share in _entropies(run)) < _COLLAPSED
+    most = math.log(runs[0]["num_senses"])
+    shares = [share for each in ends for share in each]
+    told.append(f"entropy at the end {most * min(shares):.2f} to {most * max(shares):.2f} of {most:.2f}")
+    if not rises or collapsed:
+        verdict = FAILS
+    elif not stays:
+        verdict = WEAKLY
+    else:
+        verdict = HOLDS if lowest >= PAPER_RECALL and within else DIRECTION
+    return "; ".join(told), verdict, _why(found, runs)
+
+
+def _why(found: Results, runs: Sequence[Mapping[str, Any]]) -> str:
+    lowest, highest = (share * math.log(runs[0]["num_senses"]) for share in PAPER_ENTROPY)
+    why = (
+        f"Recall@1 on all of NTREX before and after, seeds {', '.join(str(run['seed']) for run in runs)}. It holds if "
+        f"every seed ends within {SLACK} of its peak, at a recall of {PAPER_RECALL} or more and at an entropy of "
+        f"{lowest:.2f} to {highest:.2f} nats, the paper's share of ln K."
+    )
+    needed = steps_to_reach(found.lengths("sensia", "context recall@1"), PAPER_RECALL)
+    return why if needed is None else f"{why} {needed}"
+
+
+def _entropies(run: Mapping[str, Any]) -> list[float]:
+    """Shares of ln K over the whole curve."""
+    return [each[side] / math.log(run["num_senses"]) for each in run["curve"] for side in _SIDES]
+
+
+def _end_entropies(run: Mapping[str, Any]) -> list[float]:
+    return _entropies(run)[-len(_SIDES) :]
