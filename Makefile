@@ -13,7 +13,7 @@ ADAPT_OPTIONS ?=
 # One process a core, each with one thread; the tests of a file share what they set up.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(CORES) --dist loadfile
 
-.PHONY: installed help setup adapt test test-all test-min check docs clean
+.PHONY: installed help setup adapt browser test test-all test-min check docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,10 @@ $(VENV_DOCS)/.ready: requirements-docs.txt
 
 adapt: setup ## adapt the embedded English Backpack to Indonesian (LANGUAGE=sw: Swahili); 10 to 14 minutes on 2 cores
 	$(LAUNCH) examples/adapt.py --config examples/configs/quickstart.yaml --target_language $(LANGUAGE) $(ADAPT_OPTIONS)
+
+browser: ## Chromium for the tests of pages (Debian or Ubuntu, as root)
+	@{ command -v chromium && command -v chromedriver; } >/dev/null \
+		|| { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium chromium-driver; }
 
 test: setup ## the tests (4 minutes on 2 cores)
 	$(PYTEST) -m "not slow"

@@ -17,6 +17,7 @@ from sensia.commands.mine import MineArguments
 from sensia.commands.score import ScoreArguments
 from sensia.commands.steer import SteerArguments
 from sensia.commands.study_senses import StudyArguments
+from sensia.space.settings import SpaceArguments
 from sensia.trainers import SensiaConfig
 from sensia.trainers.dense_alignment import DenseAlignmentConfig
 from sensia.trainers.pretraining import PretrainArguments
@@ -38,6 +39,7 @@ SECTIONS: dict[str, tuple[str, tuple[type, ...]]] = {
     "score": ("sensia score", (ScoreArguments,)),
     "bitext": ("sensia bitext", (BitextArguments,)),
     "mine": ("sensia mine", (MineArguments,)),
+    "space": ("sensia space", (SpaceArguments,)),
     "inspect": ("sensia inspect", (InspectArguments,)),
     "study": ("sensia study", (StudyArguments,)),
     "steer": ("sensia steer", (SteerArguments,)),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 from torch.nn import functional as F
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from modeling_sensia import BackpackConfig
 from modeling_sensia.model_sources import model_source
@@ -54,7 +55,17 @@ def _is_backpack(name: str) -> bool:
 
 
 def _backpack(name: str, device: str | None) -> Encoder:
-    model, tokenizer = load_scored_model(name, device=device)
+    return backpack_encoder(*load_scored_model(name, device=device))
+
+
+def backpack_encoder(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Encoder:
+    """
+    The encoder of [`load_encoder`], of a Backpack that is loaded already.
+
+    Args:
+        model ([`BackpackForCausalLM`]): the model.
+        tokenizer (`PreTrainedTokenizerBase`): its tokenizer, with an end-of-text token.
+    """
     temperature = model.config.pooling_temperature
 
     def encode(texts: Sequence[str]) -> torch.Tensor:

@@ -84,6 +84,11 @@ def _at_positions(senses: Tensor | SensesByToken | None) -> Tensor | None:
     return senses.at_positions() if isinstance(senses, SensesByToken) else senses
 
 
+def _is_plain(weight: Tensor) -> bool:
+    # `torch.export` puts tensors of its own in the places of the parameters.
+    return type(weight) is nn.Parameter or torch.compiler.is_exporting()
+
+
 def _kept(positions: int | Tensor) -> slice | Tensor:
     return slice(-positions, None) if isinstance(positions, int) else positions
 
@@ -215,7 +220,7 @@ class BackpackModel(BackpackPreTrainedModel):
         # Dropout and edits apply to the senses themselves. Hidden layers cannot be mixed if the projection has an
         # adapter, or if its weight is sharded until the sense network's forward.
         projection = self.sense_network.final_mlp.c_proj
-        projects = isinstance(projection, SenseProjection) and type(projection.weight) is nn.Parameter
+        projects = isinstance(projection, SenseProjection) and _is_plain(projection.weight)
         can_be_hidden = projects and not self.training and self.sense_edit is None and hidden.width < senses.width
         return choose_store(kept_width, ids, senses, hidden if can_be_hidden else None)
 
@@ -283,7 +288,10 @@ class BackpackModel(BackpackPreTrainedModel):
                 with a filled cache and either pooling or sequence packing.
         """
         if input_ids is None or inputs_embeds is not None:
-            raise ValueError("A Backpack needs `input_ids`: senses are looked up by token id, not by embedding.")
+            raise ValueError(
+                "A Backpack needs `input_ids`: senses are looked up by token id, not by embedding. So it cannot be "
+                "prompt-tuned either."
+            )
         given = {"output_attentions": output_attentions, "output_hidden_states": output_hidden_states}
         flags = {name: getattr(self.config, name) if flag is None else flag for name, flag in given.items()}
         sentences: Sentences | None = None

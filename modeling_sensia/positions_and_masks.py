@@ -81,15 +81,30 @@ def check_positions(cache: Cache | None, length: int, limit: int, layer: int):
         past = int(past)
     if past + length > limit:
         raise ValueError(f"{past + length} positions were given ({past} of them cached); this model has {limit}.")
-    if past and cache is not None and int(cache.get_seq_length(layer)) != past:
+    # Without `int`, which would make the number of past positions of an exported graph a constant.
+    if past and cache is not None and cache.get_seq_length(layer) != past:
         raise ValueError("The cache holds positions of the trunk but not their senses: the trunk alone filled it.")
 
 
 def width_in_cache(cache: Cache | None, layer: int) -> int | None:
-    """Numbers that the cache holds for the senses of each past position; `None` if it holds no position."""
+    """
+    Numbers that the cache holds for the senses of each past position; `None` if it holds no position.
+
+    Args:
+        cache (`Cache`, *optional*): the cache of the call.
+        layer (`int`): the mixture's layer in the cache.
+
+    Raises:
+        ValueError: if the layer has several heads, as the prefixes of prefix tuning have.
+    """
     if cache is None or len(cache.layers) <= layer:
         return None
     values = getattr(cache.layers[layer], "values", None)
+    if values is not None and values.ndim == 4 and values.shape[1] != 1:
+        raise ValueError(
+            "A Backpack cannot be prefix-tuned: the virtual tokens of a prefix have keys and values of the trunk, and "
+            "no senses. Use LoRA or another adapter of its layers."
+        )
     return None if values is None else values.shape[-1]
 
 

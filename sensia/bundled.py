@@ -5,18 +5,20 @@ from pathlib import Path
 _HERE = Path(__file__).resolve().parent
 #: How settings files name what is bundled, from the root of a checkout.
 ASSETS = "examples/assets/"
+#: Folders below `examples/` that have another name in an installed package, where `space` is a package of code.
+_IN_CHECKOUT = {"space_files": "space"}
 
 
 def bundled(kind: str) -> Path:
     """
     Args:
-        kind (`str`): `configs` or `assets`.
+        kind (`str`): `configs`, `assets` or `space_files`.
 
     Returns:
         `Path`: the folder, beside this package in a checkout, inside it where it is installed.
     """
     inside = _HERE / kind
-    return inside if inside.is_dir() else _HERE.parent / "examples" / kind
+    return inside if inside.is_dir() else _HERE.parent / "examples" / _IN_CHECKOUT.get(kind, kind)
 
 
 def find_config(name: str) -> Path:

@@ -32,6 +32,8 @@ COMMANDS = {
     "mine": Command("sensia.commands.mine", "find translations in two texts, by an adapted model"),
     "tokenizer": Command("sensia.commands.tokenizer", "give a model tokens for another language, or prune it"),
     "bitext": Command("sensia.commands.bitext", "build one clean bitext from downloads"),
+    "serve": Command("sensia.commands.serve", "serve a model over HTTP, as `transformers serve` does"),
+    "space": Command("sensia.commands.space", "serve a page to play with a model, or push it as a Space"),
     "reproduce": Command("sensia.commands.reproduce", "measure the claims of the paper (in a checkout)"),
 }
 #: What `accelerate launch` is told; everything else is a setting of the command.

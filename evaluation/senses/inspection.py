@@ -77,10 +77,21 @@ def word_ids(tokenizer: PreTrainedTokenizerBase, word: str) -> list[int]:
     Raises:
         ValueError: if the tokenizer cannot encode it.
     """
-    return _encode(tokenizer, word, before=f"{_BEFORE} ")[len(_encode(tokenizer, _BEFORE)) :]
+    return encode_text(tokenizer, word, before=f"{_BEFORE} ")[len(encode_text(tokenizer, _BEFORE)) :]
 
 
-def _encode(tokenizer: PreTrainedTokenizerBase, text: str, before: str = "") -> list[int]:
+def encode_text(tokenizer: PreTrainedTokenizerBase, text: str, before: str = "") -> list[int]:
+    """
+    Token ids of a text, in which special tokens are read as text.
+
+    Args:
+        tokenizer (`PreTrainedTokenizerBase`): the tokenizer.
+        text (`str`): the text.
+        before (`str`, *optional*, defaults to `""`): text that is put before it.
+
+    Raises:
+        ValueError: if the tokenizer cannot encode it.
+    """
     try:
         ids = tokenizer(before + text, add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"]
     except TypeError as error:
@@ -216,7 +227,7 @@ def rank_tokens(
     candidates = _candidates(len(head), target_tokens, head.device)
     rows = max(scores_at_once // (model.config.num_senses * len(head)), 1)
     parts: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in candidates}
-    with _evaluating(model):
+    with evaluating(model):
         chunks = torch.tensor(ids, device=head.device).split(rows)
         for chunk in tqdm(chunks, desc="Senses", unit="chunk", disable=not progress):
             scores = model.get_senses(chunk[None])[0].transpose(0, 1) @ head.T  # [T, K, V]
@@ -240,7 +251,13 @@ def _candidates(size: int, target_tokens: Sequence[int] | None, device: torch.de
 
 
 @contextmanager
-def _evaluating(model: BackpackForCausalLM) -> Iterator[None]:
+def evaluating(model: BackpackForCausalLM) -> Iterator[None]:
+    """
+    Evaluation mode inside of the block; the mode that the model was in after it.
+
+    Args:
+        model ([`BackpackForCausalLM`]): the model.
+    """
     was_training = model.training
     model.eval()
     try:
@@ -273,7 +290,7 @@ def mixture_of(model: BackpackForCausalLM, tokenizer: PreTrainedTokenizerBase, s
     """
     ids = _sentence_ids(model, tokenizer, sentence)
     inputs, predicted = (torch.tensor(part, device=model.device) for part in (ids[:-1], ids[1:]))  # [L] each
-    with _evaluating(model):
+    with evaluating(model):
         outputs = model(input_ids=inputs[None], use_cache=False, output_senses=True, output_contextualization=True)
     weights = outputs.contextualization[0].float()  # [K, L, L]
     projections = outputs.senses[0] @ model.lm_head.weight[predicted].T  # [K, L, L]
@@ -301,7 +318,7 @@ def _sentence_ids(model: BackpackForCausalLM, tokenizer: PreTrainedTokenizerBase
         raise ValueError("The tokenizer has no end-of-text token, which is the context of a sentence's first token.")
     if not sentence.strip():
         raise ValueError("`sentence` is empty; expected text to predict.")
-    ids = _encode(tokenizer, sentence)
+    ids = encode_text(tokenizer, sentence)
     positions = model.config.max_position_embeddings
     if len(ids) > positions:
         raise ValueError(f"The sentence {sentence[:40]!r} has {len(ids)} tokens; the model has {positions} positions.")

@@ -1,9 +1,9 @@
 """The page of senses in a real browser, against what `sensia.evaluation.senses.inspection` says."""
 
 import re
-import shutil
 
 import pytest
+from browser import contrast, luminance, open_browser
 from example_scripts import load_example
 from small_backpacks import BITEXT, HOSTILE, small_backpack, small_tokenizer
 
@@ -17,18 +17,7 @@ TOP = 3
 
 @pytest.fixture(scope="module")
 def driver():
-    webdriver = pytest.importorskip("selenium.webdriver", reason="the browser test needs selenium")
-    browser = shutil.which("chromium") or shutil.which("google-chrome")
-    program = shutil.which("chromedriver")
-    if browser is None or program is None:
-        pytest.skip("no Chromium with chromedriver (Debian: chromium and chromium-driver)")
-    options = webdriver.ChromeOptions()
-    options.binary_location = browser
-    # In containers the tests run as root and /dev/shm is small.
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1300,1000"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    started = webdriver.Chrome(options=options, service=webdriver.ChromeService(program))
+    started = open_browser("--window-size=1300,1000")
     yield started
     started.quit()
 
@@ -227,12 +216,6 @@ def test_the_keyboard_alone_reaches_everything(page, models, tokenizer):
     check_mixture(page, models, tokenizer, 1, 0)
 
 
-def luminance(colour):
-    channels = [int(part) / 255 for part in colour[colour.index("(") + 1 : -1].split(",")[:3]]
-    linear = [one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in channels]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_stands_out_in_light_and_dark(page, scheme):
     feature = {"name": "prefers-color-scheme", "value": scheme}
@@ -242,4 +225,4 @@ def test_text_stands_out_in_light_and_dark(page, scheme):
     for selector in ("body", "#found", ".entry small", "th.kind", "#word"):
         style = "return getComputedStyle(document.querySelector(arguments[0])).color"
         ink = luminance(page.execute_script(style, selector))
-        assert (max(ink, paper) + 0.05) / (min(ink, paper) + 0.05) >= 4.5, selector
+        assert contrast(ink, paper) >= 4.5, selector
