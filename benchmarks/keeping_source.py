@@ -4,9 +4,10 @@
     python benchmarks/keeping_source.py --steps 40 --config my.yaml
 
 All variants train the model of the configuration (the quickstart's by default) on the same batches in one process, and
-take turns batch by batch, after two batches that warm up. A step is what the trainer does: the forwards, backward,
-clipping and the optimizer. Batches are made before. The factor is the median over batches of the time divided by that
-of the variant without any, for the same batch; the interval holds the middle half of them.
+take turns batch by batch, each in every place of the order, after two batches that warm up. A step is what the trainer
+does: the forwards, backward, clipping and the optimizer. Batches are made before. The factor is the median over
+batches of the time divided by that of the variant without any, for the same batch; the interval holds the middle half
+of them. CPU seconds are those of all threads: other work on the machine changes them less.
 """
 
 import argparse
@@ -107,10 +108,12 @@ def measure(steps: dict[str, Callable[[int], int]], timed: int) -> tuple[dict[st
     """Times of each variant, and the pairs in all timed steps."""
     times = {name: Times([], []) for name in steps}
     pairs = 0
+    names = list(steps)
     for number in range(WARM_UP + timed):
-        for name, step in steps.items():
+        first = number % len(names)
+        for name in names[first:] + names[:first]:
             wall, cpu = time.perf_counter(), time.process_time()
-            in_batch = step(number)
+            in_batch = steps[name](number)
             if number >= WARM_UP:
                 times[name].wall.append(time.perf_counter() - wall)
                 times[name].cpu.append(time.process_time() - cpu)
