@@ -9,22 +9,19 @@ utilisation (MFU). Memory is the peak beyond weights and optimizer.
 import statistics
 import tempfile
 import time
-import warnings
 from argparse import Namespace
-from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from decoding import build_models, prompt
+from gpu_profile import WAITS_AT, profiled, waits_by_line
 from gpu_report import Found, NotRun, Row
-from gpu_setup import ROOT, Pair, Setup, parameter_count
+from gpu_setup import Pair, Setup, parameter_count
 from gpu_steps import POINT, Training, cached_backward, sensia_backward, stock_backward
 from published_step import MAX_LENGTH, PublishedBackpack, PublishedTraining, pad_side
 from published_step import Batch as Side
-from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import PrinterCallback, TrainerCallback
 
@@ -44,10 +41,6 @@ PEAKS = {
 }
 GOAL = 250_000
 STOCK, SENSIA = "stock GPT-2, language model", "SENSIA"
-WAITS = ("cudaStreamSynchronize", "cudaDeviceSynchronize", "cudaEventSynchronize", "aten::_local_scalar_dense")
-READS = ("aten::nonzero", "aten::_unique2", "aten::item", "Memcpy DtoH (Device -> Pageable)", "Memcpy DtoH")
-WAITS_AT = "waits at "
-LAUNCHES = ("cudaLaunchKernel", "cudaLaunchKernelExC", "cuLaunchKernel", "cuLaunchKernelEx", "cudaGraphLaunch")
 
 
 class Variant(NamedTuple):
@@ -231,64 +224,12 @@ def profile_step(setup: Setup) -> Found:
     for name, training in two_trainings(setup).items():
         each = variant(training, setup, cuts)
         each.turn()
-        found[name] = profiled(setup, each) | waits_by_line(setup, each)
+        found[name] = profiled(setup, each.turn, len(cuts)) | waits_by_line(setup, each.turn, len(cuts))
     names = dict.fromkeys(what for figures_of_one in found.values() for what in figures_of_one)
     rows: list[Row] = [{"a step has": what, **{name: found[name].get(what, 0.0) for name in found}} for what in names]
     ours = found[SENSIA]
     waits = sum(value for what, value in ours.items() if what.startswith(WAITS_AT))
     return Found(f"{ours['launches']:,.0f} launches, {waits:.1f} waits for the device a step", None, rows)
-
-
-def profiled(setup: Setup, each: Variant, top: int = 12) -> dict[str, float]:
-    """Counts and times of a step, in ms."""
-    activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * (setup.device.type == "cuda")
-    steps = len(each.batches)
-    setup.wait()
-    with profile(activities=activities) as profiler:
-        start = time.perf_counter()
-        each.turn()
-        setup.wait()
-        wall = 1e3 * (time.perf_counter() - start)
-    events = profiler.key_averages()
-    counts = {event.key: event.count for event in events}
-    on_device = setup.device.type == "cuda"
-    kernels = [event for event in events if not on_device or is_kernel(event)]
-    times = {
-        event.key: (event.self_device_time_total if on_device else event.self_cpu_time_total) for event in kernels
-    }
-    busy = sum(times.values()) / 1e3
-    row = {"ms under the profiler": wall / steps, "ms of kernels": busy / steps}
-    row["launches"] = sum(counts.get(name, 0) for name in LAUNCHES) / steps
-    row |= {name: counts[name] / steps for name in (*WAITS, *READS) if name in counts}
-    longest = sorted(times, key=times.__getitem__, reverse=True)[:top]
-    return row | {f"ms in {key[:90]}": times[key] / 1e3 / steps for key in longest}
-
-
-def is_kernel(event: Any) -> bool:
-    """Tells if an event ran on the device. Ranges only name other events and would count them twice."""
-    return event.device_type == torch.autograd.DeviceType.CUDA and not event.is_user_annotation
-
-
-def waits_by_line(setup: Setup, each: Variant) -> dict[str, float]:
-    """Counts the waits of a step for the device, by the line of Python that waits; empty on a CPU."""
-    if setup.device.type == "cpu":
-        return {}
-    torch.cuda.set_sync_debug_mode("warn")
-    try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            each.turn()
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
-    waits = [each for each in caught if "synchronizing CUDA" in str(each.message)]
-    places = Counter(f"{short(wait.filename)}:{wait.lineno}" for wait in waits)
-    return {f"{WAITS_AT}{place}": count / len(each.batches) for place, count in places.most_common(12)}
-
-
-def short(filename: str) -> str:
-    """A file of this repository by its path in it; another by its name."""
-    path = Path(filename)
-    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else path.name
 
 
 @cache

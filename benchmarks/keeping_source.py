@@ -2,11 +2,13 @@
 
     python benchmarks/keeping_source.py
     python benchmarks/keeping_source.py --steps 40 --config my.yaml
+    python benchmarks/keeping_source.py --steps 3 --flops            # counted arithmetic instead of times
 
 All variants train the model of the configuration (the quickstart's by default) on the same batches in one process, and
-take turns batch by batch, after two batches that warm up. A step is what the trainer does: the forwards, backward,
-clipping and the optimizer. Batches are made before. The factor is the median over batches of the time divided by that
-of the variant without any, for the same batch; the interval holds the middle half of them.
+take turns batch by batch, each in every place of the order, after two batches that warm up. A step is what the trainer
+does: the forwards, backward, clipping and the optimizer. Batches are made before. The factor is the median over
+batches of the time divided by that of the variant without any, for the same batch; the interval holds the middle half
+of them. CPU seconds are those of all threads: other work on the machine changes them less.
 """
 
 import argparse
@@ -19,6 +21,7 @@ from typing import Any, NamedTuple
 
 import torch
 from datasets.utils.logging import disable_progress_bar
+from torch.utils.flop_counter import FlopCounterMode
 from transformers import set_seed
 from transformers.utils import logging as transformers_logging
 
@@ -43,6 +46,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--config", type=Path, default=QUICKSTART, help="settings of the run (default: quickstart)")
     parser.add_argument("--steps", type=int, default=20, help="timed steps of each variant (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: %(default)s)")
+    parser.add_argument("--flops", action="store_true", help="count arithmetic instead")
     parser.add_argument("--only", nargs="+", choices=list(VARIANTS), default=list(VARIANTS), help="what to measure")
     return parser.parse_args()
 
@@ -107,10 +111,12 @@ def measure(steps: dict[str, Callable[[int], int]], timed: int) -> tuple[dict[st
     """Times of each variant, and the pairs in all timed steps."""
     times = {name: Times([], []) for name in steps}
     pairs = 0
+    names = list(steps)
     for number in range(WARM_UP + timed):
-        for name, step in steps.items():
+        first = number % len(names)
+        for name in names[first:] + names[:first]:
             wall, cpu = time.perf_counter(), time.process_time()
-            in_batch = step(number)
+            in_batch = steps[name](number)
             if number >= WARM_UP:
                 times[name].wall.append(time.perf_counter() - wall)
                 times[name].cpu.append(time.process_time() - cpu)
@@ -134,6 +140,20 @@ def _quartiles(own: list[float], base: list[float]) -> list[float]:
     return statistics.quantiles((each / other for each, other in zip(own, base, strict=True)), n=4)
 
 
+def print_arithmetic(steps: dict[str, Callable[[int], int]], counted: int):
+    """Operations of matrix products in a step, a mean over batches."""
+    operations = dict.fromkeys(steps, 0)
+    for name, step in steps.items():
+        with FlopCounterMode(display=False) as counter:
+            for number in range(counted):
+                step(number)
+        operations[name] = counter.get_total_flops()
+    first = next(iter(steps))
+    print(f"\n| step | GFLOP | times `{first}` |\n|:--|--:|--:|")
+    for name, total in operations.items():
+        print(f"| {name} | {total / counted / 1e9:.1f} | {total / operations[first]:.3f} |")
+
+
 def main():
     args = parse_arguments()
     torch.set_num_threads(args.threads)
@@ -143,7 +163,10 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         trainers = {name: build_trainer(args.config, folder, VARIANTS[name]) for name in args.only}
         steps = {name: step_of(trainer, WARM_UP + args.steps) for name, trainer in trainers.items()}
-        print_table(*measure(steps, args.steps))
+        if args.flops:
+            print_arithmetic(steps, args.steps)
+        else:
+            print_table(*measure(steps, args.steps))
 
 
 if __name__ == "__main__":

@@ -9,8 +9,9 @@ from pathlib import Path
 import datasets
 
 from sensia.corpora.configurations import JOINED, Languages, configuration_in, configuration_of, same_configuration
+from sensia.corpora.data_sets import hub_errors, is_clone
 from sensia.corpora.languages import Language
-from sensia.corpora.locations import file_kind, hub_errors, is_clone, is_local, is_there
+from sensia.corpora.locations import file_kind, is_local, is_there
 
 #: Names of splits that nobody trains on, best first.
 HELD_OUT_SPLITS = (
@@ -166,7 +167,7 @@ def configurations_of(source: str, revision: str | None = None) -> list[str]:
         revision (`str`, *optional*): branch, tag or commit.
 
     Raises:
-        `ValueError`, `OSError`: as [`locations.load_hub`] does.
+        `ValueError`, `OSError`: as [`data_sets.load_hub`] does.
     """
     with hub_errors(source, revision=revision):
         return datasets.get_dataset_config_names(source, revision=revision)
@@ -182,7 +183,7 @@ def splits_of(source: str, configuration: str, revision: str | None = None) -> l
         revision (`str`, *optional*): branch, tag or commit.
 
     Raises:
-        `ValueError`, `OSError`: as [`locations.load_hub`] does.
+        `ValueError`, `OSError`: as [`data_sets.load_hub`] does.
     """
     with hub_errors(source, revision=revision):
         first, *more = (

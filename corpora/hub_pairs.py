@@ -14,10 +14,10 @@ from sensia.corpora.configurations import (
     order_of_names,
     order_of_rows,
 )
+from sensia.corpora.data_sets import load_hub
 from sensia.corpora.fields import PairRequest, pick_column
 from sensia.corpora.held_out import DataPart, choose_configuration, configurations_of, listed, splits_of
 from sensia.corpora.languages import names_language
-from sensia.corpora.locations import load_hub
 from sensia.corpora.sides import SAMPLE
 
 logger = logging.get_logger(__name__)

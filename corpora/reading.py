@@ -3,15 +3,15 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import datasets
 import pyarrow as pa
-from transformers.utils import logging
 
 from sensia.corpora.configurations import JOINED
+from sensia.corpora.data_sets import is_clone, load_folder, load_hub
 from sensia.corpora.fields import (
     PROMPT,
     PROMPT_COLUMNS,
@@ -21,40 +21,22 @@ from sensia.corpora.fields import (
     check_texts,
     choose_fields,
     label_or_none,
-    no_pair,
     pick_column,
-    take_pair,
     take_prompts,
     text_or_none,
 )
+from sensia.corpora.file_rows import ON_BAD_ROWS, STOP, first_fields, pairs_of_files, texts_of_files
 from sensia.corpora.hub_pairs import column_order, load_joined, pair_part
 from sensia.corpora.languages import Language, find_language
-from sensia.corpora.locations import (
-    PARALLEL,
-    holds_files,
-    is_clone,
-    is_local,
-    load_folder,
-    load_hub,
-    local_files,
-    parallel_files,
-)
+from sensia.corpora.locations import PARALLEL, holds_files, is_local, local_files, parallel_files
 from sensia.corpora.records import (
     BILINGUAL_KINDS,
-    bilingual_records,
-    check_text_type,
-    parquet_columns,
-    read_records,
 )
 from sensia.corpora.sides import SAMPLE, check_side
 from sensia.corpora.tables import QUOTINGS
-from sensia.corpora.text_files import BrokenRow, Record
 
 AnyDataset: TypeAlias = datasets.Dataset | datasets.IterableDataset
 ROWS_PER_CHUNK = 10_000
-#: What is done about rows that cannot be read or have no text, where it is chosen.
-STOP, DROP = ON_BAD_ROWS = ("stop", "drop")
-logger = logging.get_logger(__name__)
 
 
 def read_pairs(
@@ -134,11 +116,11 @@ def read_pairs(
     files, kind = _find_files(source, split, languages)
     options: dict[str, Any] = {"files": files, "kind": kind, "request": request, "quoting": tsv_quoting}
     options["on_bad_rows"] = on_bad_rows
-    fields = _first_fields(**options)
-    _check_sides(_sample(_pairs_of_files(**options)), fields, source)
+    fields = first_fields(**options)
+    _check_sides(_sample(pairs_of_files(**options)), fields, source)
     # Documents are numbered anew in each file.
     names = ("source", "target", *fields.extras, *(["file"] if "doc" in fields.extras and len(files) > 1 else []))
-    return _dataset_of_rows(_pairs_of_files, options, names, streaming)
+    return _dataset_of_rows(pairs_of_files, options, names, streaming)
 
 
 def read_texts(
@@ -177,7 +159,7 @@ def read_texts(
     _refuse_hub_options(source, config_name=config_name, revision=revision)
     files, kind = local_files(source, split, ("json", "txt", "parquet"))
     options = {"files": files, "kind": kind, "column": "text" if kind == "txt" else column}
-    return _dataset_of_rows(_texts_of_files, options, ("text",), streaming)
+    return _dataset_of_rows(texts_of_files, options, ("text",), streaming)
 
 
 def _pairs_of_hub(
@@ -208,83 +190,6 @@ def _refuse_hub_options(source: str, **options: str | None) -> None:
         raise ValueError(f"{', '.join(given)} is for Hub data sets, but {source} is a local path")
 
 
-def _first_fields(
-    files: list[Any], kind: str, request: PairRequest, quoting: str, on_bad_rows: str | None
-) -> PairFields:
-    for path in files:
-        for _, _, fields in _records_of_file(path, kind, request, quoting, on_bad_rows == DROP):
-            return fields
-    raise ValueError(f"no rows in {', '.join(str(path) for path in files)}")
-
-
-def _pairs_of_files(
-    files: list[Any], kind: str, request: PairRequest, quoting: str, on_bad_rows: str | None
-) -> Iterator[dict[str, str | None]]:
-    for path in files:
-        broken = 0
-        for place, record, fields in _records_of_file(path, kind, request, quoting, on_bad_rows == DROP):
-            try:
-                pair = _pair_of_record(record, fields, place, on_bad_rows)
-            except ValueError as error:
-                if on_bad_rows != DROP:
-                    raise
-                pair = no_pair(fields)
-                broken += 1
-                if broken == 1:
-                    logger.warning_once(f"{error}; broken rows are dropped, as `on_bad_rows: {DROP}` says")
-            yield {**pair, "file": str(path)}
-
-
-def _pair_of_record(
-    record: dict[str, Any], fields: PairFields, place: str, on_bad_rows: str | None
-) -> dict[str, str | None]:
-    if isinstance(record, BrokenRow):
-        raise ValueError(record.problem)
-    pair = take_pair(record, fields, place)
-    if on_bad_rows == STOP:
-        check_texts(pair, fields, place)
-    return pair
-
-
-def _records_of_file(
-    path: Path, kind: str, request: PairRequest, quoting: str, keep_broken: bool
-) -> Iterator[tuple[str, dict[str, Any], PairFields]]:
-    """Records of a file, each with where it stands and the fields that the pair is in."""
-    if kind in BILINGUAL_KINDS:
-        both = PairFields(False, "source", "target", None, None)
-        languages = (request.source_language, request.target_language)
-        for place, record in bilingual_records(path, kind, *languages, keep_broken):
-            yield place, record, both
-        return
-    if kind == "parquet":
-        columns = parquet_columns(path)
-        fields = choose_fields(columns, request, str(path))
-        sides = columns[TRANSLATION] if fields.nested else columns
-        for side in (fields.source, fields.target):
-            check_text_type(sides[side], f"{TRANSLATION}.{side}" if fields.nested else side, str(path))
-        for place, record in read_records(path, kind, columns=fields.columns):
-            yield place, record, fields
-        return
-    records = read_records(path, kind, quoting=quoting, unnamed=_unnamed(request), keep_broken=keep_broken)
-    head: list[Record] = []
-    for each in records:  # the first that is not broken tells the fields
-        head.append(each)
-        if not isinstance(each[1], BrokenRow):
-            break
-    if head:
-        fields = choose_fields(head[-1][1], request, head[-1][0])
-        for place, record in chain(head, records):
-            yield place, record, fields
-
-
-def _unnamed(request: PairRequest) -> tuple[str, ...]:
-    """Names for the two columns of text of a table without names; none where columns are asked for by number."""
-    asked = (request.source_column, request.target_column)
-    if any(name and name.isdecimal() for name in asked):
-        return ()
-    return (asked[0] or request.source_language.tag, asked[1] or request.target_language.tag)
-
-
 def _sample(pairs: Iterator[dict[str, str | None]]) -> list[dict[str, str | None]]:
     """The first pairs, up to the first damage: that is raised where the reading comes to it."""
     found: list[dict[str, str | None]] = []
@@ -297,15 +202,6 @@ def _sample(pairs: Iterator[dict[str, str | None]]) -> list[dict[str, str | None
 def _check_sides(pairs: Sequence[Mapping[str, str | None]], fields: PairFields, place: str) -> None:
     for side, column in (("source", fields.source), ("target", fields.target)):
         check_side([pair[side] for pair in pairs], column, place)
-
-
-def _texts_of_files(files: list[Path], kind: str, column: str) -> Iterator[dict[str, str | None]]:
-    for path in files:
-        for place, record in read_records(path, kind):
-            text = text_or_none(record[pick_column(record, [column], place)])
-            if text is None:
-                raise ValueError(f"{place}: field {column!r} must be text, got {type(record[column]).__name__}")
-            yield {"text": text}
 
 
 def _text_features(names: tuple[str, ...]) -> datasets.Features:

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from sensia.corpora.data_sets import load_folder, load_hub
 from sensia.corpora.fingerprint import describe_file
-from sensia.corpora.locations import is_local, load_folder, load_hub, local_files
+from sensia.corpora.locations import is_local, local_files
 from sensia.corpora.records import read_records
 
 

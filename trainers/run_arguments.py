@@ -13,10 +13,10 @@ from peft import PeftModel
 from transformers import PreTrainedModel
 
 from sensia.corpora import Language, find_language, read_pairs
+from sensia.corpora.file_rows import ON_BAD_ROWS
 from sensia.corpora.held_out import within
 from sensia.corpora.licences import find_licence
 from sensia.corpora.locations import without_second_sides
-from sensia.corpora.reading import ON_BAD_ROWS
 from sensia.corpora.tables import QUOTINGS
 from sensia.model_cards.results import is_absolute
 from sensia.trainers.data_sources import (
