@@ -6,8 +6,8 @@ from typing import Any
 
 from sensia.corpora import find_language
 from sensia.corpora.configurations import JOINED
-from sensia.corpora.held_out import held_out_part
 from sensia.corpora.data_sets import is_clone
+from sensia.corpora.held_out import held_out_part
 from sensia.corpora.locations import is_local
 from sensia.corpora.rows import describe_rows, read_rows
 
