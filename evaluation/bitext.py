@@ -10,7 +10,7 @@ from datasets import Dataset
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from sensia.corpora.batching import pad_rows
+from modeling_sensia.sentence_rows import TOKENS_PER_BATCH, batches_by_length, padded
 from sensia.evaluation.intervals import bootstrap_mean
 from sensia.evaluation.perplexity import measure_perplexity, perplexity_from_sums
 from sensia.evaluation.retrieval import metrics_of_ranks, retrieval_ranks, retrieval_recall
@@ -37,7 +37,7 @@ def evaluate_bitext(
         pairs (`datasets.Dataset`): columns `source_ids`, `target_ids`, `source_bytes` and `target_bytes` of
             [`sensia.corpora.clean_pairs`]; both sides close with the end-of-text token.
         pooling_temperature (`float`): temperature of the mixture in the sense vector.
-        batch_size (`int`, *optional*, defaults to 64): pairs in a batch.
+        batch_size (`int`, *optional*, defaults to 64): half the largest number of sentences in a batch.
         progress (`bool`, *optional*, defaults to `False`): show a progress bar.
 
     Returns:
@@ -59,25 +59,31 @@ def evaluate_bitext(
 
 
 def _encode(model, tokenizer, pairs, pooling_temperature, batch_size, progress):
-    """Vectors and entropies of the rows in order, and the sums of the language model, over all processes."""
+    """Vectors and entropies of both sides, and the sums of the language model, over all processes."""
     state = PartialState()
-    lengths = [len(row) for row in pairs["target_ids"]]
-    order = sorted(range(len(pairs)), key=lengths.__getitem__, reverse=True)
-    mine = _share(order, state.process_index, state.num_processes)
+    sides = ("source", "target")
+    rows = [ids for side in sides for ids in pairs[f"{side}_ids"]]  # sources, then targets
+    sizes = [size for side in sides for size in pairs[f"{side}_bytes"]]
+    # Planned for all processes together, because sharded weights need the same number of forwards on each.
+    tokens, most = TOKENS_PER_BATCH * state.num_processes, 2 * batch_size * state.num_processes
+    batches = list(batches_by_length([len(row) for row in rows], tokens, most))
+    mine = [_share(batch, state.process_index, state.num_processes) for batch in batches]
     parts, sums = [], torch.zeros(2, 3, dtype=torch.float64)  # of sources, of targets
-    with tqdm(
-        total=len(mine), desc="Evaluating", unit="pair", disable=not (progress and state.is_main_process)
-    ) as bar:
-        for start in range(0, len(mine), batch_size):
-            chosen = mine[start : start + batch_size]
-            batch = pairs[[row for row, _ in chosen]]
-            parts.append(_vectors(model, tokenizer, batch, pooling_temperature))
-            real = torch.tensor([counts for _, counts in chosen])
-            of_sides = (_language_model_sums(model, tokenizer, batch, side, real) for side in ("source", "target"))
-            sums += torch.stack(list(of_sides))
-            bar.update(len(chosen))
-    places = [row for rank in range(state.num_processes) for row, _ in _share(order, rank, state.num_processes)]
-    vectors = {name: _gather_in_order([part[name] for part in parts], places) for name in parts[0]}
+    hidden = not (progress and state.is_main_process)
+    with tqdm(total=sum(map(len, mine)), desc="Evaluating", unit="sentence", disable=hidden) as bar:
+        for batch in mine:
+            chosen = [rows[row] for row, _ in batch]
+            parts.append(_vectors(model, chosen, pooling_temperature))
+            counted = _language_model_sums(model, chosen, [sizes[row] for row, _ in batch])  # [B, 3]
+            real = torch.tensor([[counts] for _, counts in batch])
+            side_of = torch.tensor([row // len(pairs) for row, _ in batch])
+            sums.index_add_(0, side_of, counted * real)
+            bar.update(len(batch))
+    shares = (_share(batch, rank, state.num_processes) for rank in range(state.num_processes) for batch in batches)
+    places = [row for share in shares for row, _ in share]
+    gathered = {name: _gather_in_order([part[name] for part in parts], places) for name in parts[0]}
+    halves = {name: found.split(len(pairs)) for name, found in gathered.items()}
+    vectors = {f"{name}_{side}": half for name, both in halves.items() for side, half in zip(sides, both, strict=True)}
     return vectors, _gathered(sums[None]).sum(0)
 
 
@@ -94,43 +100,29 @@ def _gathered(rows: torch.Tensor) -> torch.Tensor:
     return rows.cpu() if state.num_processes == 1 else gather(rows.to(state.device)).cpu()
 
 
-def _share(order: list[int], rank: int, world: int) -> list[tuple[int, bool]]:
+def _share(order: Sequence[int], rank: int, world: int) -> list[tuple[int, bool]]:
     """Rows of this rank, and which of them count: the last may be repeated to give all ranks the same number."""
     rows = [(row, True) for row in order[rank::world]]
     missing = -(-len(order) // world) - len(rows)
     return rows + [(order[-1], False)] * missing
 
 
-def _vectors(model, tokenizer, batch, pooling_temperature) -> dict[str, torch.Tensor]:
-    ids, mask = pad_rows(batch["source_ids"] + batch["target_ids"], tokenizer.eos_token_id)  # [2 B, L]
-    outputs = model(
-        input_ids=ids.to(model.device),
-        attention_mask=mask.to(model.device),
-        pooling_temperature=pooling_temperature,
-        return_logits=False,
-        use_cache=False,
-    )
-    sides = {}
-    for name in ("context_vectors", "sense_vectors", "mixture_entropy"):
-        sides[f"{name}_source"], sides[f"{name}_target"] = outputs[name].float().chunk(2)
-    return sides
+def _vectors(model, rows: list[list[int]], pooling_temperature: float) -> dict[str, torch.Tensor]:
+    inputs = {name: tensor.to(model.device) for name, tensor in padded(rows).items()}  # [B, L]
+    options = {"pooling_temperature": pooling_temperature, "return_logits": False, "use_cache": False}
+    outputs = model(**inputs, **options)
+    return {name: outputs[name].float() for name in ("context_vectors", "sense_vectors", "mixture_entropy")}
 
 
-def _language_model_sums(model, tokenizer, batch, side: str, real: torch.Tensor) -> torch.Tensor:
-    """Negative log-likelihood in nats, tokens and bytes of a side, as a [3] tensor."""
+def _language_model_sums(model, rows: list[list[int]], sizes: list[int]) -> torch.Tensor:
+    """Negative log-likelihood in nats, tokens and bytes of each row, [B, 3]."""
     # The closing end-of-text token is the context of the first token instead of the last thing predicted.
-    ids, mask = pad_rows([[row[-1], *row[:-1]] for row in batch[f"{side}_ids"]], tokenizer.eos_token_id)  # [B, L]
-    labels = ids.masked_fill((mask == 0) | ~real[:, None], -100)
-    outputs = model(
-        input_ids=ids.to(model.device),
-        attention_mask=mask.to(model.device),
-        labels=labels.to(model.device),
-        return_logits=False,
-        use_cache=False,
-    )
-    tokens = (labels[:, 1:] != -100).sum()
-    size = (torch.tensor(batch[f"{side}_bytes"]) * real).sum()
-    return torch.stack([outputs.plain_loss.double().cpu() * tokens, tokens.double(), size.double()])
+    inputs = {name: tensor.to(model.device) for name, tensor in padded([[row[-1], *row[:-1]] for row in rows]).items()}
+    labels = inputs["input_ids"].masked_fill(inputs["attention_mask"] == 0, -100)  # [B, L]
+    outputs = model(**inputs, labels=labels, return_logits=False, use_cache=False)
+    nats = outputs.token_losses.double().sum(1).cpu()
+    tokens = torch.tensor([len(row) - 1 for row in rows])
+    return torch.stack([nats, tokens.double(), torch.tensor(sizes).double()], 1)
 
 
 def _language_model_metrics(sums: torch.Tensor) -> dict[str, float]:

@@ -55,10 +55,9 @@ def _is_backpack(name: str) -> bool:
 
 def _backpack(name: str, device: str | None) -> Encoder:
     model, tokenizer = load_scored_model(name, device=device)
-    temperature = model.config.pooling_temperature
 
     def encode(texts: Sequence[str]) -> torch.Tensor:
-        vectors = sentence_vectors(model, tokenizer, texts, pooling_temperature=temperature)
+        vectors = sentence_vectors(model, tokenizer, texts)
         return F.normalize(torch.cat([vectors["context"], vectors["sense"]], 1), dim=-1)  # [N, 2 D]
 
     return encode

@@ -3,7 +3,7 @@
 Shapes: B rows, L positions of this call, S positions including the cached past, K senses, D the hidden size, V tokens.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import AutoConfig, AutoModel, GenerationConfig, PreTrainedModel
+from transformers import AutoConfig, AutoModel, GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers import initialization as init
 from transformers.cache_utils import Cache, DynamicCache
 from transformers.core_model_loading import WeightRenaming
@@ -38,6 +38,7 @@ from .sense_mixing import SensesByToken, contextualize, mix_and_measure, mix_sen
 from .sense_network import BackpackSenseNetwork, BackpackWeightNetwork, SenseProjection, fuse_activations
 from .sense_store import KeptHidden, KeptIds, KeptSenses, SenseStore
 from .sense_table import SenseEdit, SenseTable, build_table
+from .sentence_rows import TOKENS_PER_BATCH, encode_texts
 
 logger = logging.get_logger(__name__)
 
@@ -83,6 +84,43 @@ class BackpackPreTrainedModel(PreTrainedModel):
         if isinstance(module, Conv1D):
             init.normal_(module.weight, mean=0.0, std=self.config.initializer_range)
             init.zeros_(module.bias)
+
+    def encode(
+        self,
+        texts: Sequence[str],
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        vector: str = "context",
+        max_length: int | None = None,
+        tokens_per_batch: int = TOKENS_PER_BATCH,
+        progress: bool = False,
+    ) -> Tensor:
+        """
+        Computes the sentence vectors that SENSIA aligns (arXiv 2601.10310), without dropout.
+
+        They were trained at sentences that end with the end-of-text token, so each text gets that token, last and
+        after truncation. The sense vector is pooled at the configuration's `pooling_temperature`. Batches hold texts
+        of about one length, and senses are computed once for each distinct token of a batch.
+
+        Args:
+            texts (`Sequence[str]`): N texts.
+            tokenizer (`PreTrainedTokenizerBase`): the model's, with an end-of-text token.
+            vector (`str`, *optional*, defaults to `"context"`): `"context"` or `"sense"`.
+            max_length (`int`, *optional*): largest number of tokens of a text with its end-of-text token; never more
+                than the model's positions.
+            tokens_per_batch (`int`, *optional*, defaults to 1024): largest number of tokens in a batch, with padding.
+                An accelerator is faster with more.
+            progress (`bool`, *optional*, defaults to `False`): show a progress bar.
+
+        Returns:
+            `torch.Tensor` of `float32` [N, D]: vectors of length 1, on the CPU, in the order of the texts.
+
+        Raises:
+            ValueError: if there is no text, an entry is no text, there is no such vector, the limit is less than 2, or
+                the tokenizer has no end-of-text token.
+        """
+        options = {"max_length": max_length, "tokens_per_batch": tokens_per_batch, "progress": progress}
+        return encode_texts(self, tokenizer, texts, vector=vector, **options)
 
     @staticmethod
     def _load_pretrained_model(model, state_dict, checkpoint_files, load_config, *args, **kwargs):

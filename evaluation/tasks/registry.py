@@ -222,7 +222,7 @@ def _load_topics(source: str, settings: dict[str, Any]) -> Loaded:
 
 _COLUMNS = {"source_column": None, "target_column": None}
 _LANGUAGES = {"source_language": "en", "target_language": "id"}
-_VECTORS = {"layer": -1, "pooling_temperature": 0.7}
+_VECTORS = {"layer": -1, "pooling_temperature": None}  # the model's own temperature
 _CHOICES = {**_HUB_OPTIONS, "limit": None}
 
 #: Kinds of tasks, with the settings of each kind and their defaults.
