@@ -83,12 +83,20 @@ class KeptHidden:
 
 
 class KeptIds:
-    """Caches token ids as digits. Senses are read from the table, or computed again if the table was dropped."""
+    """
+    Caches token ids as digits. Senses are read from the table, or computed again if the table was dropped.
+
+    Args:
+        compute (function of ids [...] to senses [..., K, D]): the sense network, including the edit.
+        table ([`SenseTable`], *optional*): of the senses.
+        sense_ids (function of ids [B, S] to ids [B, S], *optional*): gives the ids of words of several tokens, where
+            an edit names such words; ids stay as they are by default.
+    """
 
     width = _NUM_DIGITS
 
-    def __init__(self, compute: SenseFunction, table: SenseTable | None):
-        self.compute, self.table = compute, table
+    def __init__(self, compute: SenseFunction, table: SenseTable | None, sense_ids: SenseFunction = torch.as_tensor):
+        self.compute, self.table, self.sense_ids = compute, table, sense_ids
 
     def encode(self, input_ids: Tensor, embeddings: Tensor) -> Tensor:
         powers = _BASE ** torch.arange(_NUM_DIGITS, device=input_ids.device)
@@ -106,7 +114,7 @@ class KeptIds:
 
     def _covered_ids(self, kept: Tensor) -> Tensor:
         powers = _BASE ** torch.arange(_NUM_DIGITS, device=kept.device)
-        input_ids = (kept.to(torch.long) * powers).sum(-1)  # [B, S]
+        input_ids = self.sense_ids((kept.to(torch.long) * powers).sum(-1))  # [B, S]
         if self.table is not None:
             self.table.add_missing(input_ids, self.compute)
         return input_ids

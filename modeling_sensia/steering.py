@@ -22,7 +22,18 @@ from transformers import PreTrainedTokenizerBase
 
 from .modeling_backpack import BackpackForCausalLM, BackpackModel
 from .sense_table import SenseEdit
-from .steering_directions import Backpack, find_direction, find_words, listed, localise, topic_scores
+from .sense_words import SenseWords
+from .steering_directions import (
+    Backpack,
+    TokenOrWord,
+    find_direction,
+    find_words,
+    listed,
+    localise,
+    tokens_of,
+    topic_scores,
+    words_of,
+)
 from .steering_edits import EDITS, Edit, ProjectOut, ScaleSenses, SwapSenses, TowardsTopic
 
 _FORMAT, _VERSION = "sensia-steering", 1
@@ -72,17 +83,31 @@ class Steering:
             raise ValueError(f"Steering needs a Backpack, got {type(model).__name__}.")
         if backpack.training:
             raise ValueError("Steering needs a model in evaluation mode: call `eval()` first.")
-        edit, table = backpack.sense_edit, backpack.sense_table
+        before = backpack.sense_edit, backpack.sense_words, backpack.sense_table
         try:
-            for step in self.edits:
-                with torch.inference_mode(False), torch.no_grad(), torch.autocast(model.device.type, enabled=False):
-                    prepared = step.prepare(backpack)
-                before = backpack.sense_edit
-                backpack.sense_edit = prepared if before is None else partial(_then, first=before, second=prepared)
+            self._prepare(backpack)
             yield
         finally:
-            backpack.sense_edit = edit
+            backpack.sense_edit, backpack.sense_words, table = before
             backpack.sense_table = None if backpack.training else table
+
+    def _prepare(self, backpack: BackpackModel):
+        """Puts the edits into the model, each on what those before it left."""
+        named = [word for edit in self.edits for word in edit.edited_words]
+        if named:
+            known = words_of(backpack)
+            backpack.sense_words = known.with_words(named)
+            if backpack.sense_edit is not None:
+                options = {"edit": backpack.sense_edit, "known": known, "words": backpack.sense_words}
+                backpack.sense_edit = partial(_with_known_ids, **options)
+        with torch.inference_mode(False), torch.no_grad(), torch.autocast(backpack.device.type, enabled=False):
+            for step in self.edits:
+                prepared, earlier = step.prepare(backpack), backpack.sense_edit
+                backpack.sense_edit = prepared if earlier is None else partial(_then, first=earlier, second=prepared)
+            if named and backpack.can_precompute_senses:
+                # Positions are cached as token ids, whose senses are then computed once: a table that begins empty
+                # but for one token.
+                backpack.precompute_senses(named[0][:1])
 
     def generate(self, model: BackpackForCausalLM, input_ids: Tensor, **kwargs):
         """
@@ -143,6 +168,11 @@ class Steering:
         return cls(_parsed(content, str(path), tokenizer))
 
 
+def _with_known_ids(ids: Tensor, senses: Tensor, edit: SenseEdit, known: SenseWords, words: SenseWords) -> Tensor:
+    """An edit of an outer block, which does not know the words that an inner block named."""
+    return edit(words.known_to(known, ids), senses)
+
+
 def _then(ids: Tensor, senses: Tensor, first: SenseEdit, second: SenseEdit) -> Tensor:
     return second(ids, first(ids, senses))
 
@@ -188,9 +218,11 @@ __all__ = [
     "ScaleSenses",
     "Steering",
     "SwapSenses",
+    "TokenOrWord",
     "TowardsTopic",
     "find_direction",
     "find_words",
     "localise",
+    "tokens_of",
     "topic_scores",
 ]
