@@ -8,10 +8,9 @@ Shapes: V tokens of the vocabulary, K senses, D the hidden size.
 """
 
 import json
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from .modeling_backpack import BackpackForCausalLM, BackpackModel
+from .sense_editing import Example, edit_senses
 from .sense_table import SenseEdit
 from .sense_words import SenseWords
 from .steering_directions import (
@@ -34,7 +34,8 @@ from .steering_directions import (
     topic_scores,
     words_of,
 )
-from .steering_edits import EDITS, Edit, ProjectOut, ScaleSenses, SwapSenses, TowardsTopic
+from .steering_edits import EDITS, AddToSenses, Edit, ProjectOut, ScaleSenses, SwapSenses, TowardsTopic
+from .steering_tensors import read_beside, write_beside, write_whole
 
 _FORMAT, _VERSION = "sensia-steering", 1
 
@@ -123,8 +124,8 @@ class Steering:
 
     def save(self, path: str | Path, tokenizer: PreTrainedTokenizerBase):
         """
-        Writes the edits as JSON, with the texts of the tokens that they name. If this fails, no file is left at
-        `path`.
+        Writes the edits as JSON, with the texts of the tokens that they name, and the vectors of learned edits as
+        safetensors beside it. If this fails, no file is left at `path`.
 
         Args:
             path (`str` or `Path`): the file.
@@ -138,15 +139,12 @@ class Steering:
         missing = [token for token, text in tokens.items() if text is None]
         if missing:
             raise ValueError(f"The tokenizer has no token {missing[0]}, which an edit names.")
-        edits = [{"edit": type(edit).__name__, **asdict(edit)} for edit in self.edits]  # type: ignore[call-overload]
-        content = {"format": _FORMAT, "version": _VERSION, "tokens": tokens, "edits": edits}
-        path = Path(path)
-        unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            unfinished.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-            os.replace(unfinished, path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        vectors = {str(place): edit.vectors for place, edit in enumerate(self.edits) if isinstance(edit, AddToSenses)}
+        content: dict[str, Any] = {"format": _FORMAT, "version": _VERSION, "tokens": tokens}
+        if vectors:
+            content["tensors"] = write_beside(Path(path), vectors)
+        content["edits"] = [_entry(edit, str(place)) for place, edit in enumerate(self.edits)]
+        write_whole(Path(path), f"{json.dumps(content, ensure_ascii=False, indent=1)}\n".encode())
 
     @classmethod
     def load(cls, path: str | Path, tokenizer: PreTrainedTokenizerBase) -> "Steering":
@@ -165,7 +163,8 @@ class Steering:
             content = json.loads(Path(path).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise ValueError(f"{path} cannot be read as JSON: {error}") from None
-        return cls(_parsed(content, str(path), tokenizer))
+        vectors = read_beside(Path(path), content["tensors"]) if _has_tensors(content) else {}
+        return cls(_parsed(content, str(path), tokenizer, vectors))
 
 
 def _with_known_ids(ids: Tensor, senses: Tensor, edit: SenseEdit, known: SenseWords, words: SenseWords) -> Tensor:
@@ -177,11 +176,23 @@ def _then(ids: Tensor, senses: Tensor, first: SenseEdit, second: SenseEdit) -> T
     return second(ids, first(ids, senses))
 
 
+def _entry(edit: Edit, name: str) -> dict[str, Any]:
+    """The edit in a file; the vectors of a learned one are named."""
+    values = {field.name: getattr(edit, field.name) for field in fields(edit)}  # type: ignore[arg-type]
+    if isinstance(edit, AddToSenses):
+        values["vectors"] = name
+    return {"edit": type(edit).__name__, **values}
+
+
+def _has_tensors(content: Any) -> bool:
+    return isinstance(content, dict) and "tensors" in content
+
+
 def _text(tokenizer: PreTrainedTokenizerBase, token_id: int) -> str | None:
     return tokenizer.convert_ids_to_tokens([token_id])[0] if token_id < len(tokenizer) else None
 
 
-def _parsed(content: Any, path: str, tokenizer: PreTrainedTokenizerBase) -> list[Edit]:
+def _parsed(content: Any, path: str, tokenizer: PreTrainedTokenizerBase, vectors: dict[str, Tensor]) -> list[Edit]:
     """Edits from the content of a file; checks every field."""
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
         raise ValueError(f'{path}: `format` must be "{_FORMAT}"; this is not a steering file.')
@@ -190,7 +201,7 @@ def _parsed(content: Any, path: str, tokenizer: PreTrainedTokenizerBase) -> list
     tokens, entries = content.get("tokens"), content.get("edits")
     if not isinstance(tokens, dict) or not isinstance(entries, list):
         raise ValueError(f"{path}: `tokens` must be an object and `edits` a list.")
-    edits = [_parsed_edit(entry, f"{path}: edits[{place}]") for place, entry in enumerate(entries)]
+    edits = [_parsed_edit(entry, f"{path}: edits[{place}]", vectors) for place, entry in enumerate(entries)]
     for token in {token for edit in edits for token in edit.named_tokens}:
         stored, text = tokens.get(str(token)), _text(tokenizer, token)
         if stored is None or stored != text:
@@ -198,7 +209,7 @@ def _parsed(content: Any, path: str, tokenizer: PreTrainedTokenizerBase) -> list
     return edits
 
 
-def _parsed_edit(entry: Any, where: str) -> Edit:
+def _parsed_edit(entry: Any, where: str, vectors: dict[str, Tensor]) -> Edit:
     name = entry.get("edit") if isinstance(entry, dict) else None
     if name not in EDITS:
         raise ValueError(f"{where}: `edit` must be one of {', '.join(EDITS)}, got {name!r}.")
@@ -206,6 +217,8 @@ def _parsed_edit(entry: Any, where: str) -> Edit:
     known = {field.name for field in fields(EDITS[name])}  # type: ignore[arg-type]
     for key in sorted(known ^ set(values)):
         raise ValueError(f"{where}: `{key}` is {'missing' if key in known else 'not a field of ' + name}.")
+    if EDITS[name] is AddToSenses:
+        values["vectors"] = vectors.get(str(values["vectors"]))
     try:
         return EDITS[name](**values)
     except ValueError as error:
@@ -213,13 +226,16 @@ def _parsed_edit(entry: Any, where: str) -> Edit:
 
 
 __all__ = [
+    "AddToSenses",
     "Edit",
+    "Example",
     "ProjectOut",
     "ScaleSenses",
     "Steering",
     "SwapSenses",
     "TokenOrWord",
     "TowardsTopic",
+    "edit_senses",
     "find_direction",
     "find_words",
     "localise",

@@ -219,6 +219,72 @@ class ProjectOut(Edit):
         return partial(_project_out, chosen=chosen, unit=(direction / direction.norm()).to(chosen.device))
 
 
+@dataclass(frozen=True, eq=False)
+class AddToSenses(Edit):
+    """
+    Adds vectors to senses: S'[x, k] = S[x, k] + vector. [`edit_senses`] learns such an edit; `-edit` takes it back.
+
+    A file of a steering holds the numbers in a safetensors file beside it.
+
+    Args:
+        token_ids (`Iterable[int]`): the tokens x of N senses.
+        senses (`Iterable[int]`): their senses k, in the same order.
+        vectors (`torch.Tensor` [N, D]): what is added to each; finite.
+    """
+
+    token_ids: Iterable[int]
+    senses: Iterable[int]
+    vectors: Tensor
+
+    def __post_init__(self):
+        for name in ("token_ids", "senses"):
+            _set(self, **{name: numbers_of(name, listed(name, getattr(self, name)))})
+        pairs = list(zip(self.token_ids, self.senses, strict=False))
+        shape = tuple(self.vectors.shape) if isinstance(self.vectors, Tensor) else None
+        if shape is None or len(shape) != 2 or not len(self.token_ids) == len(self.senses) == shape[0]:
+            lengths = f"{len(self.token_ids)} and {len(self.senses)}"
+            raise ValueError(f"`vectors` must be [N, D] for N tokens and senses, got {shape} for {lengths}.")
+        if len(set(pairs)) < len(pairs):
+            raise ValueError("`token_ids` and `senses` name a sense twice.")
+        if not self.vectors.isfinite().all():
+            raise ValueError("`vectors` must be finite.")
+        _set(self, vectors=self.vectors.detach().float().cpu().clone())
+
+    def __neg__(self) -> "AddToSenses":
+        return AddToSenses(self.token_ids, self.senses, -self.vectors)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, AddToSenses):
+            return NotImplemented
+        same = (self.token_ids, self.senses) == (other.token_ids, other.senses)
+        return same and torch.equal(self.vectors, other.vectors)
+
+    def __hash__(self) -> int:
+        return hash((self.token_ids, self.senses))
+
+    def _entries(self) -> Iterable[TokenOrWord]:
+        return self.token_ids
+
+    def prepare(self, backpack: BackpackModel, vectors: Tensor | None = None) -> SenseEdit:
+        """As [`Edit.prepare`]; `vectors` [N, D] take the place of the edit's own, where a gradient is wanted."""
+        if self.vectors.shape[1] != backpack.config.hidden_size:
+            raise ValueError(
+                f"`vectors` have {self.vectors.shape[1]} numbers; the senses of this model "
+                f"{backpack.config.hidden_size}."
+            )
+        chosen = chosen_senses(backpack, self.senses, self.token_ids)
+        row_of = torch.full(chosen.shape, len(self.vectors), device=chosen.device)  # [V + 1 + W, K]
+        words = words_of(backpack)
+        for row, (token, sense) in enumerate(zip(self.token_ids, self.senses, strict=True)):
+            row_of[words.ending_with([token]), sense] = row
+        vectors = self.vectors.to(chosen.device) if vectors is None else vectors
+        return partial(_add, row_of=row_of, vectors=torch.cat([vectors, vectors.new_zeros(1, vectors.shape[1])]))
+
+
+def _add(ids: Tensor, senses: Tensor, row_of: Tensor, vectors: Tensor) -> Tensor:
+    return senses + vectors.to(senses)[row_of.to(senses.device)[ids.to(senses.device)]]
+
+
 def _rows(table: Tensor, ids: Tensor, senses: Tensor) -> Tensor:
     """Rows [..., K, 1] of a table [V + 1 + W, K], where the senses are."""
     return table.to(senses.device)[ids.to(senses.device)][..., None]
@@ -251,7 +317,8 @@ def _real(name: str, given: Any) -> float:
     return float(given)
 
 
+_KINDS: tuple[type[Edit], ...] = (ScaleSenses, SwapSenses, TowardsTopic, ProjectOut, AddToSenses)
 #: The edits that a file may name.
-EDITS: dict[str, type[Edit]] = {kind.__name__: kind for kind in (ScaleSenses, SwapSenses, TowardsTopic, ProjectOut)}
+EDITS: dict[str, type[Edit]] = {kind.__name__: kind for kind in _KINDS}
 
-__all__ = ["EDITS", "Edit", "ProjectOut", "ScaleSenses", "SwapSenses", "TowardsTopic"]
+__all__ = ["EDITS", "AddToSenses", "Edit", "ProjectOut", "ScaleSenses", "SwapSenses", "TowardsTopic"]
