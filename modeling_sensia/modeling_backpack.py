@@ -120,8 +120,15 @@ class BackpackPreTrainedModel(PreTrainedModel):
             ValueError: if there is no text, an entry is no text, there is no such vector, the limit is less than 2, or
                 the tokenizer has no end-of-text token.
         """
-        options = {"max_length": max_length, "tokens_per_batch": tokens_per_batch, "progress": progress}
-        return encode_texts(self, tokenizer, texts, vector=vector, **options)
+        return encode_texts(
+            self,
+            tokenizer,
+            texts,
+            vector=vector,
+            max_length=max_length,
+            tokens_per_batch=tokens_per_batch,
+            progress=progress,
+        )
 
     @staticmethod
     def _load_pretrained_model(model, state_dict, checkpoint_files, load_config, *args, **kwargs):

@@ -148,7 +148,8 @@ def _gradient_norms(model: BackpackForCausalLM, senses: list[tuple[int, int]], l
 def _added(model: BackpackForCausalLM, senses: list[tuple[int, int]], vectors: Tensor) -> Iterator[None]:
     """Adds vectors, of which a gradient is wanted, to senses, after the active edits."""
     backpack, earlier, table = model.backpack, model.backpack.sense_edit, model.backpack.sense_table
-    edit = AddToSenses(*zip(*senses, strict=True), torch.zeros_like(vectors)).prepare(backpack, vectors)
+    tokens, numbers = zip(*senses, strict=True)
+    edit = AddToSenses(tokens, numbers, torch.zeros_like(vectors)).prepare(backpack, vectors)
     backpack.sense_edit = edit if earlier is None else partial(_then, first=earlier, second=edit)
     backpack.sense_table = None
     try:

@@ -99,8 +99,9 @@ class Steering:
             known = words_of(backpack)
             backpack.sense_words = known.with_words(named)
             if backpack.sense_edit is not None:
-                options = {"edit": backpack.sense_edit, "known": known, "words": backpack.sense_words}
-                backpack.sense_edit = partial(_with_known_ids, **options)
+                backpack.sense_edit = partial(
+                    _with_known_ids, edit=backpack.sense_edit, known=known, words=backpack.sense_words
+                )
         with torch.inference_mode(False), torch.no_grad(), torch.autocast(backpack.device.type, enabled=False):
             for step in self.edits:
                 prepared, earlier = step.prepare(backpack), backpack.sense_edit

@@ -142,14 +142,18 @@ def _principal(differences: Tensor) -> tuple[Tensor, float]:
     return sign * vectors[0], (sizes[0].square() / sizes.square().sum()).item()
 
 
+def _backpack(model: Backpack) -> BackpackModel:
+    return model.backpack if isinstance(model, BackpackForCausalLM) else model
+
+
 def senses_of(model: Backpack, sense_ids: Tensor) -> Tensor:
     """Sense vectors [N, K, D] of ids [N] of tokens or words, without a text around them."""
-    return model.base_model._compute_senses(sense_ids)
+    return _backpack(model)._compute_senses(sense_ids)
 
 
 def words_of(model: Backpack) -> SenseWords:
     """The words of several tokens that active edits name."""
-    return model.base_model.sense_words or SenseWords(model.config.vocab_size, ())
+    return _backpack(model).sense_words or SenseWords(model.config.vocab_size, ())
 
 
 def chosen_senses(model: Backpack, senses: Iterable[int] | None, entries: Iterable[TokenOrWord] | None) -> Tensor:

@@ -239,10 +239,11 @@ class AddToSenses(Edit):
     def __post_init__(self):
         for name in ("token_ids", "senses"):
             _set(self, **{name: numbers_of(name, listed(name, getattr(self, name)))})
-        pairs = list(zip(self.token_ids, self.senses, strict=False))
+        tokens, senses = list(self.token_ids), list(self.senses)
+        pairs = list(zip(tokens, senses, strict=False))
         shape = tuple(self.vectors.shape) if isinstance(self.vectors, Tensor) else None
-        if shape is None or len(shape) != 2 or not len(self.token_ids) == len(self.senses) == shape[0]:
-            lengths = f"{len(self.token_ids)} and {len(self.senses)}"
+        if shape is None or len(shape) != 2 or not len(tokens) == len(senses) == shape[0]:
+            lengths = f"{len(tokens)} and {len(senses)}"
             raise ValueError(f"`vectors` must be [N, D] for N tokens and senses, got {shape} for {lengths}.")
         if len(set(pairs)) < len(pairs):
             raise ValueError("`token_ids` and `senses` name a sense twice.")
