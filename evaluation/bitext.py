@@ -11,7 +11,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from sensia.corpora.batching import pad_rows
+from modeling_sensia.sentence_rows import TOKENS_PER_BATCH, batches_by_length, padded
 from sensia.evaluation.intervals import bootstrap_mean
 from sensia.evaluation.perplexity import measure_perplexity, perplexity_from_sums
 from sensia.evaluation.retrieval import metrics_of_ranks, retrieval_ranks, retrieval_recall
@@ -42,11 +42,11 @@ def evaluate_bitext(
         pairs (`datasets.Dataset`): columns `source_ids`, `target_ids`, `source_bytes` and `target_bytes` of
             [`sensia.corpora.clean_pairs`]; both sides close with the end-of-text token.
         pooling_temperature (`float`): temperature of the mixture in the sense vector.
-        batch_size (`int`, *optional*, defaults to 64): pairs in a batch.
+        batch_size (`int`, *optional*, defaults to 64): half the largest number of sentences in a batch.
         progress (`bool`, *optional*, defaults to `False`): show a progress bar.
         encode (`Callable`, *optional*): how a model that is no Backpack is read. It takes ids [N, L], their mask and
-            labels [N, L] or `None`. With labels it gives `plain_loss`, the mean over predicted tokens in nats. Without
-            labels it gives `context_vectors` and `sense_vectors` [N, D], and `mixture_entropy` [N] of senses.
+            labels [N, L] or `None`. With labels it gives `token_losses` [N, L] in nats, 0 where nothing is predicted.
+            Without labels it gives `context_vectors` and `sense_vectors` [N, D], and `mixture_entropy` [N] of senses.
 
     Returns:
         `dict`: `perplexity` and `bits_per_byte` of the target side as [`perplexity`] defines them;
@@ -62,7 +62,7 @@ def evaluate_bitext(
     was_training = model.training
     model.eval()
     encode = encode or _backpack_encoder(model, pooling_temperature)
-    vectors, sums = _encode(encode, model.device, tokenizer, pairs, batch_size, progress)
+    vectors, sums = _encode(encode, model.device, pairs, batch_size, progress)
     model.train(was_training)
     return {**_language_model_metrics(sums), **_sense_metrics(vectors)}
 
@@ -75,26 +75,32 @@ def _backpack_encoder(model, pooling_temperature: float) -> Encoder:
     return encode
 
 
-def _encode(encode: Encoder, device, tokenizer, pairs, batch_size, progress):
-    """Vectors and entropies of the rows in order, and the sums of the language model, over all processes."""
+def _encode(encode: Encoder, device, pairs, batch_size, progress):
+    """Vectors and entropies of both sides, and the sums of the language model, over all processes."""
     state = PartialState()
-    lengths = [len(row) for row in pairs["target_ids"]]
-    order = sorted(range(len(pairs)), key=lengths.__getitem__, reverse=True)
-    mine = _share(order, state.process_index, state.num_processes)
+    sides = ("source", "target")
+    rows = [ids for side in sides for ids in pairs[f"{side}_ids"]]  # sources, then targets
+    sizes = [size for side in sides for size in pairs[f"{side}_bytes"]]
+    # Planned for all processes together, because sharded weights need the same number of forwards on each.
+    tokens, most = TOKENS_PER_BATCH * state.num_processes, 2 * batch_size * state.num_processes
+    batches = list(batches_by_length([len(row) for row in rows], tokens, most))
+    mine = [_share(batch, state.process_index, state.num_processes) for batch in batches]
     parts, sums = [], torch.zeros(2, 3, dtype=torch.float64)  # of sources, of targets
-    with tqdm(
-        total=len(mine), desc="Evaluating", unit="pair", disable=not (progress and state.is_main_process)
-    ) as bar:
-        for start in range(0, len(mine), batch_size):
-            chosen = mine[start : start + batch_size]
-            batch = pairs[[row for row, _ in chosen]]
-            parts.append(_vectors(encode, device, tokenizer, batch))
-            real = torch.tensor([counts for _, counts in chosen])
-            for place, side in enumerate(("source", "target")):
-                sums[place] += _language_model_sums(encode, device, tokenizer, batch, side, real)
-            bar.update(len(chosen))
-    places = [row for rank in range(state.num_processes) for row, _ in _share(order, rank, state.num_processes)]
-    vectors = {name: _gather_in_order([part[name] for part in parts], places) for name in parts[0]}
+    hidden = not (progress and state.is_main_process)
+    with tqdm(total=sum(map(len, mine)), desc="Evaluating", unit="sentence", disable=hidden) as bar:
+        for batch in mine:
+            chosen = [rows[row] for row, _ in batch]
+            parts.append(_vectors(encode, device, chosen))
+            counted = _language_model_sums(encode, device, chosen, [sizes[row] for row, _ in batch])  # [B, 3]
+            real = torch.tensor([[counts] for _, counts in batch])
+            side_of = torch.tensor([row // len(pairs) for row, _ in batch])
+            sums.index_add_(0, side_of, counted * real)
+            bar.update(len(batch))
+    shares = (_share(batch, rank, state.num_processes) for rank in range(state.num_processes) for batch in batches)
+    places = [row for share in shares for row, _ in share]
+    gathered = {name: _gather_in_order([part[name] for part in parts], places) for name in parts[0]}
+    halves = {name: found.split(len(pairs)) for name, found in gathered.items()}
+    vectors = {f"{name}_{side}": half for name, both in halves.items() for side, half in zip(sides, both, strict=True)}
     return vectors, _gathered(sums[None]).sum(0)
 
 
@@ -111,31 +117,29 @@ def _gathered(rows: torch.Tensor) -> torch.Tensor:
     return rows.cpu() if state.num_processes == 1 else gather(rows.to(state.device)).cpu()
 
 
-def _share(order: list[int], rank: int, world: int) -> list[tuple[int, bool]]:
+def _share(order: Sequence[int], rank: int, world: int) -> list[tuple[int, bool]]:
     """Rows of this rank, and which of them count: the last may be repeated to give all ranks the same number."""
     rows = [(row, True) for row in order[rank::world]]
     missing = -(-len(order) // world) - len(rows)
     return rows + [(order[-1], False)] * missing
 
 
-def _vectors(encode: Encoder, device, tokenizer, batch) -> dict[str, torch.Tensor]:
-    ids, mask = pad_rows(batch["source_ids"] + batch["target_ids"], tokenizer.eos_token_id)  # [2 B, L]
-    outputs = encode(ids.to(device), mask.to(device), None)
-    sides = {}
-    for name in filter(outputs.__contains__, ("context_vectors", "sense_vectors", "mixture_entropy")):
-        sides[f"{name}_source"], sides[f"{name}_target"] = outputs[name].float().chunk(2)
-    return sides
+def _vectors(encode: Encoder, device, rows: list[list[int]]) -> dict[str, Tensor]:
+    inputs = padded(rows)  # [B, L] each
+    outputs = encode(inputs["input_ids"].to(device), inputs["attention_mask"].to(device), None)
+    names = ("context_vectors", "sense_vectors", "mixture_entropy")
+    return {name: outputs[name].float() for name in names if name in outputs}
 
 
-def _language_model_sums(encode: Encoder, device, tokenizer, batch, side: str, real: Tensor) -> Tensor:
-    """Negative log-likelihood in nats, tokens and bytes of a side, as a [3] tensor."""
+def _language_model_sums(encode: Encoder, device, rows: list[list[int]], sizes: list[int]) -> Tensor:
+    """Negative log-likelihood in nats, tokens and bytes of each row, [B, 3]."""
     # The closing end-of-text token is the context of the first token instead of the last thing predicted.
-    ids, mask = pad_rows([[row[-1], *row[:-1]] for row in batch[f"{side}_ids"]], tokenizer.eos_token_id)  # [B, L]
-    labels = ids.masked_fill((mask == 0) | ~real[:, None], -100)
-    outputs = encode(ids.to(device), mask.to(device), labels.to(device))
-    tokens = (labels[:, 1:] != -100).sum()
-    size = (torch.tensor(batch[f"{side}_bytes"]) * real).sum()
-    return torch.stack([outputs["plain_loss"].double().cpu() * tokens, tokens.double(), size.double()])
+    inputs = {name: each.to(device) for name, each in padded([[row[-1], *row[:-1]] for row in rows]).items()}
+    labels = inputs["input_ids"].masked_fill(inputs["attention_mask"] == 0, -100)  # [B, L]
+    outputs = encode(inputs["input_ids"], inputs["attention_mask"], labels)
+    nats = outputs["token_losses"].double().sum(1).cpu()
+    tokens = torch.tensor([len(row) - 1 for row in rows])
+    return torch.stack([nats, tokens.double(), torch.tensor(sizes).double()], 1)
 
 
 def _language_model_metrics(sums: torch.Tensor) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """Perplexity and bits per byte of a causal language model on texts."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from modeling_sensia.sentence_rows import batches_by_length
 from sensia.corpora.batching import pad_rows
 from sensia.evaluation.intervals import bootstrap_ratio
 
@@ -130,7 +131,8 @@ def negative_log_likelihood(
     model.eval()
     totals, counts = torch.zeros(len(texts), dtype=torch.float64), torch.zeros(len(texts), dtype=torch.long)
     with tqdm(total=len(windows), desc="Perplexity", unit="text", disable=not progress) as bar:
-        for batch in _batches(windows, tokens_per_batch):
+        for numbers in batches_by_length([len(ids) for _, ids in windows], tokens_per_batch):
+            batch = [windows[number] for number in numbers]
             owners = torch.tensor([text for text, _ in batch])
             rows = [ids for _, ids in batch]
             totals.index_add_(0, owners, _row_nll(model, rows).double().cpu())
@@ -144,7 +146,7 @@ _Window = tuple[int, list[int]]  # a text's place and ids, of which the first is
 
 
 def _windows(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], positions: int) -> list[_Window]:
-    """Windows of at most `positions` + 1 ids, longest first."""
+    """Windows of at most `positions` + 1 ids."""
     windows = []
     rows = (
         tokenizer(list(texts), add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"]
@@ -154,15 +156,7 @@ def _windows(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], positions
     for place, row in enumerate(rows):
         ids = [tokenizer.eos_token_id, *row]
         windows += [(place, ids[start : start + positions + 1]) for start in range(0, len(ids) - 1, positions)]
-    return sorted(windows, key=lambda window: len(window[1]), reverse=True)
-
-
-def _batches(windows: list[_Window], tokens_per_batch: int) -> Iterator[list[_Window]]:
-    start = 0
-    while start < len(windows):
-        rows = max(tokens_per_batch // len(windows[start][1]), 1)
-        yield windows[start : start + rows]
-        start += rows
+    return windows
 
 
 def _row_nll(model: PreTrainedModel, rows: list[list[int]]) -> torch.Tensor:

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 
 import torch
-from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from modeling_sensia import BackpackConfig
-from sensia.corpora.batching import pad_rows
+from modeling_sensia.sentence_rows import TOKENS_PER_BATCH, closed_rows, padded, vectors_of_rows
 
 
 def is_backpack(model: PreTrainedModel) -> bool:
@@ -27,8 +26,8 @@ def sentence_vectors(
     texts: Sequence[str],
     *,
     layer: int = -1,
-    pooling_temperature: float = 0.7,
-    tokens_per_batch: int = 4096,
+    pooling_temperature: float | None = None,
+    tokens_per_batch: int = TOKENS_PER_BATCH,
     progress: bool = False,
 ) -> dict[str, torch.Tensor]:
     """
@@ -44,8 +43,8 @@ def sentence_vectors(
         texts (`Sequence[str]`): N sentences.
         layer (`int`, *optional*, defaults to -1): index into the model's `hidden_states`, used for `mean` and for
             `context` of a dense model; the last entry of a Backpack is its mixture.
-        pooling_temperature (`float`, *optional*, defaults to 0.7): temperature of the mixture in `sense`.
-        tokens_per_batch (`int`, *optional*, defaults to 4096): largest number of tokens in a batch, with padding.
+        pooling_temperature (`float`, *optional*): temperature of the mixture in `sense`; the model's own by default.
+        tokens_per_batch (`int`, *optional*, defaults to 1024): largest number of tokens in a batch, with padding.
         progress (`bool`, *optional*, defaults to `False`): show a progress bar.
 
     Returns:
@@ -54,45 +53,22 @@ def sentence_vectors(
     Raises:
         ValueError: if there is no text, or the tokenizer has no end-of-text token.
     """
-    if isinstance(texts, str) or len(texts) == 0:
-        raise ValueError(f"`texts` must be a list of at least one text, got {texts!r}.")
     rows = closed_rows(tokenizer, texts, model.config.max_position_embeddings)
-    order = sorted(range(len(rows)), key=lambda row: len(rows[row]), reverse=True)
+    if is_backpack(model) and pooling_temperature is None:
+        pooling_temperature = model.config.pooling_temperature
+
+    def encode(batch: list[list[int]]) -> dict[str, torch.Tensor]:
+        return _encode(model, batch, layer, pooling_temperature)
+
     was_training = model.training
     model.eval()
-    parts: list[dict[str, torch.Tensor]] = []
-    done = 0
-    with tqdm(total=len(rows), desc="Sentence vectors", unit="text", disable=not progress) as bar:
-        while done < len(order):
-            chosen = order[done : done + max(tokens_per_batch // len(rows[order[done]]), 1)]
-            parts.append(_encode(model, [rows[row] for row in chosen], layer, pooling_temperature))
-            done += len(chosen)
-            bar.update(len(chosen))
+    vectors = vectors_of_rows(encode, rows, tokens_per_batch, progress)
     model.train(was_training)
-    places = torch.tensor(order).argsort()
-    return {kind: torch.cat([part[kind] for part in parts])[places] for kind in parts[0]}
+    return vectors
 
 
-def closed_rows(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], positions: int) -> list[list[int]]:
-    """
-    Token ids of texts, each with the end-of-text token at the end.
-
-    Args:
-        tokenizer (`PreTrainedTokenizerBase`): a tokenizer with an end-of-text token.
-        texts (`Sequence[str]`): the texts.
-        positions (`int`): largest number of tokens of a row; a longer text is truncated before its end-of-text token.
-
-    Raises:
-        ValueError: if the tokenizer has no end-of-text token.
-    """
-    if tokenizer.eos_token_id is None:
-        raise ValueError("The tokenizer has no end-of-text token to close sentences with.")
-    rows = tokenizer(list(texts), add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"]
-    return [[*row[: positions - 1], tokenizer.eos_token_id] for row in rows]
-
-
-def _encode(model, rows: list[list[int]], layer: int, pooling_temperature: float) -> dict[str, torch.Tensor]:
-    ids, mask = (tensor.to(model.device) for tensor in pad_rows(rows, fill=0))  # [B, L]
+def _encode(model, rows: list[list[int]], layer: int, pooling_temperature: float | None) -> dict[str, torch.Tensor]:
+    ids, mask = (tensor.to(model.device) for tensor in padded(rows).values())  # [B, L]
     options = {"pooling_temperature": pooling_temperature, "return_logits": False} if is_backpack(model) else {}
     if not options:
         # The head's work on positions that nobody asked for.
@@ -110,4 +86,4 @@ def _encode(model, rows: list[list[int]], layer: int, pooling_temperature: float
         vectors |= {"context": outputs.context_vectors.float(), "sense": outputs.sense_vectors.float()}
     else:
         vectors["context"] = states[torch.arange(len(rows)), mask.sum(1) - 1]  # [B, D]
-    return {kind: vector.cpu() for kind, vector in vectors.items()}
+    return vectors

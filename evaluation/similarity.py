@@ -66,10 +66,9 @@ def backpack_encoder(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase)
         model ([`BackpackForCausalLM`]): the model.
         tokenizer (`PreTrainedTokenizerBase`): its tokenizer, with an end-of-text token.
     """
-    temperature = model.config.pooling_temperature
 
     def encode(texts: Sequence[str]) -> torch.Tensor:
-        vectors = sentence_vectors(model, tokenizer, texts, pooling_temperature=temperature)
+        vectors = sentence_vectors(model, tokenizer, texts)
         return F.normalize(torch.cat([vectors["context"], vectors["sense"]], 1), dim=-1)  # [N, 2 D]
 
     return encode

@@ -3,7 +3,7 @@
 Shapes: B rows, L positions of this call, S positions including the cached past, K senses, D the hidden size, V tokens.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import AutoModel, PreTrainedModel
+from transformers import AutoModel, PreTrainedModel, PreTrainedTokenizerBase
 from transformers import initialization as init
 from transformers.cache_utils import Cache, DynamicCache
 from transformers.generation import GenerationMixin
@@ -39,6 +39,8 @@ from .sense_mixing import SensesByToken, contextualize, mix_and_pool, mix_senses
 from .sense_network import BackpackSenseNetwork, BackpackWeightNetwork, SenseProjection, fuse_activations
 from .sense_store import KeptHidden, KeptIds, KeptSenses, SenseStore, choose_store
 from .sense_table import SenseEdit, SenseTable, build_table
+from .sense_words import SenseWords
+from .sentence_rows import TOKENS_PER_BATCH, encode_texts
 
 logger = logging.get_logger(__name__)
 
@@ -61,6 +63,50 @@ class BackpackPreTrainedModel(PreTrainedModel):
         if isinstance(module, Conv1D):
             init.normal_(module.weight, mean=0.0, std=self.config.initializer_range)
             init.zeros_(module.bias)
+
+    def encode(
+        self,
+        texts: Sequence[str],
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        vector: str = "context",
+        max_length: int | None = None,
+        tokens_per_batch: int = TOKENS_PER_BATCH,
+        progress: bool = False,
+    ) -> Tensor:
+        """
+        Computes the sentence vectors that SENSIA aligns (arXiv 2601.10310), without dropout.
+
+        They were trained at sentences that end with the end-of-text token, so each text gets that token, last and
+        after truncation. The sense vector is pooled at the configuration's `pooling_temperature`. Batches hold texts
+        of about one length, and senses are computed once for each distinct token of a batch.
+
+        Args:
+            texts (`Sequence[str]`): N texts.
+            tokenizer (`PreTrainedTokenizerBase`): the model's, with an end-of-text token.
+            vector (`str`, *optional*, defaults to `"context"`): `"context"` or `"sense"`.
+            max_length (`int`, *optional*): largest number of tokens of a text with its end-of-text token; never more
+                than the model's positions.
+            tokens_per_batch (`int`, *optional*, defaults to 1024): largest number of tokens in a batch, with padding.
+                An accelerator is faster with more.
+            progress (`bool`, *optional*, defaults to `False`): show a progress bar.
+
+        Returns:
+            `torch.Tensor` of `float32` [N, D]: vectors of length 1, on the CPU, in the order of the texts.
+
+        Raises:
+            ValueError: if there is no text, an entry is no text, there is no such vector, the limit is less than 2, or
+                the tokenizer has no end-of-text token.
+        """
+        return encode_texts(
+            self,
+            tokenizer,
+            texts,
+            vector=vector,
+            max_length=max_length,
+            tokens_per_batch=tokens_per_batch,
+            progress=progress,
+        )
 
     @staticmethod
     def _load_pretrained_model(model, state_dict, checkpoint_files, load_config, *args, **kwargs):
@@ -119,6 +165,7 @@ class BackpackModel(BackpackPreTrainedModel):
         self.weight_network = BackpackWeightNetwork(config)
         self.sense_table: SenseTable | None = None
         self.sense_edit: SenseEdit | None = None
+        self.sense_words: SenseWords | None = None  # of several tokens, that the edit names
         self.gradient_checkpointing = False
         self.post_init()
 
@@ -138,7 +185,7 @@ class BackpackModel(BackpackPreTrainedModel):
         Returns:
             `torch.Tensor` [B, K, L, D]
         """
-        return self._compute_senses(input_ids).transpose(1, 2)
+        return self._compute_senses(self._sense_ids(input_ids)).transpose(1, 2)
 
     def precompute_senses(
         self, token_ids: Iterable[int] | None = None, path: str | Path | None = None, chunk_size: int = 1024
@@ -159,7 +206,8 @@ class BackpackModel(BackpackPreTrainedModel):
             chunk_size (`int`, *optional*, defaults to 1024): tokens computed at a time.
 
         Returns:
-            `torch.Tensor` [V, K, D], or as many rows as there are distinct `token_ids`, in ascending order.
+            `torch.Tensor` [V, K, D], or as many rows as there are distinct `token_ids`, in ascending order. Words of
+            several tokens that an active edit names have further rows.
 
         Raises:
             ValueError: in training mode, with unmerged adapters of the senses, without weights in memory, if a token
@@ -172,9 +220,10 @@ class BackpackModel(BackpackPreTrainedModel):
                 "adapters of the senses merged (`merge_and_unload()`)."
             )
         device = next(iter(weights.values())).device
+        more = 0 if self.sense_words is None else self.sense_words.num_ids - self.config.vocab_size
         with torch.inference_mode(False), torch.no_grad(), torch.autocast(device.type, enabled=False):
             self.sense_table = build_table(
-                self._compute_senses, weights, self.config, token_ids, path, chunk_size, self.sense_edit
+                self._compute_senses, weights, self.config, token_ids, path, chunk_size, self.sense_edit, more
             )
         return self.sense_table.rows
 
@@ -185,9 +234,24 @@ class BackpackModel(BackpackPreTrainedModel):
         return not (self.training or meta or self._has_adapters())
 
     def _compute_senses(self, token_ids: Tensor, embeddings: Tensor | None = None) -> Tensor:
-        embeddings = self.get_input_embeddings()(token_ids) if embeddings is None else embeddings
+        if embeddings is None:
+            embeddings = self.get_input_embeddings()(self._tokens_of(token_ids))
         senses = self.sense_network(embeddings).unflatten(-1, (self.config.num_senses, -1))  # [..., K, D]
         return senses if self.sense_edit is None else self.sense_edit(token_ids, senses)
+
+    def _sense_ids(self, token_ids: Tensor) -> Tensor:
+        """Ids [B, S] that senses belong to, of whole texts: of tokens, and of words that an edit tells apart."""
+        return token_ids if self.sense_words is None else self.sense_words.ids_in(token_ids)
+
+    def _mark_padding(self, input_ids: Tensor, attention_mask: Tensor | None) -> Tensor:
+        """Token ids [B, L], with padding told apart where an edit names words, of which it must not be a part."""
+        if self.sense_words is None or attention_mask is None or attention_mask.ndim != 2:
+            return input_ids
+        is_padding = attention_mask[:, -input_ids.shape[1] :] == 0
+        return input_ids.masked_fill(is_padding, self.sense_words.vocab_size)
+
+    def _tokens_of(self, sense_ids: Tensor) -> Tensor:
+        return sense_ids if self.sense_words is None else self.sense_words.tokens_of(sense_ids)
 
     def _sense_weights(self) -> dict[str, Tensor]:
         modules = {"embeddings": self.get_input_embeddings(), "sense_network": self.sense_network}
@@ -215,13 +279,18 @@ class BackpackModel(BackpackPreTrainedModel):
 
     def _sense_store(self, kept_width: int | None, is_prompt: bool) -> SenseStore:
         """The form in which this call stores positions: that of the given cache, else the smallest."""
-        ids = KeptIds(self._compute_senses, self._usable_table(look_at_values=is_prompt or kept_width is None))
+        table = self._usable_table(look_at_values=is_prompt or kept_width is None)
+        ids = KeptIds(self._compute_senses, table, self._sense_ids)
+        if self.sense_words is not None and kept_width in (None, ids.width):
+            return ids  # no other form tells which tokens stand before a position
         senses, hidden = KeptSenses(self._compute_senses, self.config), KeptHidden(self.sense_network)
         # Dropout and edits apply to the senses themselves. Hidden layers cannot be mixed if the projection has an
         # adapter, or if its weight is sharded until the sense network's forward.
         projection = self.sense_network.final_mlp.c_proj
         projects = isinstance(projection, SenseProjection) and _is_plain(projection.weight)
         can_be_hidden = projects and not self.training and self.sense_edit is None and hidden.width < senses.width
+        if self.sense_words is not None:
+            return choose_store(kept_width, ids, None, None)
         return choose_store(kept_width, ids, senses, hidden if can_be_hidden else None)
 
     def train(self, mode: bool = True) -> "BackpackModel":
@@ -313,11 +382,12 @@ class BackpackModel(BackpackPreTrainedModel):
 
         everywhere = any(flags.values()) or output_contextualization or pooling_temperature is not None
         wanted = slice(None) if everywhere else _kept(positions_to_keep)
+        sense_input = self._mark_padding(input_ids, attention_mask)
         # Senses are computed once for each distinct token, or else projected at each position that is wanted.
         are_many = isinstance(wanted, slice) and (not wanted.start or -4 * wanted.start >= length)
         senses: Tensor | SensesByToken | None = None
         if past_key_values is None and are_many and self._tokens_can_be_told_apart(input_ids):
-            embeddings, senses = self._embed_once(input_ids)  # [B, L, D]
+            embeddings, senses = self._embed_once(sense_input)  # [B, L, D]
         else:
             embeddings = self.get_input_embeddings()(input_ids)  # [B, L, D]
         # Fused attention does not return weights, so a call that wants them runs eager attention.
@@ -336,7 +406,9 @@ class BackpackModel(BackpackPreTrainedModel):
         queries, keys = self.weight_network(trunk.last_hidden_state)  # [B, L, K W] each, W = D // K
         if senses is None:
             store = self._sense_store(width_in_cache(past_key_values, layer), is_prompt=length > 1)
-            keys, kept = extend_cache(past_key_values, keys, store.encode(input_ids, embeddings), layer)  # [B, S, ...]
+            keys, kept = extend_cache(
+                past_key_values, keys, store.encode(sense_input, embeddings), layer
+            )  # [B, S, ...]
             if output_senses or pooling_temperature is not None:
                 senses = store.senses(kept)  # [B, K, S, D]
         contextualization = contextualize(
@@ -367,9 +439,9 @@ class BackpackModel(BackpackPreTrainedModel):
 
     def _embed_once(self, input_ids: Tensor) -> tuple[Tensor, SensesByToken]:
         """Embeddings [B, L, D] and senses, each computed once for each distinct token."""
-        token_ids, index = input_ids.unique(return_inverse=True)  # [U], [B, L]
-        embeddings = self.get_input_embeddings()(token_ids)  # [U, D]
-        return F.embedding(index, embeddings), SensesByToken(self._compute_senses(token_ids, embeddings), index)
+        sense_ids, index = self._sense_ids(input_ids).unique(return_inverse=True)  # [U], [B, L]
+        embeddings = self.get_input_embeddings()(self._tokens_of(sense_ids))  # [U, D]
+        return F.embedding(index, embeddings), SensesByToken(self._compute_senses(sense_ids, embeddings), index)
 
     def _by_sense(self, vectors: Tensor) -> Tensor:
         return vectors.unflatten(-1, (self.config.num_senses, -1)).transpose(1, 2)  # [B, K, L, W]

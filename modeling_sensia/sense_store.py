@@ -84,12 +84,20 @@ class KeptHidden:
 
 
 class KeptIds:
-    """Caches token ids as digits. Senses are read from the table, or computed again if the table was dropped."""
+    """
+    Caches token ids as digits. Senses are read from the table, or computed again if the table was dropped.
+
+    Args:
+        compute (function of ids [...] to senses [..., K, D]): the sense network, including the edit.
+        table ([`SenseTable`], *optional*): of the senses.
+        sense_ids (function of ids [B, S] to ids [B, S], *optional*): gives the ids of words of several tokens, where
+            an edit names such words; ids stay as they are by default.
+    """
 
     width = _NUM_DIGITS
 
-    def __init__(self, compute: SenseFunction, table: SenseTable | None):
-        self.compute, self.table = compute, table
+    def __init__(self, compute: SenseFunction, table: SenseTable | None, sense_ids: SenseFunction = torch.as_tensor):
+        self.compute, self.table, self.sense_ids = compute, table, sense_ids
 
     def encode(self, input_ids: Tensor, embeddings: Tensor) -> Tensor:
         powers = _BASE ** torch.arange(_NUM_DIGITS, device=input_ids.device)
@@ -107,29 +115,30 @@ class KeptIds:
 
     def _covered_ids(self, kept: Tensor) -> Tensor:
         powers = _BASE ** torch.arange(_NUM_DIGITS, device=kept.device)
-        input_ids = (kept.to(torch.long) * powers).sum(-1)  # [B, S]
+        input_ids = self.sense_ids((kept.to(torch.long) * powers).sum(-1))  # [B, S]
         if self.table is not None:
             self.table.add_missing(input_ids, self.compute)
         return input_ids
 
 
-def choose_store(kept_width: int | None, ids: KeptIds, senses: KeptSenses, hidden: KeptHidden | None) -> SenseStore:
+def choose_store(
+    kept_width: int | None, ids: KeptIds, senses: KeptSenses | None, hidden: KeptHidden | None
+) -> SenseStore:
     """
     Chooses the form of a filled cache by its width, or else the smallest that gives the senses back exactly.
 
     Args:
         kept_width (`int`, *optional*): numbers that the cache keeps of each position; `None` if it has no position.
         ids ([`KeptIds`]): used for an empty cache if it has a table.
-        senses ([`KeptSenses`]): always possible.
+        senses ([`KeptSenses`], *optional*): `None` where an edit names words of several tokens, which only ids tell.
         hidden ([`KeptHidden`], *optional*): `None` where it is not possible, or no smaller than the senses.
 
     Raises:
         ValueError: if the cache has another width than each of them.
     """
+    stores = [store for store in (ids, senses, hidden) if store is not None]  # from the largest but for ids
     if kept_width is None:
-        smallest = senses if hidden is None else hidden
-        return smallest if ids.table is None else ids
-    stores = (ids, senses) if hidden is None else (ids, senses, hidden)
+        return stores[-1] if ids.table is None else ids
     for store in stores:
         if store.width == kept_width:
             return store

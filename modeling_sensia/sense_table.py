@@ -147,6 +147,7 @@ def build_table(
     path: str | Path | None = None,
     chunk_size: int = 1024,
     edit: SenseEdit | None = None,
+    more_ids: int = 0,
 ) -> SenseTable:
     """
     Computes a table, or memory-maps a stored one that belongs to these weights.
@@ -160,6 +161,8 @@ def build_table(
         chunk_size (`int`, *optional*, defaults to 1024): tokens computed at a time.
         edit (function, *optional*): the edit that `compute` applies; a table of edited senses cannot be written to a
             file.
+        more_ids (`int`, *optional*, defaults to 0): number of ids after those of the vocabulary, of padding and of
+            words of several tokens.
 
     Returns:
         [`SenseTable`]
@@ -172,7 +175,9 @@ def build_table(
     if path is not None and edit is not None:
         raise ValueError("Edited senses are not kept in a file: leave `path` out while senses are edited.")
     first = next(iter(weights.values()))
-    tokens = _checked_tokens(token_ids, config.vocab_size).to(first.device)
+    num_ids = config.vocab_size + more_ids
+    tokens = torch.arange(num_ids) if token_ids is None else _checked_tokens(token_ids, config.vocab_size)
+    tokens = tokens.to(first.device)
     shape = (len(tokens), config.num_senses, config.hidden_size)
     rows = (compute(chunk) for chunk in logging.tqdm(tokens.split(chunk_size), desc="Senses", leave=False))
     if path is None:
@@ -185,15 +190,13 @@ def build_table(
         table = _stored_rows(Path(path), rows, shape, first.dtype, digest).to(first.device)
     row_of = None
     if token_ids is not None:
-        row_of = torch.full((config.vocab_size,), -1, dtype=torch.long, device=first.device)
+        row_of = torch.full((num_ids,), -1, dtype=torch.long, device=first.device)
         row_of[tokens] = torch.arange(len(tokens), device=first.device)
     return SenseTable(table, WeightsWatch(weights), row_of, edit)
 
 
-def _checked_tokens(token_ids: Iterable[int] | Tensor | None, vocab_size: int) -> Tensor:
+def _checked_tokens(token_ids: Iterable[int] | Tensor, vocab_size: int) -> Tensor:
     """The distinct tokens in ascending order."""
-    if token_ids is None:
-        return torch.arange(vocab_size)
     wanted = f"`token_ids` must be ids from 0 to {vocab_size - 1}, got "
     try:
         given = token_ids.tolist() if isinstance(token_ids, Tensor) else list(token_ids)

@@ -8,16 +8,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from .sentence_rows import VECTORS, padded
 
 try:  # transformers looks for missing packages outside of `try` alone: a Backpack must load without this one
     from sentence_transformers.base.modules import InputModule
 except ImportError as error:
     raise ImportError("Sentence vectors need `pip install -U 'sentence-transformers>=6.2'`.") from error
-
-#: The vectors that a sentence has.
-VECTORS = ("context", "sense")
 
 
 class BackpackSentenceEncoder(InputModule):
@@ -149,12 +147,7 @@ class BackpackSentenceEncoder(InputModule):
 
     def _closed(self, rows: Sequence[list[int]], limit: int) -> dict[str, Tensor]:
         """Ends each row with the end-of-text token, cuts it before that token to `limit` tokens, and pads it."""
-        closed = [torch.tensor([*row[: limit - 1], self._end_of_text()]) for row in rows]
-        masks = [torch.ones_like(row) for row in closed]
-        return {
-            "input_ids": pad_sequence(closed, batch_first=True),
-            "attention_mask": pad_sequence(masks, batch_first=True),
-        }
+        return padded([[*row[: limit - 1], self._end_of_text()] for row in rows])
 
     def _end_of_text(self) -> int:
         token = self.tokenizer.eos_token_id

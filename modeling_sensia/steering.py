@@ -8,10 +8,9 @@ Shapes: V tokens of the vocabulary, K senses, D the hidden size.
 """
 
 import json
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,9 +20,22 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from .modeling_backpack import BackpackForCausalLM, BackpackModel
+from .sense_editing import Example, edit_senses
 from .sense_table import SenseEdit
-from .steering_directions import Backpack, find_direction, find_words, listed, localise, topic_scores
-from .steering_edits import EDITS, Edit, ProjectOut, ScaleSenses, SwapSenses, TowardsTopic
+from .sense_words import SenseWords
+from .steering_directions import (
+    Backpack,
+    TokenOrWord,
+    find_direction,
+    find_words,
+    listed,
+    localise,
+    tokens_of,
+    topic_scores,
+    words_of,
+)
+from .steering_edits import EDITS, AddToSenses, Edit, ProjectOut, ScaleSenses, SwapSenses, TowardsTopic
+from .steering_tensors import read_beside, write_beside, write_whole
 
 _FORMAT, _VERSION = "sensia-steering", 1
 
@@ -72,17 +84,32 @@ class Steering:
             raise ValueError(f"Steering needs a Backpack, got {type(model).__name__}.")
         if backpack.training:
             raise ValueError("Steering needs a model in evaluation mode: call `eval()` first.")
-        edit, table = backpack.sense_edit, backpack.sense_table
+        before = backpack.sense_edit, backpack.sense_words, backpack.sense_table
         try:
-            for step in self.edits:
-                with torch.inference_mode(False), torch.no_grad(), torch.autocast(model.device.type, enabled=False):
-                    prepared = step.prepare(backpack)
-                before = backpack.sense_edit
-                backpack.sense_edit = prepared if before is None else partial(_then, first=before, second=prepared)
+            self._prepare(backpack)
             yield
         finally:
-            backpack.sense_edit = edit
+            backpack.sense_edit, backpack.sense_words, table = before
             backpack.sense_table = None if backpack.training else table
+
+    def _prepare(self, backpack: BackpackModel):
+        """Puts the edits into the model, each on what those before it left."""
+        named = [word for edit in self.edits for word in edit.edited_words]
+        if named:
+            known = words_of(backpack)
+            backpack.sense_words = known.with_words(named)
+            if backpack.sense_edit is not None:
+                backpack.sense_edit = partial(
+                    _with_known_ids, edit=backpack.sense_edit, known=known, words=backpack.sense_words
+                )
+        with torch.inference_mode(False), torch.no_grad(), torch.autocast(backpack.device.type, enabled=False):
+            for step in self.edits:
+                prepared, earlier = step.prepare(backpack), backpack.sense_edit
+                backpack.sense_edit = prepared if earlier is None else partial(_then, first=earlier, second=prepared)
+            if named and backpack.can_precompute_senses:
+                # Positions are cached as token ids, whose senses are then computed once: a table that begins empty
+                # but for one token.
+                backpack.precompute_senses(named[0][:1])
 
     def generate(self, model: BackpackForCausalLM, input_ids: Tensor, **kwargs):
         """
@@ -98,8 +125,8 @@ class Steering:
 
     def save(self, path: str | Path, tokenizer: PreTrainedTokenizerBase):
         """
-        Writes the edits as JSON, with the texts of the tokens that they name. If this fails, no file is left at
-        `path`.
+        Writes the edits as JSON, with the texts of the tokens that they name, and the vectors of learned edits as
+        safetensors beside it. If this fails, no file is left at `path`.
 
         Args:
             path (`str` or `Path`): the file.
@@ -113,15 +140,12 @@ class Steering:
         missing = [token for token, text in tokens.items() if text is None]
         if missing:
             raise ValueError(f"The tokenizer has no token {missing[0]}, which an edit names.")
-        edits = [{"edit": type(edit).__name__, **asdict(edit)} for edit in self.edits]  # type: ignore[call-overload]
-        content = {"format": _FORMAT, "version": _VERSION, "tokens": tokens, "edits": edits}
-        path = Path(path)
-        unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            unfinished.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-            os.replace(unfinished, path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        vectors = {str(place): edit.vectors for place, edit in enumerate(self.edits) if isinstance(edit, AddToSenses)}
+        content: dict[str, Any] = {"format": _FORMAT, "version": _VERSION, "tokens": tokens}
+        if vectors:
+            content["tensors"] = write_beside(Path(path), vectors)
+        content["edits"] = [_entry(edit, str(place)) for place, edit in enumerate(self.edits)]
+        write_whole(Path(path), f"{json.dumps(content, ensure_ascii=False, indent=1)}\n".encode())
 
     @classmethod
     def load(cls, path: str | Path, tokenizer: PreTrainedTokenizerBase) -> "Steering":
@@ -140,18 +164,36 @@ class Steering:
             content = json.loads(Path(path).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise ValueError(f"{path} cannot be read as JSON: {error}") from None
-        return cls(_parsed(content, str(path), tokenizer))
+        vectors = read_beside(Path(path), content["tensors"]) if _has_tensors(content) else {}
+        return cls(_parsed(content, str(path), tokenizer, vectors))
+
+
+def _with_known_ids(ids: Tensor, senses: Tensor, edit: SenseEdit, known: SenseWords, words: SenseWords) -> Tensor:
+    """An edit of an outer block, which does not know the words that an inner block named."""
+    return edit(words.known_to(known, ids), senses)
 
 
 def _then(ids: Tensor, senses: Tensor, first: SenseEdit, second: SenseEdit) -> Tensor:
     return second(ids, first(ids, senses))
 
 
+def _entry(edit: Edit, name: str) -> dict[str, Any]:
+    """The edit in a file; the vectors of a learned one are named."""
+    values = {field.name: getattr(edit, field.name) for field in fields(edit)}  # type: ignore[arg-type]
+    if isinstance(edit, AddToSenses):
+        values["vectors"] = name
+    return {"edit": type(edit).__name__, **values}
+
+
+def _has_tensors(content: Any) -> bool:
+    return isinstance(content, dict) and "tensors" in content
+
+
 def _text(tokenizer: PreTrainedTokenizerBase, token_id: int) -> str | None:
     return tokenizer.convert_ids_to_tokens([token_id])[0] if token_id < len(tokenizer) else None
 
 
-def _parsed(content: Any, path: str, tokenizer: PreTrainedTokenizerBase) -> list[Edit]:
+def _parsed(content: Any, path: str, tokenizer: PreTrainedTokenizerBase, vectors: dict[str, Tensor]) -> list[Edit]:
     """Edits from the content of a file; checks every field."""
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
         raise ValueError(f'{path}: `format` must be "{_FORMAT}"; this is not a steering file.')
@@ -160,7 +202,7 @@ def _parsed(content: Any, path: str, tokenizer: PreTrainedTokenizerBase) -> list
     tokens, entries = content.get("tokens"), content.get("edits")
     if not isinstance(tokens, dict) or not isinstance(entries, list):
         raise ValueError(f"{path}: `tokens` must be an object and `edits` a list.")
-    edits = [_parsed_edit(entry, f"{path}: edits[{place}]") for place, entry in enumerate(entries)]
+    edits = [_parsed_edit(entry, f"{path}: edits[{place}]", vectors) for place, entry in enumerate(entries)]
     for token in {token for edit in edits for token in edit.named_tokens}:
         stored, text = tokens.get(str(token)), _text(tokenizer, token)
         if stored is None or stored != text:
@@ -168,7 +210,7 @@ def _parsed(content: Any, path: str, tokenizer: PreTrainedTokenizerBase) -> list
     return edits
 
 
-def _parsed_edit(entry: Any, where: str) -> Edit:
+def _parsed_edit(entry: Any, where: str, vectors: dict[str, Tensor]) -> Edit:
     name = entry.get("edit") if isinstance(entry, dict) else None
     if name not in EDITS:
         raise ValueError(f"{where}: `edit` must be one of {', '.join(EDITS)}, got {name!r}.")
@@ -176,6 +218,8 @@ def _parsed_edit(entry: Any, where: str) -> Edit:
     known = {field.name for field in fields(EDITS[name])}  # type: ignore[arg-type]
     for key in sorted(known ^ set(values)):
         raise ValueError(f"{where}: `{key}` is {'missing' if key in known else 'not a field of ' + name}.")
+    if EDITS[name] is AddToSenses:
+        values["vectors"] = vectors.get(str(values["vectors"]))
     try:
         return EDITS[name](**values)
     except ValueError as error:
@@ -183,14 +227,19 @@ def _parsed_edit(entry: Any, where: str) -> Edit:
 
 
 __all__ = [
+    "AddToSenses",
     "Edit",
+    "Example",
     "ProjectOut",
     "ScaleSenses",
     "Steering",
     "SwapSenses",
+    "TokenOrWord",
     "TowardsTopic",
+    "edit_senses",
     "find_direction",
     "find_words",
     "localise",
+    "tokens_of",
     "topic_scores",
 ]

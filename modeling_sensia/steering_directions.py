@@ -12,43 +12,50 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from .modeling_backpack import BackpackForCausalLM, BackpackModel
+from .sense_words import SenseWords
 
 Backpack = BackpackForCausalLM | BackpackModel
+#: A token, or the tokens of a word, by id.
+TokenOrWord = int | tuple[int, ...]
 
 _SCORED_AT_ONCE = 64  # tokens
 
 
-def find_words(tokenizer: PreTrainedTokenizerBase, words: Iterable[str]) -> tuple[int, ...]:
+def find_words(tokenizer: PreTrainedTokenizerBase, words: Iterable[str]) -> tuple[TokenOrWord, ...]:
     """
     Token ids of words as they occur in running text, after a space.
 
     Args:
         tokenizer (`PreTrainedTokenizerBase`): the model's.
-        words (`Iterable[str]`): words of one token each, because senses belong to tokens.
+        words (`Iterable[str]`): the words.
+
+    Returns:
+        `tuple`: for each word its token id, or, if it is several tokens, the `tuple` of their ids.
 
     Raises:
-        ValueError: if a word is several tokens; names the first one.
+        ValueError: if a word is empty; names the first one.
     """
-    ids = []
+    ids: list[TokenOrWord] = []
     for word in words:
+        if not word.strip():
+            raise ValueError(f"A word must have at least one letter, got {word!r}.")
         # Some tokenizers add a space before the first word of a text.
         before = tokenizer("a", add_special_tokens=False)["input_ids"]
         tokens = tokenizer(f"a {word}", add_special_tokens=False)["input_ids"][len(before) :]
-        if len(tokens) != 1:
-            texts = tokenizer.convert_ids_to_tokens(tokens)
-            raise ValueError(f"{word!r} is {len(tokens)} tokens, {texts}; expected a word of 1.")
-        ids += tokens
+        ids.append(tokens[0] if len(tokens) == 1 else tuple(tokens))
     return tuple(ids)
 
 
 @torch.no_grad()
-def topic_scores(model: Backpack, token_ids: Iterable[int]) -> Tensor:
+def topic_scores(model: Backpack, token_ids: Iterable[TokenOrWord], num_ids: int | None = None) -> Tensor:
     """
     Topic scores of every sense of every token, as [`TowardsTopic`] defines them.
 
     Args:
         model ([`BackpackForCausalLM`] or [`BackpackModel`]): the model; active edits are included.
-        token_ids (`Iterable[int]`): the bag of words.
+        token_ids (`Iterable`): the bag of words.
+        num_ids (`int`, *optional*): number of ids that are scored; V by default. Further ids are those of the words of
+            several tokens that active edits name.
 
     Returns:
         `torch.Tensor` [V, K], float32.
@@ -56,27 +63,25 @@ def topic_scores(model: Backpack, token_ids: Iterable[int]) -> Tensor:
     Raises:
         ValueError: if a token is not in the model's vocabulary.
     """
-    token_ids = numbers_of("token_ids", token_ids) or ()
-    chosen_senses(model, None, token_ids)
-    vocabulary = torch.arange(model.config.vocab_size, device=model.device)
-    words = model.get_input_embeddings()(vocabulary).float()  # [V, D]
-    bag = words[list(token_ids)].sum(0)  # [D]
+    rows = check_tokens(model, entries_of("token_ids", token_ids) or ())
+    words = model.get_input_embeddings()(torch.arange(model.config.vocab_size, device=model.device)).float()  # [V, D]
+    bag = words[[row[0] for row in rows]].sum(0)  # [D]
     scores = []
-    for tokens in vocabulary.split(_SCORED_AT_ONCE):
-        senses = senses_of(model, tokens).float()  # [N, K, D]
+    for ids in torch.arange(num_ids or model.config.vocab_size, device=model.device).split(_SCORED_AT_ONCE):
+        senses = senses_of(model, ids).float()  # [N, K, D]
         strongest = (senses @ words.T).amax(-1)  # [N, K]
         scores.append(senses @ bag / strongest.clamp(min=torch.finfo(torch.float32).tiny))
     return torch.cat(scores)
 
 
 @torch.no_grad()
-def find_direction(model: Backpack, pairs: Iterable[Iterable[int]], sense: int) -> Tensor:
+def find_direction(model: Backpack, pairs: Iterable[Iterable[TokenOrWord]], sense: int) -> Tensor:
     """
     Direction in which one sense differs between paired tokens: the first principal component of S[a] - S[b].
 
     Args:
         model ([`BackpackForCausalLM`] or [`BackpackModel`]): the model.
-        pairs (`Iterable[Iterable[int]]`): token ids a and b that differ in one respect, such as " he" and " she".
+        pairs (`Iterable`): tokens or words a and b that differ in one respect, such as " he" and " she".
         sense (`int`): the sense k.
 
     Returns:
@@ -90,13 +95,13 @@ def find_direction(model: Backpack, pairs: Iterable[Iterable[int]], sense: int) 
 
 
 @torch.no_grad()
-def localise(model: Backpack, pairs: Iterable[Iterable[int]]) -> list[dict[str, float]]:
+def localise(model: Backpack, pairs: Iterable[Iterable[TokenOrWord]]) -> list[dict[str, float]]:
     """
     Measures for each sense how consistently it encodes the difference between paired tokens.
 
     Args:
         model ([`BackpackForCausalLM`] or [`BackpackModel`]): the model.
-        pairs (`Iterable[Iterable[int]]`): at least 3, see [`find_direction`].
+        pairs (`Iterable`): at least 3, see [`find_direction`].
 
     Returns:
         `list` of `dict`: for each `sense`, in order, `explained`, the share of the squared differences that lies along
@@ -116,12 +121,15 @@ def localise(model: Backpack, pairs: Iterable[Iterable[int]]) -> list[dict[str, 
     return rows
 
 
-def _differences(model: Backpack, pairs: Iterable[Iterable[int]]) -> Tensor:
-    given = [numbers_of("pairs", pair) or () for pair in listed("pairs", pairs)]
+def _differences(model: Backpack, pairs: Iterable[Iterable[TokenOrWord]]) -> Tensor:
+    given = [entries_of("pairs", pair) or () for pair in listed("pairs", pairs)]
     if not given or any(len(pair) != 2 for pair in given):
         raise ValueError(f"`pairs` must be pairs of token ids, got {given}.")
-    chosen_senses(model, None, [token for pair in given for token in pair])
-    first, second = (senses_of(model, tokens).double() for tokens in torch.tensor(given, device=model.device).T)
+    rows = check_tokens(model, [entry for pair in given for entry in pair])
+    words = words_of(model)
+    # A word that no edit names has the senses of its last token.
+    ids = torch.tensor([words.longest_end(row) if row not in words.words else words.id_of(row) for row in rows])
+    first, second = (senses_of(model, each).double() for each in ids.view(-1, 2).to(model.device).T)
     return first - second  # [P, K, D]
 
 
@@ -134,23 +142,53 @@ def _principal(differences: Tensor) -> tuple[Tensor, float]:
     return sign * vectors[0], (sizes[0].square() / sizes.square().sum()).item()
 
 
-def senses_of(model: Backpack, token_ids: Tensor) -> Tensor:
-    """Sense vectors [N, K, D] of token ids [N]."""
-    return model.get_senses(token_ids[None])[0].transpose(0, 1)
+def _backpack(model: Backpack) -> BackpackModel:
+    return model.backpack if isinstance(model, BackpackForCausalLM) else model
 
 
-def chosen_senses(model: Backpack, senses: Iterable[int] | None, token_ids: Iterable[int] | None) -> Tensor:
-    """Mask `bool` [V, K] of the senses and tokens that an edit changes."""
-    lengths = {"token_ids": model.config.vocab_size, "senses": model.config.num_senses}
-    axes = []
-    for (name, length), given in zip(lengths.items(), (token_ids, senses), strict=True):
-        axis = torch.zeros(length, dtype=torch.bool)
-        for number in range(length) if given is None else given:
-            if number >= length:
-                raise ValueError(f"`{name}` has {number}; this model has 0 to {length - 1}.")
-            axis[number] = True
-        axes.append(axis)
-    return (axes[0][:, None] & axes[1]).to(model.device)
+def senses_of(model: Backpack, sense_ids: Tensor) -> Tensor:
+    """Sense vectors [N, K, D] of ids [N] of tokens or words, without a text around them."""
+    return _backpack(model)._compute_senses(sense_ids)
+
+
+def words_of(model: Backpack) -> SenseWords:
+    """The words of several tokens that active edits name."""
+    return _backpack(model).sense_words or SenseWords(model.config.vocab_size, ())
+
+
+def chosen_senses(model: Backpack, senses: Iterable[int] | None, entries: Iterable[TokenOrWord] | None) -> Tensor:
+    """
+    Mask `bool` [V + 1 + W, K] of the senses, and of the tokens and words, that an edit changes. An edit of a token or
+    word also changes the words that end with it.
+    """
+    words, num_senses = words_of(model), model.config.num_senses
+    of_ids, of_senses = torch.ones(words.num_ids, dtype=torch.bool), torch.ones(num_senses, dtype=torch.bool)
+    if entries is not None:
+        ids = [words.id_of(tokens) for tokens in check_tokens(model, entries)]
+        of_ids = torch.zeros_like(of_ids).index_fill(0, torch.tensor(words.ending_with(ids)), True)
+    if senses is not None:
+        given = list(senses)
+        _check_below("senses", given, num_senses)
+        of_senses = torch.zeros_like(of_senses).index_fill(0, torch.tensor(given), True)
+    return (of_ids[:, None] & of_senses).to(model.device)
+
+
+def check_tokens(model: Backpack, entries: Iterable[TokenOrWord]) -> list[tuple[int, ...]]:
+    """The tokens of each entry; raises a `ValueError` if the model lacks one."""
+    rows = [tokens_of(entry) for entry in entries]
+    _check_below("token_ids", [token for row in rows for token in row], model.config.vocab_size)
+    return rows
+
+
+def _check_below(name: str, numbers: list[int], length: int):
+    for number in numbers:
+        if number >= length:
+            raise ValueError(f"`{name}` has {number}; this model has 0 to {length - 1}.")
+
+
+def tokens_of(entry: TokenOrWord) -> tuple[int, ...]:
+    """The tokens of a token or word."""
+    return (entry,) if isinstance(entry, int) else entry
 
 
 def listed(name: str, given: Any) -> list:
@@ -174,14 +212,35 @@ def numbers_of(name: str, given: Any) -> tuple[int, ...] | None:
     return numbers
 
 
+def entries_of(name: str, given: Any) -> tuple[TokenOrWord, ...] | None:
+    """Tokens and words as a tuple, a word of one token as that token; `None` means all."""
+    if given is None:
+        return None
+    values = listed(name, given)
+    if not values:
+        raise ValueError(f"`{name}` must name at least one token or word, got {given!r}.")
+    return tuple(_entry(name, value) for value in values)
+
+
+def _entry(name: str, value: Any) -> TokenOrWord:
+    several = isinstance(value, Iterable) and not isinstance(value, str)
+    numbers = numbers_of(name, value if several else [value]) or ()
+    return numbers[0] if len(numbers) == 1 else numbers
+
+
 __all__ = [
     "Backpack",
+    "TokenOrWord",
+    "check_tokens",
     "chosen_senses",
+    "entries_of",
     "find_direction",
     "find_words",
     "listed",
     "localise",
     "numbers_of",
     "senses_of",
+    "tokens_of",
     "topic_scores",
+    "words_of",
 ]

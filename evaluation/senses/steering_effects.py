@@ -40,14 +40,14 @@ class TopicSetting:
 
 
 def topic_settings(
-    topic: Sequence[int], other_topic: Sequence[int], strengths: Sequence[float]
+    topic: Sequence[st.TokenOrWord], other_topic: Sequence[st.TokenOrWord], strengths: Sequence[float]
 ) -> dict[str, TopicSetting]:
     """
     Makes the settings of steering towards a topic at several strengths, and their controls.
 
     Args:
-        topic (`Sequence[int]`): bag of words of the topic.
-        other_topic (`Sequence[int]`): bag of words of another topic, as a control.
+        topic (`Sequence`): bag of words of the topic, of [`find_words`].
+        other_topic (`Sequence`): bag of words of another topic, as a control.
         strengths (`Sequence[float]`): strengths of [`TowardsTopic`].
 
     Returns:
@@ -56,7 +56,7 @@ def topic_settings(
     """
     settings = {"none": TopicSetting(), f"temperature {COOLER:g}": TopicSetting(options={"temperature": COOLER})}
     for bias in LOGIT_BIASES:
-        options = {"sequence_bias": [[[token], bias] for token in topic]}
+        options = {"sequence_bias": [[list(st.tokens_of(word)), bias] for word in topic]}
         settings[f"logit bias {bias:g}"] = TopicSetting(options=options)
     for name, bag in (("topic", topic), ("other topic", other_topic)):
         settings |= {f"{name} {each:g}": TopicSetting([st.TowardsTopic(bag, each)]) for each in strengths}
@@ -69,8 +69,8 @@ def measure_topic(
     tokenizer: PreTrainedTokenizerBase,
     setting: TopicSetting,
     *,
-    steered: Sequence[int],
-    others: Sequence[int],
+    steered: Sequence[st.TokenOrWord],
+    others: Sequence[st.TokenOrWord],
     counted: Collection[str],
     prompt: str = "The",
     texts: int = 128,
@@ -83,7 +83,7 @@ def measure_topic(
     Args:
         model ([`BackpackForCausalLM`]), tokenizer: in evaluation mode.
         setting ([`TopicSetting`]): edits and options of generation.
-        steered, others (`Sequence[int]`): words used to steer, and other words of the topic.
+        steered, others (`Sequence`): words used to steer, and other words of the topic, of [`find_words`].
         counted (`Collection[str]`): words in lower case to count in the texts.
         prompt (`str`, *optional*, defaults to `"The"`): beginning of every text, after an end-of-text token.
         texts, tokens (`int`, *optional*, defaults to 128 and 40): number of texts, and tokens per text.
@@ -91,9 +91,9 @@ def measure_topic(
 
     Returns:
         `dict`: `counted per 1000 words`; `steered words per 1000 tokens` and `other words of the topic per 1000
-        tokens`, sums of their probabilities over the steps; `perplexity` of the texts under the unsteered model;
-        `repeated`, the share of token bigrams that occurred earlier in the text; `words counted`, the count of each
-        word; and the first `text`.
+        tokens`, sums of the probabilities of their first tokens over the steps; `perplexity` of the texts under the
+        unsteered model; `repeated`, the share of token bigrams that occurred earlier in the text; `words counted`, the
+        count of each word; and the first `text`.
     """
     set_seed(seed)
     prompts = torch.tensor([[tokenizer.eos_token_id, *tokenizer(prompt)["input_ids"]]] * texts, device=model.device)
@@ -108,8 +108,8 @@ def measure_topic(
     shares = [1000 * len(hit) / max(len(words), 1) for hit, words in zip(hits, found, strict=True)]
     values = {
         "counted per 1000 words": shares,
-        "steered words per 1000 tokens": chances[:, list(steered)].sum(1).tolist(),
-        "other words of the topic per 1000 tokens": chances[:, list(others)].sum(1).tolist(),
+        "steered words per 1000 tokens": chances[:, _first_tokens(steered)].sum(1).tolist(),
+        "other words of the topic per 1000 tokens": chances[:, _first_tokens(others)].sum(1).tolist(),
     }
     intervals = {name: bootstrap_interval(each, seed) for name, each in values.items()}
     perplexity = np.exp(bootstrap_interval(_nats_per_token(model, result.sequences, tokens), seed)).tolist()
@@ -122,6 +122,10 @@ def measure_topic(
         "words counted": dict(Counter(word for hit in hits for word in hit).most_common()),
         "text": text,
     }
+
+
+def _first_tokens(words: Sequence[st.TokenOrWord]) -> list[int]:
+    return [st.tokens_of(word)[0] for word in words]
 
 
 def _nats_per_token(model: BackpackForCausalLM, sequences: torch.Tensor, tokens: int) -> list[float]:
@@ -155,7 +159,7 @@ def measure_swap(
 
     Args:
         model ([`BackpackForCausalLM`]), tokenizer: in evaluation mode.
-        word, other (`str`): the edited word, and the word whose senses it gets; of one token each.
+        word, other (`str`): the edited word, and the word whose senses it gets.
         prompts (`Sequence[str]`, *optional*): texts with `{}` where the word stands.
 
     Returns:
@@ -185,7 +189,7 @@ def measure_bias(
 
     Args:
         model ([`BackpackForCausalLM`]), tokenizer: in evaluation mode.
-        words (`Sequence[str]`): words such as occupations, of one token each.
+        words (`Sequence[str]`): words such as occupations.
         pairs (`Sequence[tuple[str, str]]`): words that differ in one respect, such as `he` and `she`; the first
             pair is the one whose likelihoods are compared.
         prompts (`Sequence[str]`, *optional*): texts with `{}` where the word stands.
@@ -201,7 +205,7 @@ def measure_bias(
     settings: dict[str, list[st.Edit]] = {name: [each] for name, each in zip(results, taken_out, strict=True)}
     settings |= {"every sense": list(taken_out), "none": []}
     for name, edits in settings.items():
-        chances = [_next_tokens(model, tokenizer, word, prompts, edits)[:, list(ids[0])] for word in words]
+        chances = [_next_tokens(model, tokenizer, word, prompts, edits)[:, _first_tokens(ids[0])] for word in words]
         ratios = torch.stack(chances).diff().abs().exp().mean((1, 2))  # [words]
         results[name] = results.get(name, {}) | {"ratio": bootstrap_interval(ratios.tolist(), seed)}
     return results

@@ -235,7 +235,7 @@ def _load_topics(source: str, settings: dict[str, Any]) -> Loaded:
 
 _COLUMNS = {"source_column": None, "target_column": None}
 _LANGUAGES = {"source_language": "en", "target_language": "id"}
-_VECTORS = {"layer": -1, "pooling_temperature": 0.7}
+_VECTORS = {"layer": -1, "pooling_temperature": None}  # the model's own temperature
 # The configuration of a data set of the Hub is that of the language, unless one is named.
 _ONE_LANGUAGE = {"language": None, **_HUB_OPTIONS, "limit": None}
 _TOPICS = {"topic": "category", "id": "index_id", "column": "text", "test": ""}

@@ -5,7 +5,7 @@ import json
 import pytest
 from steering_oracles import EDITS, words_tokenizer
 
-from modeling_sensia.steering import ScaleSenses, Steering, SwapSenses
+from modeling_sensia.steering import ScaleSenses, Steering, SwapSenses, TowardsTopic
 
 
 @pytest.fixture(scope="module")
@@ -82,3 +82,10 @@ def test_a_file_that_cannot_be_read_is_named(tokenizer, tmp_path, content):
         path.write_text(content, encoding="utf-8")
     with pytest.raises(ValueError, match=r"steering\.json cannot be read as JSON"):
         Steering.load(path, tokenizer)
+
+
+def test_words_of_several_tokens_are_read_as_they_were_written(tmp_path):
+    steering = Steering([SwapSenses((9, 5), 60), ScaleSenses([1], 2.0, [7, (3, 4, 5)]), TowardsTopic([(9, 5)], 1.0)])
+    steering.save(tmp_path / "edit.json", words_tokenizer())
+    assert Steering.load(tmp_path / "edit.json", words_tokenizer()) == steering
+    assert set(json.loads((tmp_path / "edit.json").read_text())["tokens"]) == {"3", "4", "5", "7", "9", "60"}
