@@ -47,7 +47,7 @@ def wrap_decoder(
     config.trunk_config = trunk.config
     config._attn_implementation = trunk.config._attn_implementation
     with torch.device("meta"):  # avoids memory for a second, random trunk
-        model = backpack_class(config)
+        model: Any = backpack_class(config)
     model.backpack.trunk = fuse_activations(trunk)
     for network in (model.backpack.sense_network, model.backpack.weight_network):
         network.to_empty(device=trunk.device).to(trunk.dtype).apply(model._init_weights)
