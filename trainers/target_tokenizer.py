@@ -104,7 +104,7 @@ class Retokenized:
         shutil.rmtree(unfinished, ignore_errors=True)
         self.model.save_pretrained(unfinished)
         self.tokenizer.save_pretrained(unfinished)
-        write_json_whole(unfinished / _RECORD, {**record, "change": self.change, "new_ids": self.new_ids}, None)
+        write_json_whole(unfinished / _RECORD, {**record, "change": self.change, "new_ids": self.new_ids})
         shutil.rmtree(folder, ignore_errors=True)
         unfinished.rename(folder)
 

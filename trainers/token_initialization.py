@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -152,7 +153,7 @@ def _random(tokens: NewTokens) -> Tensor:
 
 
 def _sense(tokens: NewTokens) -> Tensor:
-    network = tokens.model.backpack.sense_network  # type: ignore[union-attr]
+    network: Any = tokens.model.backpack.sense_network  # type: ignore[union-attr]
     start, rows = _aligned(tokens), []
     with torch.no_grad():
         used = torch.as_tensor(np.unique(tokens.aligned_weights.indices), dtype=torch.long)
