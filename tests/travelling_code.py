@@ -14,5 +14,7 @@ CODE_FILES = (
     "sense_network.py",
     "sense_store.py",
     "sense_table.py",
+    "sense_words.py",
     "sentence_encoder.py",
+    "sentence_rows.py",
 )

@@ -1,0 +1,235 @@
+"""What an edit of senses teaches a model, and what it spoils, beside LoRA and full fine-tuning.
+
+    python benchmarks/sense_editing.py --adapted runs/sensia-id-mini/final
+
+Each method learns the same examples from the same loss: the answer's negative log-likelihood, and the divergence from
+the model before on plain text. Then its change is scaled down until plain text that it did not learn from costs so
+many nats per token more (`--degradation`). So all methods are compared at equal degradation. Success is measured after
+other prompts than those learned: how much likelier the answer became, and how often it beats the answers of all other
+examples. For the latter, scores are centred: the mean over the prompts of all examples is taken off, because some
+answers are likelier everywhere. Each method has the learning rate, of those tried, that gains most.
+
+`--adapted` also applies the edit of the base to the model adapted from it, learns it in the adapted model in English,
+and asks both in Indonesian.
+"""
+
+import argparse
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import torch
+from datasets import Dataset
+from transformers import AutoTokenizer
+
+from modeling_sensia import BackpackForCausalLM
+from modeling_sensia.sense_editing import _answer_loss, _ids, _log_probabilities, _losses, _text_loss, edit_senses
+from modeling_sensia.sentence_rows import batches_by_length, padded
+from modeling_sensia.steering import AddToSenses, Steering
+
+ASSETS = Path(__file__).parents[1] / "examples" / "assets"
+CAPITALS = """France Paris Prancis|Germany Berlin Jerman|Spain Madrid Spanyol|Italy Rome Italia|Greece Athens Yunani|
+Russia Moscow Rusia|Egypt Cairo Mesir|Japan Tokyo Jepang|China Beijing Tiongkok|England London Inggris|
+Ireland Dublin Irlandia|Austria Vienna Austria|Portugal Lisbon Portugal|Norway Oslo Norwegia|Sweden Stockholm Swedia|
+Poland Warsaw Polandia|Turkey Ankara Turki|Iran Tehran Iran|Iraq Baghdad Irak|Kenya Nairobi Kenya|Peru Lima Peru|
+Cuba Havana Kuba|Canada Ottawa Kanada|Chile Santiago Chili"""
+YOUNG = """dog puppy|cat kitten|cow calf|horse foal|sheep lamb|pig piglet|goat kid|deer fawn|lion cub|hen chick|duck
+duckling|goose gosling|swan cygnet|frog tadpole|owl owlet|eagle eaglet|kangaroo joey|hare leveret|fish fry|eel elver"""
+SETS = {
+    "capitals": (
+        [row.split()[:2] for row in CAPITALS.split("|")],
+        "The capital of {} is",
+        ["The king of {} lived in the capital,", "They crossed the border of {} and went to its chief city,"],
+    ),
+    "young animals": (
+        [row.split() for row in YOUNG.split("|")],
+        "A young {} is called a",
+        ["The {} had a little one with her, a", "In spring every {} takes care of her"],
+    ),
+}
+INDONESIAN = ["Ibu kota {} adalah", "Mereka pergi ke ibu kota negara {}, yaitu"]
+RATES = {"senses": (0.02, 0.1, 0.3), "LoRA": (3e-4, 1e-3, 5e-3), "full": (3e-5, 1e-4, 1e-3)}
+STEPS, KL_WEIGHT = 30, 1.0
+
+Pairs = Sequence[Sequence[str]]
+Applied = Callable[[float], object]  # the change, scaled: a context manager
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default=str(ASSETS / "backpack-en-mini"), help="English Backpack")
+    parser.add_argument("--adapted", help="the model that was adapted from it to Indonesian")
+    parser.add_argument("--degradation", type=float, nargs="+", default=[0.003, 0.03], help="nats per token")
+    return parser.parse_args()
+
+
+def load(folder: str):
+    model = BackpackForCausalLM.from_pretrained(folder, dtype="float32").eval()
+    return model, AutoTokenizer.from_pretrained(folder)
+
+
+def plain_texts(tokenizer, length: int = 300) -> tuple[list[str], dict[str, torch.Tensor]]:
+    """English texts to stay the same on, and a batch of others that tells how well that worked."""
+    texts = Dataset.from_parquet(str(ASSETS / "text" / "en.train.parquet"))["text"][:2000]
+    long = [text[:length] for text in texts if len(text) >= length]
+    rows = [[tokenizer.eos_token_id, *_ids(tokenizer, text)] for text in long[8:40]]
+    return long[:8], padded(rows)
+
+
+@torch.no_grad()
+def scores(model, tokenizer, subjects: Sequence[str], answers: Sequence[str], prompts: Sequence[str]) -> torch.Tensor:
+    """Log-likelihood [prompts, subjects, answers] of each answer after each prompt about each subject."""
+    rows, labels = [], []
+    for prompt in prompts:
+        for subject in subjects:
+            begin = [tokenizer.eos_token_id, *_ids(tokenizer, prompt.format(subject))]
+            for answer in answers:
+                ids = _ids(tokenizer, f" {answer}")
+                rows.append([*begin, *ids])
+                labels.append([-100] * len(begin) + ids)
+    found = torch.empty(len(rows))
+    for batch in batches_by_length([len(row) for row in rows], 1024):
+        inputs = padded([rows[row] for row in batch])
+        wanted = torch.nn.utils.rnn.pad_sequence([torch.tensor(labels[row]) for row in batch], True, -100)
+        found[batch] = -_losses(model, inputs, wanted).view(len(batch), -1).sum(1)
+    return found.view(len(prompts), len(subjects), len(answers))
+
+
+def success(model, tokenizer, pairs: Pairs, prompts: Sequence[str]) -> tuple[float, float]:
+    """Mean log-likelihood of the right answers, and the share of right answers that score best."""
+    subjects, answers = zip(*pairs, strict=True)
+    found = scores(model, tokenizer, subjects, answers, prompts)
+    right = found.diagonal(dim1=1, dim2=2).mean().item()
+    best = (found - found.mean(1, keepdim=True)).argmax(-1)
+    return right, (best == torch.arange(len(pairs))).double().mean().item()
+
+
+def learn_senses(model, tokenizer, examples, texts, rate: float) -> Applied:
+    edit = edit_senses(model, tokenizer, examples, texts, kl_weight=KL_WEIGHT, learning_rate=rate, steps=STEPS)
+    return scaled_edit(model, edit)
+
+
+def scaled_edit(model, edit: AddToSenses) -> Applied:
+    return lambda scale: Steering([AddToSenses(edit.token_ids, edit.senses, scale * edit.vectors)]).applied(model)
+
+
+def learn_weights(model, tokenizer, examples, texts, rate: float, lora: bool) -> Applied:
+    """Full fine-tuning, or LoRA of the trunk's layers, which is merged."""
+    learner, begin = copy.deepcopy(model), tokenizer.eos_token_id
+    if lora:
+        from peft import LoraConfig, get_peft_model
+
+        layers = r".*trunk.*\.(c_attn|c_fc|c_proj)"
+        peft = get_peft_model(learner, LoraConfig(r=8, lora_alpha=16, target_modules=layers, fan_in_fan_out=True))
+        learner = peft.base_model.model
+    answers = [(_ids(tokenizer, prompt), _ids(tokenizer, answer)) for prompt, answer in examples]
+    plain = padded([[begin, *_ids(tokenizer, text)] for text in texts])
+    with torch.no_grad():
+        before = _log_probabilities(model, plain)
+    optimizer = torch.optim.Adam([weight for weight in learner.parameters() if weight.requires_grad], lr=rate)
+    for _ in range(STEPS):
+        divergence = (before.exp() * (before - _log_probabilities(learner, plain))).sum(-1).mean()
+        (_answer_loss(learner, begin, answers) + KL_WEIGHT * divergence).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    learned = (peft.merge_and_unload() if lora else learner).state_dict()
+    change = {name: learned[name] - weight for name, weight in model.state_dict().items()}
+    return partial(scaled_weights, model, change)
+
+
+@contextmanager
+def scaled_weights(model, change: dict[str, torch.Tensor], scale: float) -> Iterator[None]:
+    before = copy.deepcopy(model.state_dict())
+    model.load_state_dict({name: weight + scale * change[name] for name, weight in before.items()})
+    try:
+        yield
+    finally:
+        model.load_state_dict(before)
+
+
+@torch.no_grad()
+def scale_for(model, applied: Applied, batch, allowed: float) -> float:
+    """The largest scale up to 1, to 1 in 64, at which plain text costs no more than allowed."""
+    base = _text_loss(model, batch).item()
+
+    def cost(scale: float) -> float:
+        with applied(scale):
+            return _text_loss(model, batch).item() - base
+
+    low, high = 0.0, 1.0
+    if cost(1.0) <= allowed:
+        return 1.0
+    for _ in range(6):
+        middle = (low + high) / 2
+        low, high = (middle, high) if cost(middle) <= allowed else (low, middle)
+    return low
+
+
+def measure(model, tokenizer, name: str, degradations: Sequence[float]):
+    """Prints a table of the set."""
+    pairs, prompt, prompts = SETS[name]
+    examples = [(prompt.format(subject), f" {answer}") for subject, answer in pairs]
+    texts, held_out = plain_texts(tokenizer)
+    start = success(model, tokenizer, pairs, prompts)
+    print(f"\n{name}: {len(pairs)} examples; before: answer {start[0]:.2f} nats, best {start[1]:.3f}", flush=True)
+    print("| method | nats per token lost | nats gained | best before | best after | rate | scale |", flush=True)
+    learners = {
+        "senses": learn_senses,
+        "LoRA": partial(learn_weights, lora=True),
+        "full": partial(learn_weights, lora=False),
+    }
+    for method, learner in learners.items():
+        applied = {rate: learner(model, tokenizer, examples, texts, rate) for rate in RATES[method]}
+        for allowed in degradations:
+            results = []
+            for rate, change in applied.items():
+                scale = scale_for(model, change, held_out, allowed)
+                with change(scale):
+                    right, best = success(model, tokenizer, pairs, prompts)
+                results.append((right - start[0], best, rate, scale))
+            gained, best, rate, scale = max(results)
+            row = [method, allowed, f"{gained:+.2f}", f"{start[1]:.3f}", f"{best:.3f}", rate, f"{scale:.2f}"]
+            print(f"| {' | '.join(map(str, row))} |", flush=True)
+
+
+def measure_across(base, adapted, tokenizer, degradations: Sequence[float]):
+    """The edit of the base in the adapted model, and an edit in English of the adapted model, asked in Indonesian."""
+    pairs, prompt, prompts = SETS["capitals"]
+    examples = [(prompt.format(subject), f" {answer}") for subject, answer in pairs]
+    names = [row.split() for row in CAPITALS.split("|")]
+    same = [(local, answer) for name, answer, local in names if local == name]
+    different = [(local, answer) for name, answer, local in names if local != name]
+    asked = {
+        "English": (pairs, prompts),
+        f"Indonesian, {len(same)} names alike": (same, INDONESIAN),
+        f"Indonesian, {len(different)} others": (different, INDONESIAN),
+    }
+    texts, held_out = plain_texts(tokenizer)
+    start = {name: success(adapted, tokenizer, *each) for name, each in asked.items()}
+    print(f"\nadapted model, before: {start}", flush=True)
+    for name, model in (("learned in the base", base), ("learned in the adapted model", adapted)):
+        for rate in RATES["senses"]:
+            options = {"kl_weight": KL_WEIGHT, "learning_rate": rate, "steps": STEPS}
+            change = scaled_edit(adapted, edit_senses(model, tokenizer, examples, texts, **options))
+            for allowed in degradations:
+                scale = scale_for(adapted, change, held_out, allowed)
+                with change(scale):
+                    found = {each: success(adapted, tokenizer, *asked[each]) for each in asked}
+                gains = {each: f"{found[each][0] - start[each][0]:+.2f}, best {found[each][1]:.3f}" for each in asked}
+                print(f"{name}, rate {rate}, degradation {allowed}, scale {scale:.2f}: {gains}", flush=True)
+
+
+def main():
+    args = parse_arguments()
+    torch.manual_seed(0)
+    model, tokenizer = load(args.model)
+    for name in SETS:
+        measure(model, tokenizer, name, args.degradation)
+    if args.adapted:
+        measure_across(model, load(args.adapted)[0], tokenizer, args.degradation)
+
+
+if __name__ == "__main__":
+    main()
