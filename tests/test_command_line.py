@@ -88,6 +88,8 @@ def test_two_processes_are_launched(tmp_path):
     words = [
         "--config",
         "quickstart",
+        "--target_tokenizer",
+        "none",
         "--max_steps",
         "2",
         "--max_train_pairs",

@@ -42,6 +42,8 @@ def test_three_steps_are_made_beside_modules_of_the_same_names(installed, tmp_pa
         "adapt",
         "--config",
         "quickstart",
+        "--target_tokenizer",
+        "none",
         "--max_steps",
         "3",
         "--max_train_pairs",

@@ -40,7 +40,7 @@ class TokenizerSettings:
             "choices": TARGET_TOKENIZERS,
         },
     )
-    new_tokens: int = field(default=4000, metadata={"help": "Number of tokens that target_tokenizer extend adds."})
+    new_tokens: int = field(default=3000, metadata={"help": "Number of tokens that target_tokenizer extend adds."})
     new_tokenizer: str | None = field(
         default=None,
         metadata={

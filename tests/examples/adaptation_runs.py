@@ -25,7 +25,8 @@ def adapt(folder, *more):
     settings = {"--train_data": folder / "train.jsonl", "--output_dir": folder / "run", "--max_steps": 3}
     options = [str(word) for pair in settings.items() for word in pair]
     options += ["--eval_data", f"dev={folder / 'dev.jsonl'}", "--disable_tqdm", "true", "--report_to", "none"]
-    options += ["--per_device_train_batch_size", "8", "--prompts", "Simpan", *more]
+    options += ["--per_device_train_batch_size", "8", "--prompts", "Simpan"]
+    options += ["--target_tokenizer", "none", *more]  # 50 pairs teach no 3,000 tokens
     command = [sys.executable, "examples/adapt.py", "--config", "examples/configs/quickstart.yaml", *options]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
