@@ -37,7 +37,7 @@ PUBLISHED_FILES = (
     "positions_and_masks.py",
     "public_checkpoints.py",
     "sense_*.py",
-    "sentence_encoder.py",
+    "sentence_*.py",
     "modules.json",
     "sentence_encoder_config.json",
     "config_sentence_transformers.json",

@@ -53,6 +53,8 @@ def made_up_record(
     samples = [{"prompt": prompt, "continuation": "..."} for prompt in args.prompts]
     state = trainer.state
     trainer.state = TrainerState(global_step=_STEPS, max_steps=_STEPS, log_history=_made_up_log(evals, made_up))
+    if config.count_flops:
+        trainer.state.log_history[0]["step_tflop"] = 1.0
     try:
         told = (metrics, metrics, samples, command, tokenizer_change)
         return describe_run(args, config, trainer, train, evals, *told)
