@@ -1,4 +1,4 @@
-"""What a step does on the device: launches, the longest operations, and where the processor waits."""
+"""Profile of a step on the device: launches, the longest operations, and where the processor waits."""
 
 import time
 import warnings

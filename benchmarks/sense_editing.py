@@ -1,4 +1,4 @@
-"""What an edit of senses teaches a model, and what it spoils, beside LoRA and full fine-tuning.
+"""Success and damage of an edit of senses, beside LoRA and full fine-tuning.
 
     python benchmarks/sense_editing.py --adapted runs/sensia-id-mini/final
 

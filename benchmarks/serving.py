@@ -1,4 +1,4 @@
-"""What drafting and fewer bits do to the embedded models: tokens a second, memory of the weights, bits per byte.
+"""Effects of drafting and fewer bits on the embedded models: tokens a second, memory of the weights, bits per byte.
 
 python benchmarks/serving.py
 """

@@ -16,7 +16,7 @@ from .lm_loss import BlockLosses, linear_losses
 
 class Reference(NamedTuple):
     """
-    What a frozen reference model predicts on a batch.
+    Predictions of a frozen reference model on a batch.
 
     Args:
         states (`torch.Tensor` [M, D']): its hidden states at M positions, as they enter its head.

@@ -85,7 +85,7 @@ def _texts(args: AdaptArguments, of_source: bool) -> Iterator[str]:
 
 
 def _made_from(args: AdaptArguments, seed: int) -> dict[str, Any]:
-    """What a retokenized model depends on beside its settings; changed files show by their size."""
+    """All that a retokenized model depends on beside its settings; changed files show by their size."""
     names = [*(each.path for each in args.train_sources), *(each.path for each in args.text_sources)]
     paths = [args.locate(name) for name in names]
     sizes = [os.path.getsize(path) if os.path.isfile(path) else None for path in paths]

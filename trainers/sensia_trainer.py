@@ -516,7 +516,7 @@ class SensiaTrainer(SavingTrainer):
         )
 
     def held_out_encoder(self) -> Encoder | None:
-        """How held-out sentences are encoded: `None` for the forward of a Backpack; see [`evaluate_bitext`]."""
+        """The encoder of held-out sentences: `None` for the forward of a Backpack; see [`evaluate_bitext`]."""
         return None
 
     def _evaluate_pairs(self, pairs: Dataset, prefix: str) -> dict[str, float]:

@@ -176,7 +176,7 @@ def measure_base(args: AdaptArguments, trainer: SensiaTrainer) -> dict[str, dict
 
 
 def tokens_of_words(evals: list[PairSet]) -> Iterator[str]:
-    """How many tokens a word has in each language of each set; more than in the source language makes it harder."""
+    """Tokens a word of each language of each set; more than in the source language makes it harder."""
     for each in evals:
         told = [
             f"{each.fertility[side]:.2f} a word of {language.name}"

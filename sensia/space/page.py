@@ -132,7 +132,7 @@ class _Column:
         self.side = side
 
     def write(self, model: PageModel):
-        """What is typed, and how it goes on."""
+        """The part for typing, with its continuations."""
         language = model.languages[self.side]
         example = EXAMPLES.get(language) or " ".join(model.sentences[self.side][0].split()[:4])
         with gr.Column(min_width=300):
@@ -140,7 +140,7 @@ class _Column:
             self.continuation = gr.HTML(elem_id=f"continuation-{self.side}")
 
     def read(self, languages: tuple[str, str]):
-        """What the model makes of it."""
+        """The part that shows the model's reading of the text."""
         with gr.Column(min_width=300):
             self.candidates = gr.Radio([], label="Next word", elem_id=f"next-{self.side}")
             self.carriers = gr.HTML(elem_id=f"carriers-{self.side}")
@@ -149,7 +149,7 @@ class _Column:
 
     @property
     def outputs(self) -> list:
-        """What follows from the text."""
+        """All that follows from the text."""
         return [self.candidates, self.carriers, self.continuation]
 
 

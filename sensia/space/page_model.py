@@ -1,4 +1,4 @@
-"""What the page to play with computes with one model: predictions, steered continuations, nearest sentences."""
+"""The computations of the page to play with, for one model: predictions, steered continuations, nearest sentences."""
 
 import threading
 from collections.abc import Iterator, Sequence

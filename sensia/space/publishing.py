@@ -120,7 +120,7 @@ def _copy_model(source: Path, target: Path):
 
 
 def _copy_bitext(args: SpaceArguments, folder: Path) -> str:
-    """What the Space's settings call the bitext: local files are copied, a data set on the Hub is named."""
+    """The name of the bitext in the Space's settings: local files are copied, a data set on the Hub is named."""
     paths = {Path(args.bitext_of(language)) for language, _ in args.named_models}
     if not any(path.exists() for path in paths):
         return args.bitext
