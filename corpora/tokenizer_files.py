@@ -13,7 +13,8 @@ _OLD_FORMS = ("vocab.json", "merges.txt", "added_tokens.json", "special_tokens_m
 
 def bpe_description(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
     """
-    Returns what tokenizer.json would hold, with each merge as a list of its two parts.
+    Returns what tokenizer.json would hold, with each merge as a list of its two parts. Added tokens are in the
+    vocabulary too: outside of it, as in Llama 3 and Qwen, they would get other ids when tokens are added or left out.
 
     Args:
         tokenizer (`PreTrainedTokenizerBase`): a byte-level BPE tokenizer, as of GPT-2, Llama 3, Qwen or this project.
@@ -29,6 +30,7 @@ def bpe_description(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
             "A tokenizer that is changed must be a byte-level BPE tokenizer, as of GPT-2, Llama 3 and Qwen; this one "
             f"is of type {kind}."
         )
+    description["model"]["vocab"].update({each["content"]: each["id"] for each in description["added_tokens"]})
     return description
 
 

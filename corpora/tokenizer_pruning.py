@@ -1,6 +1,6 @@
 """Byte-level BPE tokenizers without the tokens that a text never uses."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tokenizers import pre_tokenizers
@@ -35,12 +35,12 @@ def prune_tokenizer(
     added: list[dict[str, Any]] = description["added_tokens"]
     old_ids = sorted({vocabulary[token] for token in kept} | {each["id"] for each in added})
     places = {number: place for place, number in enumerate(old_ids)}
-    special = {each["content"] for each in added}
-    description["model"]["vocab"] = {
-        token: places[number] for token, number in vocabulary.items() if token in kept or token in special
-    }
+    description["model"]["vocab"] = {token: places[number] for token, number in vocabulary.items() if number in places}
     description["model"]["merges"] = [merge for merge in description["model"]["merges"] if "".join(merge) in kept]
     description["added_tokens"] = [{**each, "id": places[each["id"]]} for each in added]
+    _renumber_post_processor(description.get("post_processor"), places)
+    # How texts are padded belongs to the last call, and names an old id.
+    description["padding"] = None
     return with_description(tokenizer, description), old_ids
 
 
@@ -53,9 +53,22 @@ def _used(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -> set[int]:
 
 def _parts_of(tokens: set[str], merges: list[list[str]]) -> set[str]:
     """Tokens that these are merged from, step by step: without them the merges could not be made."""
-    found = set(tokens)
-    # A merge comes after those that make its parts, so one pass from the last to the first finds all.
-    for first, second in reversed(merges):
-        if first + second in found:
-            found.update((first, second))
+    found, before = set(tokens), 0
+    # One pass from the last to the first finds most: a merge comes after those that make its parts. In an extended
+    # tokenizer, a late merge can make a token that an early one has as a part.
+    while len(found) > before:
+        before = len(found)
+        for first, second in reversed(merges):
+            if first + second in found:
+                found.update((first, second))
     return found
+
+
+def _renumber_post_processor(processor: dict[str, Any] | None, places: Mapping[int, int]):
+    """Writes new ids where a post-processor, which puts special tokens around a text, names old ones."""
+    for part in (processor or {}).get("processors") or [processor or {}]:
+        for special in (part.get("special_tokens") or {}).values():  # TemplateProcessing
+            special["ids"] = [places[number] for number in special["ids"]]
+        for name in ("sep", "cls"):  # RobertaProcessing and BertProcessing: a token and its id
+            if name in part:
+                part[name] = [part[name][0], places[part[name][1]]]

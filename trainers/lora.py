@@ -189,6 +189,8 @@ def save_adapter(model: PeftModel, folder: Path, state: Mapping[str, torch.Tenso
         folder (`Path`): where to.
         state (`Mapping`, *optional*): the whole state of a sharded model.
     """
-    # Without word embeddings, which an adapter leaves alone; peft would look for those of the base model on the Hub.
-    model.save_pretrained(str(folder), state_dict=state, save_embedding_layers=False)
+    # Word embeddings are with it only where they learn, for new tokens: a run that goes on needs them. If peft had to
+    # decide, it would look for those of the base model on the Hub.
+    learned = model.get_input_embeddings().weight.requires_grad  # type: ignore[operator]
+    model.save_pretrained(str(folder), state_dict=state, save_embedding_layers=bool(learned))
     (folder / "README.md").unlink(missing_ok=True)

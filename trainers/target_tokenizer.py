@@ -136,6 +136,8 @@ def retokenize(
     Raises:
         ValueError: if the tokenizer cannot be changed so, or a given one does not fit the model.
     """
+    if not any(sources) or not any(targets):
+        raise ValueError("A tokenizer for the target language needs sentence pairs: a side of the data has no text.")
     refused = 0
     if settings.target_tokenizer == "extend":
         extension = extend_tokenizer(
@@ -150,12 +152,14 @@ def retokenize(
     tokens = NewTokens(model, tokenizer, new, new_ids, shared, sources, targets, seed)
     rows = tokens.old_rows
     if settings.target_tokenizer == "replace":
-        rows = rows.new_zeros(max(ids.values()) + 1, rows.shape[1])
+        # An id that no token has gets the mean: an embedding of zeros has a logit of 0, which can be the largest.
+        rows = rows.mean(0).repeat(max(ids.values()) + 1, 1)
         rows[list(shared)] = tokens.old_rows[list(shared.values())]
     elif (missing := max(ids.values()) + 1 - len(rows)) > 0:
         rows = torch.cat([rows, rows.new_zeros(missing, rows.shape[1])])
     rows = rows.clone()
-    rows[new_ids] = initial_embeddings(settings.token_initialization, tokens)
+    if new_ids:
+        rows[new_ids] = initial_embeddings(settings.token_initialization, tokens)
     before, after = (
         {side: tokenizer_use(each, texts) for side, texts in (("source", sources), ("target", targets))}
         for each in (tokenizer, new)
@@ -226,7 +230,7 @@ def _check_fits(given: PreTrainedTokenizerBase, base: PreTrainedTokenizerBase, n
         if (written := given.decode(ids)) != text:
             raise ValueError(
                 f"`new_tokenizer` {name} changes text: {text[:60]!r} comes back as {written[:60]!r}. Take one without "
-                "a normalizer that changes letters."
+                "a normalizer that changes letters, and without `add_prefix_space`."
             )
 
 

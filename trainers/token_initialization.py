@@ -10,6 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from scipy.sparse.linalg import svds
+from tokenizers import pre_tokenizers
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -58,7 +59,12 @@ class NewTokens:
     def piece_weights(self) -> sp.csr_matrix:
         """Share of each old token in the old pieces of each new token, [N, V]; rows sum to 1."""
         cut = self.old.backend_tokenizer.model  # type: ignore[attr-defined]
-        pieces = [[token.id for token in cut.tokenize(text)] for text in self.new.convert_ids_to_tokens(self.ids)]
+        written = {number: str(token) for number, token in self.new.added_tokens_decoder.items()}
+        texts = [
+            _in_bytes(written[number]) if number in written else text
+            for number, text in zip(self.ids, self.new.convert_ids_to_tokens(self.ids), strict=True)
+        ]
+        pieces = [[token.id for token in cut.tokenize(text)] for text in texts]
         return _normalized(self._matrix([(row, piece, 1.0) for row, each in enumerate(pieces) for piece in each]))
 
     @cached_property
@@ -88,10 +94,11 @@ class NewTokens:
         Share of each old token by similarity in static vectors of the target text, [N, V]; rows sum to 1. Tokens that
         the text does not have, or that are like none, have the weights of their pieces.
         """
-        vectors = _static_vectors(_tokenized(self.new, self.targets[:_MOST_PAIRS]), len(self.new), self.seed)
+        size = max(self.new.get_vocab().values()) + 1
+        vectors = _static_vectors(_tokenized(self.new, self.targets[:_MOST_PAIRS]), size, self.seed)
         anchors = np.array([each for each in sorted(self.shared) if vectors[each].any()], dtype=np.int64)
         entries = []
-        for start in range(0, len(self.ids), _ROWS_AT_ONCE):
+        for start in range(0, len(self.ids) if len(anchors) else 0, _ROWS_AT_ONCE):
             rows = vectors[self.ids[start : start + _ROWS_AT_ONCE]]  # [n, d]
             likeness = rows @ vectors[anchors].T  # [n, anchors]
             nearest = np.argsort(-likeness, axis=1)[:, :_NEIGHBOURS]
@@ -186,6 +193,12 @@ METHODS: dict[str, Callable[[NewTokens], Tensor]] = {
 }
 
 
+def _in_bytes(text: str) -> str:
+    """An added token, which stands in a tokenizer as it is written, in the letters for bytes of other tokens."""
+    whole = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    return "".join(part for part, _ in whole.pre_tokenize_str(text))
+
+
 def _tokenized(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
     return tokenizer(list(texts), add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"]
 
@@ -222,6 +235,8 @@ def _static_vectors(rows: Sequence[Sequence[int]], size: int, seed: int) -> np.n
     totals = np.asarray(joint.sum(1)).ravel()
     pmi = np.log(joint.data * totals.sum() / (totals[joint.row] * totals[joint.col]))
     positive = sp.csr_matrix((np.maximum(pmi, 0), (joint.row, joint.col)), shape=(size, size))
+    if not positive.nnz:
+        return np.zeros((size, 1), np.float32)
     start = np.random.default_rng(seed).standard_normal(size)
     left, values, _ = svds(positive, k=min(_STATIC_SIZE, size - 2), v0=start)
     vectors = left * np.sqrt(values)

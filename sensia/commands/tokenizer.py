@@ -62,6 +62,11 @@ class TokenizerArguments(TokenizerSettings):
             raise ValueError(f"`target_tokenizer` must be one of {', '.join(_KINDS)}, got {self.target_tokenizer!r}.")
         if self.prune_to not in _PRUNE_TO:
             raise ValueError(f"`prune_to` must be one of {', '.join(_PRUNE_TO)}, got {self.prune_to!r}.")
+        if self.prune_to != "both" and self.target_tokenizer != "prune":
+            raise ValueError(
+                f"`prune_to` has no effect with `target_tokenizer` {self.target_tokenizer}: leave it out, got "
+                f"{self.prune_to}."
+            )
         self.check_tokenizer_settings()
         check_seeds(self, "seed")
         if Path(self.output_dir).exists():

@@ -95,6 +95,23 @@ def test_the_adapter_of_a_model_with_new_tokens_is_saved_merged_alone(make_new, 
     assert not list((tmp_path / "final").glob("**/adapter_config.json"))
 
 
+def test_a_checkpoint_of_an_adapter_brings_back_the_new_rows(make_new, make_model, tmp_path):
+    def run():
+        torch.manual_seed(0)
+        model = with_adapter(make_model(), AdapterArguments(use_peft=True, lora_r=4), "org/base")
+        saving = {"save_strategy": "steps", "save_steps": 2, "output_dir": str(tmp_path / "run")}
+        return make_new(model, max_steps=2, learning_rate=1e-2, **saving)
+
+    first = run()
+    before = rows(first.model)
+    first.train()
+    again = run()
+    again.train(resume_from_checkpoint=str(tmp_path / "run" / "checkpoint-2"))
+    assert not torch.equal(rows(first.model), before)
+    assert torch.equal(rows(again.model), rows(first.model))
+    assert again.model.get_base_model().lm_head.weight is again.model.get_input_embeddings().weight
+
+
 @pytest.mark.parametrize("settings", [{"new_tokens_alone": 0.1}, {"new_token_learning_rate": 1e-3}])
 def test_settings_for_new_tokens_are_refused_without_new_tokens(make_trainer, settings):
     with pytest.raises(ValueError, match=f"`{next(iter(settings))}` is for new tokens"):

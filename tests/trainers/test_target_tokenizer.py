@@ -1,5 +1,6 @@
 """A base model with a tokenizer for its target language."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from tokenizers import normalizers
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from modeling_sensia.loading import load_base
+from sensia.commands.tokenizer import TokenizerArguments
 from sensia.trainers import SensiaConfig
 from sensia.trainers.base_model import load_start
 from sensia.trainers.pretraining import train_tokenizer
@@ -178,3 +180,51 @@ def test_a_vocabulary_that_does_not_fit_the_checkpoint_is_refused(run, tokenizer
     run().tokenizer.save_pretrained(tmp_path / "longer")
     with pytest.raises(ValueError, match=r"has 430 tokens, the model .* has embeddings for only"):
         load_base(str(tmp_path / "tiny"), tokenizer_name=str(tmp_path / "longer"))
+
+
+def test_an_added_token_of_spaces_begins_as_the_token_of_a_space(tokenizer, sides, tmp_path):
+    given = train_tokenizer(sides[0], 330)
+    given.add_tokens(["    "])
+    given.save_pretrained(tmp_path)
+    replaced = changed(tokenizer, sides, target_tokenizer="replace", new_tokenizer=str(tmp_path))
+    spaces = replaced.tokenizer.convert_tokens_to_ids("    ")
+    rows = replaced.model.get_input_embeddings().weight
+    assert spaces in replaced.new_ids
+    similar = torch.cosine_similarity(rows[spaces], rows[replaced.tokenizer.convert_tokens_to_ids("Ġ")], dim=0)
+    assert similar.item() == pytest.approx(1.0, abs=1e-5)
+
+
+def test_no_embedding_of_a_tokenizer_with_unused_ids_is_zero(tokenizer, sides, tmp_path):
+    given = train_tokenizer(sides[0], 330)
+    given.save_pretrained(tmp_path)
+    path = tmp_path / "tokenizer.json"
+    description = json.loads(path.read_text(encoding="utf-8"))
+    vocabulary = description["model"]["vocab"]
+    vocabulary[max(vocabulary, key=vocabulary.get)] += 20
+    path.write_text(json.dumps(description), encoding="utf-8")
+    replaced = changed(
+        tokenizer, sides, target_tokenizer="replace", new_tokenizer=str(tmp_path), token_initialization="focus"
+    )
+    rows = replaced.model.get_input_embeddings().weight
+    assert len(rows) == len(given) + 20
+    assert (rows.norm(dim=1) > 0).all()
+
+
+@pytest.mark.parametrize("method", ["mean", "sense", "focus"])
+def test_replace_learns_from_a_single_word(tokenizer, method):
+    pytest.importorskip("systran_align")
+    replaced = changed(tokenizer, (["bird"], ["burung"]), target_tokenizer="replace", token_initialization=method)
+    assert replaced.model.get_input_embeddings().weight.isfinite().all()
+
+
+@pytest.mark.parametrize("sides", [([], []), ([""], ["burung"])])
+def test_data_without_text_is_refused(tokenizer, sides):
+    with pytest.raises(ValueError, match="a side of the data has no text"):
+        changed(tokenizer, sides, target_tokenizer="replace")
+
+
+def test_prune_to_without_prune_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="`prune_to` has no effect"):
+        TokenizerArguments(
+            model="m", output_dir=str(tmp_path / "new"), train_data=[BITEXT], target_language="id", prune_to="target"
+        )
