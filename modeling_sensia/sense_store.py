@@ -77,8 +77,9 @@ class KeptHidden:
     def mix(self, contextualization: Tensor, kept: Tensor) -> Tensor:
         length, total = contextualization.shape[-2:]
         # Mixing h costs width / D times as much as mixing senses, and saves projecting every position to its senses.
-        # An exported graph has one way for all sizes: that of decoding.
-        if torch.compiler.is_exporting() or length * self.width <= total * self.sense_network.hidden_size:
+        cheaper = length * self.width <= total * self.sense_network.hidden_size
+        # An exported graph has one way for all sizes: with a cache, that of decoding.
+        if length != total if torch.compiler.is_exporting() else cheaper:
             return self.sense_network.final_mlp.c_proj(kept, contextualization)
         return mix_senses(contextualization, self.senses(kept))
 
