@@ -4,8 +4,6 @@ from collections.abc import Sequence
 
 from transformers import PreTrainedTokenizerBase
 
-#: Texts that are measured.
-_TEXTS = 2000
 #: Letters a word; more on average are a script without spaces between words.
 _LONGEST_WORDS = 20
 
@@ -16,13 +14,15 @@ def tokenizer_use(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> d
 
     Args:
         tokenizer (`PreTrainedTokenizerBase`): any.
-        texts (`Sequence[str]`): at least one text that is not empty; of more than 2,000, the first are taken.
+        texts (`Sequence[str]`): any texts; empty ones are left out.
 
     Returns:
         `dict`: `tokens_per_sentence`, `characters_per_token` and, where words have spaces between them,
-        `tokens_per_word`.
+        `tokens_per_word`; empty where there is no text.
     """
-    texts = [text for text in texts[:_TEXTS] if text]
+    texts = [text for text in texts if text]
+    if not texts:
+        return {}
     rows = tokenizer(texts, add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"]
     tokens, letters = sum(map(len, rows)), sum(map(len, texts))
     words = sum(len(text.split()) for text in texts)

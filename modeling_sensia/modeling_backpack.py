@@ -281,16 +281,14 @@ class BackpackModel(BackpackPreTrainedModel):
         """The form in which this call stores positions: that of the given cache, else the smallest."""
         table = self._usable_table(look_at_values=is_prompt or kept_width is None)
         ids = KeptIds(self._compute_senses, table, self._sense_ids)
-        if self.sense_words is not None and kept_width in (None, ids.width):
-            return ids  # no other form tells which tokens stand before a position
+        if self.sense_words is not None:  # no other form tells which tokens stand before a position
+            return choose_store(kept_width, ids, None, None)
         senses, hidden = KeptSenses(self._compute_senses, self.config), KeptHidden(self.sense_network)
         # Dropout and edits apply to the senses themselves. Hidden layers cannot be mixed if the projection has an
         # adapter, or if its weight is sharded until the sense network's forward.
         projection = self.sense_network.final_mlp.c_proj
         projects = isinstance(projection, SenseProjection) and _is_plain(projection.weight)
         can_be_hidden = projects and not self.training and self.sense_edit is None and hidden.width < senses.width
-        if self.sense_words is not None:
-            return choose_store(kept_width, ids, None, None)
         return choose_store(kept_width, ids, senses, hidden if can_be_hidden else None)
 
     def train(self, mode: bool = True) -> "BackpackModel":

@@ -495,24 +495,28 @@ class SensiaTrainer(SavingTrainer):
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
-    def measure(self, pairs: Dataset) -> dict[str, float]:
+    def measure(
+        self, pairs: Dataset, base: tuple[PreTrainedModel, PreTrainedTokenizerBase] | None = None
+    ) -> dict[str, float]:
         """
         Measures the model on aligned pairs, in the precision of its weights.
 
         Args:
             pairs (`datasets.Dataset`): of [`sensia.corpora.clean_pairs`].
+            base (`tuple`, *optional*): a Backpack and its tokenizer, to be measured instead.
 
         Returns:
             `dict`: metrics of [`sensia.evaluation.evaluate_bitext`].
         """
+        model, tokenizer = base or (self.model, self.processing_class)
         return evaluate_bitext(
-            self.model,
-            self.processing_class,
+            model,
+            tokenizer,
             pairs,
             pooling_temperature=self.args.tau_pool,
             batch_size=self.args.per_device_eval_batch_size,
             progress=not self.args.disable_tqdm,
-            encode=self.held_out_encoder(),
+            encode=None if base else self.held_out_encoder(),
         )
 
     def held_out_encoder(self) -> Encoder | None:

@@ -24,6 +24,8 @@ from sensia.whole_files import write_json_whole
 TARGET_TOKENIZERS = ("none", "extend", "replace")
 #: Sentences that a given tokenizer has to write and read back.
 _CHECKED_TEXTS = 1000
+#: Sentences of each side whose tokens are counted before and after.
+_MEASURED_TEXTS = 2000
 _RECORD = "tokenizer_change.json"
 
 
@@ -161,7 +163,10 @@ def retokenize(
     if new_ids:
         rows[new_ids] = initial_embeddings(settings.token_initialization, tokens)
     before, after = (
-        {side: tokenizer_use(each, texts) for side, texts in (("source", sources), ("target", targets))}
+        {
+            side: tokenizer_use(each, texts[:_MEASURED_TEXTS])
+            for side, texts in (("source", sources), ("target", targets))
+        }
         for each in (tokenizer, new)
     )
     change = {

@@ -29,6 +29,7 @@ from sensia.corpora.held_out import is_held_out
 from sensia.corpora.hub_pairs import pair_part
 from sensia.corpora.locations import is_local
 from sensia.corpora.pivot import join_by_source
+from sensia.corpora.tokenizer_use import tokenizer_use
 from sensia.trainers.data_sources import DataSource, TextSource
 from sensia.trainers.prepared_pairs import PreparedPairs, cached_pairs
 from sensia.trainers.run_arguments import AdaptArguments
@@ -392,17 +393,6 @@ def find_trained_on(evals: list[PairSet], train: TrainingData, allowed: int):
 
 
 def _fertility(dataset: Dataset, tokenizer: PreTrainedTokenizerBase) -> dict[str, float]:
-    """Tokens per word. A side whose words are longer than 20 letters on average is written without spaces."""
-    fertility = {}
-    for side in ("source", "target"):
-        texts = [text for text in dataset[side] if text]
-        words, letters = sum(len(text.split()) for text in texts), sum(map(len, texts))
-        if words and letters / words <= 20:
-            tokens = sum(
-                map(
-                    len,
-                    tokenizer(texts, add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"],
-                )
-            )
-            fertility[side] = tokens / words
-    return fertility
+    """Tokens per word of each side that has spaces between its words."""
+    uses = {side: tokenizer_use(tokenizer, dataset[side]) for side in ("source", "target")}
+    return {side: use["tokens_per_word"] for side, use in uses.items() if "tokens_per_word" in use}

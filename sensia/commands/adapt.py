@@ -27,7 +27,6 @@ from transformers import set_seed
 
 from modeling_sensia import BackpackForCausalLM
 from modeling_sensia.loading import load_base
-from sensia.evaluation import evaluate_bitext
 from sensia.model_cards import comparison_rows, format_value, write_card
 from sensia.model_cards.card import strip_folders
 from sensia.model_cards.markdown import list_names
@@ -166,13 +165,8 @@ def measure_base(args: AdaptArguments, trainer: SensiaTrainer) -> dict[str, dict
     with PartialState().main_process_first():
         evals = load_eval_pairs(args, tokenizer, model.config.max_position_embeddings)
     evals += pair_targets(evals)
-    settings: dict[str, Any] = {
-        "pooling_temperature": trainer.args.tau_pool,
-        "batch_size": trainer.args.per_device_eval_batch_size,
-        "progress": not trainer.args.disable_tqdm,
-    }
     base: Any = model.to(trainer.args.device)  # type: ignore[arg-type]
-    return {each.name: evaluate_bitext(base, tokenizer, each.pairs, **settings) for each in evals}
+    return {each.name: trainer.measure(each.pairs, (base, tokenizer)) for each in evals}
 
 
 def tokens_of_words(evals: list[PairSet]) -> Iterator[str]:
