@@ -4,13 +4,14 @@
     python examples/reproduce.py --scale mini --data DIR --only sensia       # runs of these names, then the report
     python examples/reproduce.py --scale mini --report                       # the report of what is there
     python examples/reproduce.py --scale mini_long --data DIR --hours 16     # five times the length, in 16 hours
+    python examples/reproduce.py --scale tokenizers --data DIR               # what new tokens for a language give
     python examples/reproduce.py --scale full --data DIR --dry-run           # the commands, checked and not started
 
 DIR holds parallel/, eval/ and, for models that the plan pretrains itself, english/. A run is examples/adapt.py (of a
 dense model examples/align_dense.py) and examples/score.py with the settings of the plan
-(examples/configs/reproduce_SCALE.yaml). It may be stopped at any moment: the same command goes on from the last
-checkpoint and skips what is done. Each run leaves one small file in docs/results/reproduction; the table and the plots
-of docs/claims-SCALE.md are made from these files alone.
+(examples/configs/reproduce_SCALE.yaml). A run may be stopped at any moment: the same command goes on from the last
+checkpoint and skips what is done. Each run leaves one small file in docs/results/reproduction. The tables and plots of
+docs/claims-SCALE.md are made from these files alone. A plan with a part `compare` has docs/comparison-SCALE.md.
 """
 
 import argparse
@@ -26,7 +27,8 @@ from rich.console import Console
 from transformers import TrainingArguments
 
 from reproduction.claims import judge
-from reproduction.plan import Base, Run, read_plan, read_results, summarize_run
+from reproduction.comparison import write_comparison_report
+from reproduction.plan import Base, Comparison, Run, read_comparisons, read_plan, read_results, summarize_run
 from reproduction.report import write_claims_report
 from sensia.evaluation.tasks.registry import make_tasks
 from sensia.trainers import SensiaConfig
@@ -39,7 +41,7 @@ from sensia.trainers.run_arguments import AdaptArguments
 from sensia.whole_files import write_whole
 
 ROOT = Path(__file__).resolve().parents[1]
-SCALES = ("mini", "mini_long", "full")
+SCALES = ("mini", "mini_long", "full", "tokenizers")
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -137,11 +139,19 @@ def main():
         found = summarize_run(run, folder, None if run.base is None else base_folder(run.base, args))
         write_whole(results / f"{run.name}.json", (json.dumps(found, indent=1) + "\n").encode())
     if not args.dry_run:
-        claims = judge(read_results(results), ROOT / "docs/results")
         not_run = [run.name for run in read_plan(path) if not (results / f"{run.name}.json").exists()]
-        write_claims_report(claims, read_results(results), ROOT / "docs", args.scale, not_run)
-        for claim in claims:
-            console.print(f"{claim.number}. {claim.statement}: [bold]{claim.verdict}[/bold]", highlight=False)
+        report(args.scale, read_comparisons(path), read_results(results), not_run, console)
+
+
+def report(scale: str, comparisons: list[Comparison], results: list[dict], not_run: list[str], console: Console):
+    """Writes the page: of a plan that compares kinds of runs their differences, of one that does not the claims."""
+    if comparisons:
+        write_comparison_report(scale, comparisons, results, ROOT / "docs", not_run)
+        return
+    claims = judge(results, ROOT / "docs/results")
+    write_claims_report(claims, results, ROOT / "docs", scale, not_run)
+    for claim in claims:
+        console.print(f"{claim.number}. {claim.statement}: [bold]{claim.verdict}[/bold]", highlight=False)
 
 
 if __name__ == "__main__":

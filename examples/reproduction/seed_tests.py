@@ -1,12 +1,14 @@
 """Comparisons of runs over their seeds, several at once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from statistics import fmean
+from typing import TypeVar
 
 from scipy.stats import ttest_ind
 
 #: Chance of calling any difference of a family real that is none.
 LEVEL = 0.05
+_Name = TypeVar("_Name", bound=Hashable)
 
 
 def greater_by_seeds(compared: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> dict[str, bool]:
@@ -20,16 +22,36 @@ def greater_by_seeds(compared: Mapping[str, tuple[Sequence[float], Sequence[floa
     Returns:
         `dict` of `bool`: by the same names; all false where one kind has a single seed.
     """
-    values = {name: _p_value(*pair) for name, pair in compared.items()}
+    return _real({name: _p_value(*pair, "greater") for name, pair in compared.items()})
+
+
+def differences_by_seeds(
+    compared: Mapping[_Name, tuple[Sequence[float], Sequence[float]]],
+) -> dict[_Name, bool]:
+    """
+    Tells in which comparisons the values differ, by Welch's t-test over seeds, two-sided, with Holm's correction over
+    all comparisons that have two seeds of both kinds.
+
+    Args:
+        compared (`Mapping`): by name, the values of the seeds of two kinds of runs.
+
+    Returns:
+        `dict` of `bool`: by the names of those that can be tested.
+    """
+    testable = {name: pair for name, pair in compared.items() if min(map(len, pair)) > 1}
+    return _real({name: _p_value(*pair, "two-sided") for name, pair in testable.items()})
+
+
+def _real(values: Mapping[_Name, float]) -> dict[_Name, bool]:
     return {name: value < LEVEL for name, value in zip(values, holm([*values.values()]), strict=True)}
 
 
-def _p_value(ours: Sequence[float], theirs: Sequence[float]) -> float:
+def _p_value(ours: Sequence[float], theirs: Sequence[float], alternative: str) -> float:
     if min(len(ours), len(theirs)) < 2:
         return 1.0
     if len({*ours}) == len({*theirs}) == 1:  # no variance to test by
-        return float(fmean(ours) <= fmean(theirs))
-    return float(ttest_ind(ours, theirs, equal_var=False, alternative="greater").pvalue)
+        return float(fmean(ours) <= fmean(theirs) if alternative == "greater" else fmean(ours) == fmean(theirs))
+    return float(ttest_ind(ours, theirs, equal_var=False, alternative=alternative).pvalue)
 
 
 def holm(values: Sequence[float]) -> list[float]:
