@@ -17,6 +17,7 @@ from sensia.commands.mine import MineArguments
 from sensia.commands.score import ScoreArguments
 from sensia.commands.steer import SteerArguments
 from sensia.commands.study_senses import StudyArguments
+from sensia.commands.tokenizer import TokenizerArguments
 from sensia.space.settings import SpaceArguments
 from sensia.trainers import SensiaConfig
 from sensia.trainers.dense_alignment import DenseAlignmentConfig
@@ -37,6 +38,7 @@ SECTIONS: dict[str, tuple[str, tuple[type, ...]]] = {
     "dense": ("examples/align_dense.py, beside those of `sensia adapt`", (DenseAlignmentConfig,)),
     "pretrain": ("sensia pretrain", (PretrainArguments,)),
     "score": ("sensia score", (ScoreArguments,)),
+    "tokenizer": ("sensia tokenizer", (TokenizerArguments,)),
     "bitext": ("sensia bitext", (BitextArguments,)),
     "mine": ("sensia mine", (MineArguments,)),
     "space": ("sensia space", (SpaceArguments,)),

@@ -1,7 +1,7 @@
 """The settings of every command: from a YAML file and the command line into dataclasses."""
 
 import sys
-from argparse import Action, Namespace
+from argparse import Action, ArgumentDefaultsHelpFormatter, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, Field, fields
 from functools import cache
@@ -68,6 +68,10 @@ def _with_current_name(word: str) -> str:
     return f"--{current_name(name)}{equals}{value}"
 
 
+class _HelpFormatter(ArgumentDefaultsHelpFormatter, RawDescriptionHelpFormatter):
+    """Leaves the lines of the description as they are, because they hold commands; adds defaults to settings."""
+
+
 class _Parser(HfArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise ValueError(f"{message[:1].upper()}{message[1:]}.")
@@ -75,7 +79,13 @@ class _Parser(HfArgumentParser):
 
 def _parser(dataclass_types: Iterable[type], description: str) -> _Parser:
     usage = "%(prog)s --config FILE.yaml [--setting value ...]"
-    parser = _Parser(list[Any](dataclass_types), description=description, usage=usage, allow_abbrev=False)
+    parser = _Parser(
+        list[Any](dataclass_types),
+        description=description,
+        usage=usage,
+        allow_abbrev=False,
+        formatter_class=_HelpFormatter,
+    )
     for action in parser._actions:
         action.required = False
         if action.nargs != 0:
@@ -85,7 +95,7 @@ def _parser(dataclass_types: Iterable[type], description: str) -> _Parser:
             action.type, action.choices = str, None
         if action.nargs == "+":
             action.nargs = "*"  # a list of a settings file can be emptied
-    settings_file = "Settings by name; the command line overrides them."
+    settings_file = "File of settings by name. The command line overrides them."
     parser.add_argument("--config", metavar="FILE.yaml", action="append", help=settings_file)
     template = "Print a settings file to start from, with every setting explained, and end."
     parser.add_argument("--print_config", action="store_true", help=template)

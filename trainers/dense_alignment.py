@@ -54,7 +54,7 @@ class DenseAlignmentConfig(SensiaConfig):
         default="mean",
         metadata={
             "help": "Vector of a sentence: the hidden state at its last_token, or the mean of its hidden states. The "
-            "last layer's stands for the context vector, the middle layer's for the sense vector.",
+            "vector of the last layer stands for the context vector, that of the middle layer for the sense vector.",
             "choices": REPRESENTATIONS,
         },
     )

@@ -29,12 +29,12 @@ class AdapterArguments:
     )
     lora_r: int = field(default=16, metadata={"help": "Rank of the adapter."})
     lora_alpha: float = field(default=32, metadata={"help": "The adapter's output is scaled by lora_alpha / lora_r."})
-    lora_dropout: float = field(default=0.0, metadata={"help": "Dropout on what the adapter reads."})
+    lora_dropout: float = field(default=0.0, metadata={"help": "Dropout on the input of the adapter."})
     lora_target_modules: list[str] | None = field(
         default=None,
         metadata={
-            "help": "Names of the linear layers to adapt; without it all-linear, which is trunk, sense network and "
-            "weight network. docs/trunks.md lists choices."
+            "help": "Names of the linear layers to adapt. If not given, all of them: those of trunk, sense network "
+            "and weight network. docs/trunks.md lists choices."
         },
     )
 

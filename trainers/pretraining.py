@@ -27,29 +27,34 @@ class PretrainArguments:
         default_factory=list,
         metadata={
             "help": "How often an epoch reads each source: one positive number for each of `texts`, and one for all "
-            "`pairs` where there are any. 2 is twice, 0.5 is every second block. All once if not given."
+            "`pairs` together if there are any. 2 reads a source twice, 0.5 reads every second block. If not given, "
+            "each source is read once."
         },
     )
     pairs: list[str] = field(default_factory=list, metadata={"help": "Bitext whose English side is used as text."})
-    origins: list[str] = field(default_factory=list, metadata={"help": "Corpora of that bitext to use; none for all."})
+    origins: list[str] = field(
+        default_factory=list, metadata={"help": "Corpora of that bitext to use. If not given, all."}
+    )
     held_out: list[str] = field(
         default_factory=list, metadata={"help": "Bitext whose sentences are never trained on."}
     )
     dev_texts: list[str] = field(
-        default_factory=list, metadata={"help": "Files of text to measure perplexity on at the end, each by itself."}
+        default_factory=list,
+        metadata={"help": "Files of text on which perplexity is measured at the end, each by itself."},
     )
     model: str | None = field(
         default=None,
         metadata={
-            "help": "Backpack to go on from: Hub id or folder. Its weights, sizes and tokenizer are used; of what "
-            "follows, only num_positions (the block length) counts."
+            "help": "Backpack to go on from: Hub id or folder. Its weights, sizes and tokenizer are used. Of the "
+            "settings of the model below, only num_positions (the block length) counts."
         },
     )
     trunk: str | None = field(
         default=None,
         metadata={
-            "help": "Pretrained decoder, as a path or Hub id, to wrap with fresh senses. Its weights, sizes and "
-            "tokenizer are used; of what follows, num_senses, num_positions (the block length) and dropout count."
+            "help": "Pretrained decoder to wrap with new senses: Hub id or folder. Its weights, sizes and tokenizer "
+            "are used. Of the settings of the model below, num_senses, num_positions (the block length) and dropout "
+            "count."
         },
     )
     hidden_size: int = field(default=768, metadata={"help": "Width D of the model."})
@@ -57,7 +62,9 @@ class PretrainArguments:
     num_heads: int = field(default=12, metadata={"help": "Attention heads of the trunk."})
     num_senses: int = field(
         default=16,
-        metadata={"help": "Sense vectors K per token; 0 pretrains the trunk alone, a dense model to compare with."},
+        metadata={
+            "help": "Sense vectors K of each token. 0 pretrains the trunk alone, as a dense model to compare with."
+        },
     )
     sense_intermediate_scale: int = field(
         default=4,
@@ -68,11 +75,13 @@ class PretrainArguments:
     dropout: float = field(default=0.0, metadata={"help": "Dropout everywhere; 0 is right for less than an epoch."})
     decay_share: float = field(
         default=0.2,
-        metadata={"help": "Last share of the steps in which `lr_scheduler_type: warmup_stable_decay` decays."},
+        metadata={
+            "help": "Last share of the steps, in which the rate of lr_scheduler_type warmup_stable_decay falls."
+        },
     )
     muon: bool = field(
         default=False,
-        metadata={"help": "Muon instead of AdamW for the matrices inside the layers; AdamW keeps the rest."},
+        metadata={"help": "Muon instead of AdamW for the matrices inside the layers. AdamW updates the rest."},
     )
 
     def __post_init__(self):

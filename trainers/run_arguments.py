@@ -48,51 +48,56 @@ class AdaptArguments(AdapterArguments, TokenizerSettings):
     train_data: list[Any] = field(
         metadata={
             "help": "Bitext, one or several: Hub data set ids, files or folders (docs/bitext.md has the formats), or "
-            "mappings with path, config, split, columns, languages, weight and license. Several are concatenated, or, "
-            "streamed, read in equal shares, unless weights or a temperature are given."
+            "mappings with path, config, split, columns, languages, weight and license. Several are concatenated, "
+            "and several streams are read in equal shares. Weights or a temperature give other shares."
         }
     )
     target_language: list[str] = field(
         metadata={
-            "help": "Language to adapt to, or several: ISO 639-1, ISO 639-3 or FLORES codes. {target} in an entry of "
-            "train_data or eval_data stands for the code, and for each code in turn where there are several, which "
-            "data_temperature balances. In output_dir, model_name, hub_model_id and run_name of a settings file or a "
-            "command line it stands for all codes, as in id-sw."
+            "help": "Language to adapt to, or several: ISO 639-1, ISO 639-3, BCP 47 or FLORES codes. {target} in an "
+            "entry of train_data or eval_data stands for the code. With several languages, the entry is read once "
+            "for each code, and data_temperature can balance them. In output_dir, model_name, hub_model_id and "
+            "run_name, {target} stands for all codes, as in id-sw."
         }
     )
     tokenizer: str | None = field(
-        default=None, metadata={"help": "Tokenizer of the model, where it does not lie beside it: Hub id or folder."}
+        default=None,
+        metadata={"help": "Tokenizer of the model, if it is not in the folder of the model: Hub id or folder."},
     )
     source_language: str = field(default="en", metadata={"help": "Language of the base model."})
     eval_data: list[Any] = field(
         default_factory=list,
         metadata={
-            "help": "NAME=SOURCE of held-out bitext to measure on, before and after: a file, or a Hub data set as "
-            "org/name, org/name:split or org/name:configuration:split; or a mapping with name and path, and config, "
-            "split, columns, languages or license where needed. Without a split, one is taken whose name says "
-            "that it is held out (test, validation, dev and the like); train is read only if it is named."
+            "help": "Held-out bitext to measure on, before and after training. Either NAME=SOURCE, where SOURCE is a "
+            "file, or a Hub data set as org/name, org/name:split or org/name:configuration:split. Or a mapping with "
+            "name and path, and config, split, columns, languages or license where needed. Without a split, one is "
+            "taken whose name says that it is held out (test, validation, dev and the like). train is read only if "
+            "it is named."
         },
     )
     eval_overlap: int = field(
         default=5,
         metadata={
             "help": "Rows of an evaluation set that may also be training rows. With more, the run stops before "
-            "training, because figures on rows that were trained on are too good. Raise it to measure anyway, on "
-            "short texts that recur by chance, say; the log and the card give the number."
+            "training, because figures on rows that were trained on are too good. Raise it to measure anyway, for "
+            "example on short texts that recur by chance. The log and the card give the number."
         },
     )
     eval_pairs: int = field(default=300, metadata={"help": "Pairs of each set that evaluation while training uses."})
     data: str = field(default=".", metadata={"help": "Folder that the files are relative to."})
     source_column: str | None = field(
         default=None,
-        metadata={"help": "Column of the source side, or its number in a table without names; found by its language."},
+        metadata={
+            "help": "Column of the source side, or its number in a table without names. If not given, found by its "
+            "language."
+        },
     )
-    target_column: str | None = field(default=None, metadata={"help": "The same of the target side."})
+    target_column: str | None = field(default=None, metadata={"help": "The same for the target side."})
     tsv_quoting: str = field(
         default="auto",
         metadata={
-            "help": "How .tsv files quote: quoted as spreadsheets do, plain where quotation marks are text, auto to "
-            "tell by the file.",
+            "help": "Quotation marks in .tsv files: quoted (they enclose a cell, as in spreadsheets), plain (they "
+            "are text) or auto (the file tells which).",
             "choices": QUOTINGS,
         },
     )
@@ -106,7 +111,7 @@ class AdaptArguments(AdapterArguments, TokenizerSettings):
         },
     )
     keep_copies: bool = field(
-        default=False, metadata={"help": "Train on pairs whose sides are the same text, which are dropped otherwise."}
+        default=False, metadata={"help": "Also train on pairs whose two sides are the same text."}
     )
     min_score: float | None = field(
         default=None,
@@ -115,21 +120,22 @@ class AdaptArguments(AdapterArguments, TokenizerSettings):
     max_length_ratio: float | None = field(
         default=None,
         metadata={
-            "help": "Drop training pairs of which one side has more than so many times the tokens of the other: they "
-            "are often no translations. At least 1; 3 is usual for languages that the tokenizer writes equally well."
+            "help": "Drop training pairs of which one side has more than so many times the tokens of the other, "
+            "because they are often no translations. At least 1. 3 is usual for languages that the tokenizer writes "
+            "equally well."
         },
     )
     data_config: str | None = field(
-        default=None, metadata={"help": "Configuration of the Hub data set; found by the languages."}
+        default=None, metadata={"help": "Configuration of the Hub data set. If not given, found by the languages."}
     )
     data_split: str | None = field(default=None, metadata={"help": "Split of the Hub data set; train[:1000] works."})
     data_license: str | None = field(
         default=None,
-        metadata={"help": "Licence of the training bitext, where no sources.json beside it says what it is."},
+        metadata={"help": "Licence of the training bitext, if no sources.json beside it states one."},
     )
     attn_implementation: str | None = field(
         default=None,
-        metadata={"help": "Attention of the trunk: sdpa or eager, which is faster on short sentences without a GPU."},
+        metadata={"help": "Attention of the trunk: sdpa or eager. eager is faster on short sentences without a GPU."},
     )
     data_weights: list[float] = field(
         default_factory=list,
@@ -147,18 +153,21 @@ class AdaptArguments(AdapterArguments, TokenizerSettings):
     )
     max_train_pairs: int | None = field(
         default=None,
-        metadata={"help": "Train on so many pairs of each data set, drawn at random by the seed; not of streams."},
+        metadata={"help": "Most training pairs of each data set, drawn at random by the seed. Not for streams."},
     )
     dataset_num_proc: int | None = field(
         default=None,
         metadata={
-            "help": "Processes that tokenize the training bitext; one for each core if not given, and one where there "
-            "is little text. What is prepared is kept in the cache of datasets for the next start."
+            "help": "Number of processes that tokenize the training bitext. If not given: one for each core, or one "
+            "in all where there is little text. The prepared bitext is kept in the cache of datasets for the next "
+            "start."
         },
     )
     from_scratch: bool = field(
         default=False,
-        metadata={"help": "Forget the base model's weights and keep its architecture: the baseline without English."},
+        metadata={
+            "help": "Keep only the architecture of the base model, not its weights: the baseline without English."
+        },
     )
     join_documents: bool = field(
         default=False,
@@ -167,24 +176,24 @@ class AdaptArguments(AdapterArguments, TokenizerSettings):
     text_data: list[Any] = field(
         default_factory=list,
         metadata={
-            "help": "Plain text for the language model loss; see text_rate. A name is text of the target language; a "
-            "mapping has path, and language, column, config, split or license where needed. Text of the source "
-            "language, such as the base model was pretrained on, keeps what the model knows of it."
+            "help": "Plain text to train on beside the pairs; text_rate says how much. A name is text of the target "
+            "language. A mapping has path, and language, column, config, split or license where needed. Text of the "
+            "source language, such as the base model was pretrained on, keeps what the model knows of it."
         },
     )
     dropout: float | None = field(
         default=None, metadata={"help": "Dropout of trunk and senses while training, if not the base model's own."}
     )
-    streaming: bool = field(default=False, metadata={"help": "Read the training bitext as it is needed."})
-    shuffle_buffer: int = field(default=10_000, metadata={"help": "Pairs that a stream is shuffled within."})
+    streaming: bool = field(default=False, metadata={"help": "Read the training bitext while it is used."})
+    shuffle_buffer: int = field(default=10_000, metadata={"help": "Pairs of a stream that are shuffled together."})
     max_length: int = field(
         default=256, metadata={"help": "Longest side of a training pair in tokens; longer pairs are dropped."}
     )
     prompts: list[Any] = field(
         default_factory=list,
         metadata={
-            "help": "Beginnings to continue at the end: texts, or a mapping from the code of a language to its texts, "
-            "of which those of the target languages are taken."
+            "help": "Beginnings of texts, which the model continues at the end of the run: texts, or a mapping from "
+            "the code of a language to its texts. Of a mapping, those of the target languages are taken."
         },
     )
     model_name: str | None = field(default=None, metadata={"help": "Name of the result."})

@@ -19,7 +19,7 @@ logger = logging.get_logger(__name__)
 
 _ADAPTIVE = ("adaptive_patience", "adaptive_min_delta", "adaptive_bounds")
 _TAU_END = (
-    "Where {} moves to during align or the first of phases (cosine: over the whole run; adaptive: when align ends)."
+    "Value to which {} moves during the first phase. Cosine: over the whole run. Adaptive: at once, when align ends."
 )
 
 _DECAY_SHARE = 0.2
@@ -57,29 +57,31 @@ class SensiaConfig(TrainingArguments):
     schedule: str = field(
         default="phased",
         metadata={
-            "help": "Curriculum: phased (cosine ramps), stepwise (each phase holds its weights), cosine (one ramp "
-            "from align_weights to polish_weights, without phases or freezing), adaptive (stepwise, but align and "
-            "joint end when held-out recall stops rising), fade (a tenth to align, then towards the language model "
-            "loss alone; more fluent than phased at about its recall), constant (joint_weights for the whole run, not "
-            "divided by their sum; nothing freezes) or custom (see phases)."
+            "help": "Curriculum. phased: cosine ramps from phase to phase. stepwise: each phase holds its weights. "
+            "cosine: one ramp from align_weights to polish_weights, without phases or freezing. adaptive: as "
+            "stepwise, but align and joint end when held-out recall stops rising. fade: a tenth of the run to align, "
+            "then towards the language model loss alone; more fluent than phased at about its recall. constant: "
+            "joint_weights for the whole run, not divided by their sum; nothing freezes. custom: see phases."
         },
     )
     phases: list[dict[str, Any]] | str | None = field(
         default=None,
         metadata={
-            "help": "Phases of schedule custom, each with name, share of all steps, weights, and optionally "
-            "end_weights (to move to by half-cosine) and freeze (true: what polish_freeze says); here as JSON."
+            "help": "Phases of schedule custom. Each has name, share of all steps and weights. It may have "
+            "end_weights, to which the weights move by half-cosine, and freeze; true freezes what polish_freeze "
+            "says. On the command line they are written in JSON."
         },
     )
     adaptive_patience: int = field(
-        default=2, metadata={"help": "Schedule adaptive: evaluations without a rise of recall that end a phase."}
+        default=2,
+        metadata={"help": "Schedule adaptive: evaluations in a row without a rise of recall that end a phase."},
     )
     adaptive_min_delta: float = field(
-        default=0.005, metadata={"help": "Schedule adaptive: a rise of recall by no more than this is none."}
+        default=0.005, metadata={"help": "Schedule adaptive: a rise of recall counts only if it is larger than this."}
     )
     adaptive_bounds: list[float] = field(
         default_factory=lambda: [0.05, 0.4],
-        metadata={"help": "Schedule adaptive: shortest and longest share of all steps for each of align and joint."},
+        metadata={"help": "Schedule adaptive: shortest and longest share of all steps, of align and of joint each."},
     )
     align_share: float = field(default=0.2, metadata={"help": "Share of the steps that the align phase takes."})
     joint_share: float = field(default=0.3, metadata={"help": "Share of the joint phase; polish has the rest."})
@@ -89,7 +91,7 @@ class SensiaConfig(TrainingArguments):
     )
     joint_weights: list[float] = field(
         default_factory=lambda: [0.40, 0.40, 0.20],
-        metadata={"help": "The same when joint starts; schedule constant: for the whole run."},
+        metadata={"help": "The same when joint starts. Schedule constant: for the whole run."},
     )
     polish_weights: list[float] = field(
         default_factory=lambda: [0.15, 0.15, 0.70], metadata={"help": "The same in polish."}
@@ -102,63 +104,66 @@ class SensiaConfig(TrainingArguments):
     contrastive_batch_size: int | None = field(
         default=None,
         metadata={
-            "help": "Pairs of one step, over all processes, that are each other's negatives (gradient caching): a "
-            "multiple of per_device_train_batch_size x processes, in whose memory it runs. Sets "
-            "gradient_accumulation_steps. Without it, negatives are the pairs of one micro-batch of all processes."
+            "help": "Number of pairs of one step, over all processes, that are each other's negatives (gradient "
+            "caching). A multiple of per_device_train_batch_size x processes; it needs no more memory than that. It "
+            "sets gradient_accumulation_steps. If not given, negatives are the pairs of one micro-batch of all "
+            "processes."
         },
     )
     packing: bool = field(
-        default=True, metadata={"help": "Put several short sentences into one row, so that little is padded."}
+        default=True, metadata={"help": "Put several short sentences into one row, so that there is little padding."}
     )
     batches_per_window: int = field(
         default=50,
         metadata={
-            "help": "Steps whose pairs are sorted by length together, so that little is padded; 1 does not sort."
+            "help": "So many steps are sorted by length together, so that there is little padding. 1 does not sort."
         },
     )
     text_rate: float = field(
         default=0.0,
-        metadata={"help": "Texts (see text_data) that the language model loss gets for each pair; 0 for none."},
+        metadata={"help": "Number of texts (see text_data) that are added for each pair; 0 for none."},
     )
     source_lm_weight: float = field(
         default=0.0,
         metadata={
-            "help": "How much a token of the source language counts in the language model loss, where one of the "
-            "target counts 1; 0 for not at all. 1 keeps the source language, at little cost for the target."
+            "help": "How much a token of the source language counts in the language model loss, where a target token "
+            "counts 1; 0 for not at all. 1 keeps the source language, at little cost for the target."
         },
     )
     source_kl_weight: float = field(
         default=0.0,
         metadata={
-            "help": "Weight of the KL divergence from the model before training to the model, on the tokens of the "
-            "source language; 0 for none. 1 keeps the source language better than source_lm_weight does, and holds a "
-            "second copy of the model in memory."
+            "help": "Weight of a loss that keeps the source language: the KL divergence of the model from the model "
+            "before training, on tokens of the source language; 0 for none. 1 keeps it better than source_lm_weight "
+            "does, but a second copy of the model is held in memory."
         },
     )
     decay_share: float = field(
         default=_DECAY_SHARE,
-        metadata={"help": "Last share of the steps in which `lr_scheduler_type: warmup_stable_decay` decays."},
+        metadata={
+            "help": "Last share of the steps, in which the rate of lr_scheduler_type warmup_stable_decay falls."
+        },
     )
     log_format: str = field(
         default="text",
         metadata={
-            "help": "What is printed while training: text for people, json for one object a line.",
+            "help": "What is printed while training: text for people, or json with one object a line for programs.",
             "choices": LOG_FORMATS,
         },
     )
     keep_freed_memory: bool = field(
         default=True,
         metadata={
-            "help": "On a CPU with glibc: keep up to 1 GiB of freed memory for the next step instead of giving it "
-            "back to the system, which takes less processor time."
+            "help": "On a CPU with glibc: keep up to 1 GiB of freed memory for the next step. This takes less "
+            "processor time than giving it back to the system."
         },
     )
     one_way: bool = field(default=False, metadata={"help": "InfoNCE from source to target only, not both ways."})
     polish_freeze: str = field(
         default="sense_network",
         metadata={
-            "help": "What polish freezes: sense_network (with the weight network, as the authors do), sense_vectors "
-            "(sense network and word embeddings, so the senses really stay) or none."
+            "help": "What polish freezes. sense_network: the sense and the weight network, as the authors do. "
+            "sense_vectors: the sense network and the word embeddings, so that the senses really stay. none: nothing."
         },
     )
     collapse_entropy: float = field(
@@ -167,47 +172,57 @@ class SensiaConfig(TrainingArguments):
     count_flops: bool = field(
         default=True,
         metadata={
-            "help": "Count the floating-point operations of the first step of each log, so that runs can be compared "
-            "at equal compute whatever machine they ran on."
+            "help": "Count the floating-point operations of the first step of each log. With them, runs on different "
+            "machines can be compared at equal compute."
         },
     )
     expected_entropy: list[float] | None = field(
         default=None,
         metadata={
-            "help": "Lowest and highest entropy of the mixture in nats that is expected of held-out pairs once the "
-            "languages are aligned: outside, the run warns and the card says so. The paper has 1.4 to 1.5 of ln 16."
+            "help": "Lowest and highest entropy of the sense mixture, in nats, that is expected of held-out pairs "
+            "once the languages are aligned. Outside of it, the run warns and the card says so. The paper has 1.4 to "
+            "1.5 of ln 16 = 2.77."
         },
     )
     alignment_floor: float = field(
         default=0.15,
         metadata={
-            "help": "Warn when held-out recall@1 after the first phase is under this, as mean over sets, context and "
-            "sense: 1 is perfect, 0 is guessing one of n pairs, and less than 0 is worse than guessing."
+            "help": "Warn when the languages are not aligned: when held-out recall@1 over chance is under this after "
+            "the phase that aligns, or in the second half of a run with one phase. It is the mean over sets, context "
+            "and sense. 1 is perfect, 0 is guessing one of n pairs, and less than 0 is worse than guessing."
         },
     )
     on_nonfinite: str = field(
         default="stop",
         metadata={
-            "help": "At a loss or gradient that is not finite: stop (and write which rows the step saw) or skip "
-            "(leave weights and optimizer as they are, count the step, go on)."
+            "help": "What to do at a loss or gradient that is not finite. stop: end the run and write which rows the "
+            "step saw. skip: leave weights and optimizer as they are, count the step and go on."
         },
     )
     logging_nan_inf_filter: bool = field(
-        default=False, metadata={"help": "Not needed: `on_nonfinite` decides, without reading each loss out."}
+        default=False,
+        metadata={
+            "help": "Not needed, because on_nonfinite decides. The filter would read each loss from the device."
+        },
     )
     sense_learning_rate: float | None = field(
-        default=None, metadata={"help": "Peak learning rate of sense and weight network, if not learning_rate."}
+        default=None,
+        metadata={"help": "Peak learning rate of the sense and the weight network. If not given, learning_rate."},
     )
     trunk_learning_rate: float | None = field(
-        default=None, metadata={"help": "Peak learning rate of the trunk without its word embeddings, likewise."}
+        default=None,
+        metadata={"help": "Peak learning rate of the trunk without its word embeddings. If not given, learning_rate."},
     )
     new_token_learning_rate: float | None = field(
         default=None,
-        metadata={"help": "Peak learning rate of the embeddings of new tokens (see target_tokenizer), likewise."},
+        metadata={
+            "help": "Peak learning rate of the embeddings of new tokens (see target_tokenizer). If not given, "
+            "learning_rate."
+        },
     )
     new_tokens_alone: float = field(
         default=0.0,
-        metadata={"help": "First share of the steps in which only the embeddings of new tokens learn."},
+        metadata={"help": "In this first share of the steps, only the embeddings of new tokens learn."},
     )
 
     def __post_init__(self):

@@ -36,9 +36,9 @@ class TokenizerSettings:
     target_tokenizer: str = field(
         default="none",
         metadata={
-            "help": "Tokens for the target language: none keeps the base model's tokenizer; extend adds new_tokens "
-            "that are learned on the training data, and cuts its source side as before; replace takes "
-            "new_tokenizer, or trains one on both sides, and keeps the embeddings of tokens that both have.",
+            "help": "Tokens for the target language. none keeps the base model's tokenizer. extend adds new_tokens, "
+            "which are learned on the training data; the source language is cut into tokens as before. replace takes "
+            "new_tokenizer, or trains one on both sides; tokens that both tokenizers have keep their embeddings.",
             "choices": TARGET_TOKENIZERS,
         },
     )
@@ -46,8 +46,8 @@ class TokenizerSettings:
     new_tokenizer: str | None = field(
         default=None,
         metadata={
-            "help": "Tokenizer for target_tokenizer replace: Hub id or folder. If not given, one of the base's size "
-            "is trained on both sides of the training data."
+            "help": "Tokenizer for target_tokenizer replace: Hub id or folder. If not given, one of the size of the "
+            "base model's is trained on both sides of the training data."
         },
     )
     token_initialization: str = field(

@@ -75,28 +75,36 @@ class BitextArguments:
     held_out: list[str] = field(
         default_factory=list,
         metadata={
-            "help": "Bitext whose sentences, and sentences that share eight words in a row with them, are left out."
+            "help": "Bitext to keep out. Its sentences are left out, and sentences that share eight words in a row "
+            "with them."
         },
     )
     dev_pairs: int = field(default=1000, metadata={"help": "Pairs of dev.parquet; 0 for none."})
     test_pairs: int = field(default=0, metadata={"help": "Pairs of test.parquet; 0 for none."})
     max_pairs: int | None = field(
         default=None,
-        metadata={"help": "Most pairs to keep, equally of each source; with a similarity_model the best of them."},
+        metadata={
+            "help": "Most pairs to keep, divided equally over the sources. With a similarity_model, the best pairs "
+            "of each."
+        },
     )
-    most_repeats: int = field(default=2, metadata={"help": "How often one sentence may stand on a side (repeated)."})
+    most_repeats: int = field(default=2, metadata={"help": "How often one sentence may occur on a side (repeated)."})
     near_duplicates: float | None = field(
         default=None,
         metadata={
-            "help": "Of pairs this similar, keep the first (near_duplicates): the share of shingles of five letters "
-            "that two pairs have in common, as 0.8. Needs datasketch (pip install 'sensia[bitext]')."
+            "help": "Keep only the first of pairs that are this similar (near_duplicates). The number is the share "
+            "of five-letter sequences that two pairs have in common, for example 0.8. Needs datasketch (pip install "
+            "'sensia[bitext]')."
         },
     )
-    min_characters: int = field(default=2, metadata={"help": "Shortest side (too_short)."})
-    max_characters: int = field(default=1000, metadata={"help": "Longest side (too_long)."})
+    min_characters: int = field(default=2, metadata={"help": "Fewest characters of a side (too_short)."})
+    max_characters: int = field(default=1000, metadata={"help": "Most characters of a side (too_long)."})
     max_ratio: float = field(
         default=2.5,
-        metadata={"help": "Longest by shortest side, relative to what is usual for the languages (length_ratio)."},
+        metadata={
+            "help": "Largest ratio of the longer side to the shorter, relative to the usual ratio of the languages "
+            "(length_ratio)."
+        },
     )
     similarity_model: str | None = field(
         default=None,
@@ -104,11 +112,14 @@ class BitextArguments:
     )
     similarity_score: str = field(
         default="margin",
-        metadata={"help": "margin (the cosine of the sides, relative to their nearest other partners) or cosine."},
+        metadata={"help": "margin (the cosine of the sides, relative to their nearest other sentences) or cosine."},
     )
-    similarity_neighbours: int = field(default=4, metadata={"help": "Nearest partners of the margin score."})
+    similarity_neighbours: int = field(
+        default=4, metadata={"help": "Nearest sentences that the margin score looks at."}
+    )
     min_similarity: float | None = field(
-        default=None, metadata={"help": "Least score (similarity); where it is left out, pairs are scored only."}
+        default=None,
+        metadata={"help": "Least score of a pair (similarity). If not given, pairs are scored, but none is dropped."},
     )
     seed: int = field(default=0, metadata={"help": "Seed of the division into parts."})
     name: str | None = field(default=None, metadata={"help": "Name of the data set in its card."})

@@ -36,13 +36,13 @@ class InspectArguments:
     model: str = field(metadata={"help": "Backpack to look into: Hub id or folder."})
     compare: str | None = field(default=None, metadata={"help": "Second Backpack with the same tokenizer."})
     tokenizer: str | None = field(
-        default=None, metadata={"help": "Tokenizer, where it does not lie beside the model."}
+        default=None, metadata={"help": "Tokenizer, if it is not in the folder of the model."}
     )
     words: list[str] = field(default_factory=list, metadata={"help": "Words whose senses to show."})
     sentences: list[str] = field(default_factory=list, metadata={"help": "Sentences whose mixtures to show."})
     top: int = field(default=8, metadata={"help": "Tokens per list in the terminal and in the JSON file."})
     bitext: str | None = field(
-        default=None, metadata={"help": "Sentence pairs that tell the languages' tokens apart."}
+        default=None, metadata={"help": "Sentence pairs. They tell which tokens belong to which language."}
     )
     source_language: str = field(default="en", metadata={"help": "Language of the base model."})
     target_language: str | None = field(default=None, metadata={"help": "Other language of the bitext, any code."})

@@ -46,14 +46,16 @@ class MineArguments:
     strategy: str = field(
         default="max",
         metadata={
-            "help": "max (the best pairs of either direction, each sentence once) or intersection (only pairs whose "
-            "sentences choose each other: fewer, and more of them right)."
+            "help": "max: the best pairs of either direction, each sentence once. intersection: only pairs whose "
+            "sentences choose each other; these are fewer, and more of them are right."
         },
     )
     neighbours: int = field(default=4, metadata={"help": "Nearest sentences that a margin score looks at."})
     min_score: float | None = field(default=None, metadata={"help": "Least margin score of a pair."})
-    max_pairs: int | None = field(default=None, metadata={"help": "Most pairs; those of the highest scores."})
-    device: str | None = field(default=None, metadata={"help": "cpu or cuda; a GPU where there is one."})
+    max_pairs: int | None = field(
+        default=None, metadata={"help": "Most pairs to keep: those with the highest scores."}
+    )
+    device: str | None = field(default=None, metadata={"help": "cpu or cuda. If not given, a GPU if there is one."})
 
     def __post_init__(self):
         for name in ("source_text", "target_text"):

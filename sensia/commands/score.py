@@ -40,22 +40,28 @@ class ScoreArguments:
     """Settings of `sensia score`: the model and the tasks; see each field's help."""
 
     model: str = field(metadata={"help": "Causal language model: Hub id or folder."})
-    output: str = field(metadata={"help": "JSON file of the scores; what it has already is not measured again."})
-    tasks: list[str] = field(default_factory=list, metadata={"help": "Names of the suite, or KIND=SOURCE."})
+    output: str = field(
+        metadata={"help": "JSON file of the scores. Scores that it already has are not measured again."}
+    )
+    tasks: list[str] = field(
+        default_factory=list, metadata={"help": "Tasks to measure: names of the suite, or KIND=SOURCE."}
+    )
     suite: dict | str = field(
         default_factory=dict,
-        metadata={"help": "Tasks by name, in the config; or paper, the benchmarks of the paper in any language."},
+        metadata={
+            "help": "Tasks by name, in the settings file. Or paper: the benchmarks of the paper in any language."
+        },
     )
     data: str = field(default=".", metadata={"help": "Folder that data files are relative to."})
     source_language: str = field(default="en", metadata={"help": "Language of the base model, any code."})
     target_language: str = field(default="id", metadata={"help": "Language adapted to, any code."})
     tokenizer: str | None = field(
-        default=None, metadata={"help": "Tokenizer, where it does not lie beside the model."}
+        default=None, metadata={"help": "Tokenizer, if it is not in the folder of the model."}
     )
     revision: str | None = field(default=None, metadata={"help": "Branch, tag or commit of a Hub model."})
-    device: str | None = field(default=None, metadata={"help": "cpu or cuda; a GPU where there is one."})
+    device: str | None = field(default=None, metadata={"help": "cpu or cuda. If not given, a GPU if there is one."})
     base_scores: str | None = field(
-        default=None, metadata={"help": "Scores of the base model, which the card shows as before."}
+        default=None, metadata={"help": "JSON file of the scores of the base model. The card shows them as before."}
     )
     card: bool = field(default=False, metadata={"help": "Put the scores into the card in the model's folder."})
 

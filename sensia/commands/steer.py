@@ -36,11 +36,22 @@ PAIRS = ["he she", "his her", "himself herself", "man woman", "father mother", "
 class SteerArguments:
     """Settings of `sensia steer`: the edits and the measurement; see each field's help."""
 
-    case: str = field(metadata={"help": "What to show.", "choices": CASES})
+    case: str = field(metadata={"help": "What to measure.", "choices": CASES})
     model: str = field(default="examples/assets/backpack-en-mini", metadata={"help": "Hub id or folder."})
-    words: list[str] = field(default_factory=list, metadata={"help": "Topic (half steers), swap or jobs."})
-    strengths: list[float] = field(default_factory=lambda: [0.5, 1.0, 2.0], metadata={"help": "Of the topic."})
-    lexicon: str | None = field(default=None, metadata={"help": "Lines of word, tab, translation to count."})
+    words: list[str] = field(
+        default_factory=list,
+        metadata={
+            "help": "topic: its words, of which every second one steers. knowledge: the word to edit and another. "
+            "bias: names of jobs."
+        },
+    )
+    strengths: list[float] = field(
+        default_factory=lambda: [0.5, 1.0, 2.0], metadata={"help": "Strengths of the topic."}
+    )
+    lexicon: str | None = field(
+        default=None,
+        metadata={"help": "File of word<TAB>translation lines. The translations of the topic's words are counted."},
+    )
     prompt: str = field(default="The", metadata={"help": "Beginning of the texts of `topic`."})
     texts: int = field(default=128, metadata={"help": "Texts of each setting of `topic`."})
     seed: int = field(default=0, metadata={"help": "Seed of sampling and bootstrap."})

@@ -57,22 +57,32 @@ class StudyArguments:
         default=".", metadata={"help": "Folder that bitext, held-out pairs and lexicon are relative to."}
     )
     ambiguous_words: str | None = field(
-        default=None, metadata={"help": "Checked list of words; else rules find some."}
+        default=None,
+        metadata={"help": "File of ambiguous words that people have checked. If not given, rules find some."},
     )
-    pairs_from: str = field(default="lexicon", metadata={"help": "Geometry's word pairs.", "choices": list(PAIRS)})
+    pairs_from: str = field(
+        default="lexicon", metadata={"help": "Where the word pairs of the geometry come from.", "choices": list(PAIRS)}
+    )
     source_tags: str | None = field(
         default=None, metadata={"help": "word<TAB>tag file of the source language, or `tagger` for English."}
     )
     target_tags: str | None = field(
-        default=None, metadata={"help": "word<TAB>tag file of the target language, or `lexicon` to carry tags over."}
+        default=None,
+        metadata={
+            "help": "word<TAB>tag file of the target language, or `lexicon` to take those of the English words."
+        },
     )
     suffixes: list[str] = field(default_factory=list, metadata={"help": "Endings of words of the target language."})
     bitext_pairs: int | None = field(default=None, metadata={"help": "Pairs of the bitext to use, if not all."})
     held_out_pairs: int = field(default=300, metadata={"help": "Held-out pairs to use."})
-    max_sentences: int = field(default=40, metadata={"help": "Sentences of each meaning of a word."})
-    mapped: list[str] = field(default_factory=list, metadata={"help": "English words to map; else the most frequent."})
-    tau_pool: float = field(default=0.7, metadata={"help": "Temperature of the mixture."})
-    shuffles: int = field(default=200, metadata={"help": "Shuffles that chance levels come from."})
+    max_sentences: int = field(default=40, metadata={"help": "Most sentences of each meaning of a word."})
+    mapped: list[str] = field(
+        default_factory=list, metadata={"help": "English words to map. If not given, the most frequent ones."}
+    )
+    tau_pool: float = field(default=0.7, metadata={"help": "Temperature of the mixture in the sense vector."})
+    shuffles: int = field(
+        default=200, metadata={"help": "Number of shuffles that the chance levels are measured with."}
+    )
     seed: int = field(default=0, metadata={"help": "Seed of the shuffles."})
     digits: int = field(default=4, metadata={"help": "Significant digits of the figures written."})
     annotate: str | None = field(
@@ -82,7 +92,7 @@ class StudyArguments:
             "which saves such a file."
         },
     )
-    annotations: list[str] = field(default_factory=list, metadata={"help": "Such files, filled in, to score."})
+    annotations: list[str] = field(default_factory=list, metadata={"help": "Files of annotate, filled in, to score."})
     plots: str | None = field(default=None, metadata={"help": "Folder for plots and tables of the figures."})
 
     def __post_init__(self):

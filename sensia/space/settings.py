@@ -25,7 +25,9 @@ class SpaceArguments:
         metadata={"help": "Sentence pairs to search in; {target} stands for the target language."},
     )
     max_sentences: int = field(default=1000, metadata={"help": "Pairs of the bitext, from its beginning."})
-    port: int | None = field(default=None, metadata={"help": "Port of the page; the first free one from 7860."})
+    port: int | None = field(
+        default=None, metadata={"help": "Port of the page. If not given, the first free one from 7860."}
+    )
     push: str | None = field(default=None, metadata={"help": "Push the page to this Space, ORG/NAME, and end."})
     private: bool = field(default=False, metadata={"help": "Make a new Space private."})
 

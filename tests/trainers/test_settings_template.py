@@ -29,3 +29,10 @@ def test_the_command_line_prints_it_and_ends(capsys):
     with pytest.raises(SystemExit) as end:
         parse_arguments(AdaptArguments, SensiaConfig, description="", arguments=["--print_config"])
     assert end.value.code == 0 and "# polish_freeze: sense_network" in capsys.readouterr().out
+
+
+def test_help_leaves_the_commands_of_a_description_on_lines_of_their_own(capsys):
+    description = "Adapts a model.\n\n    sensia adapt --config my.yaml\n\nIt takes minutes."
+    with pytest.raises(SystemExit):
+        parse_arguments(SensiaConfig, description=description, arguments=["--help"])
+    assert description in capsys.readouterr().out
