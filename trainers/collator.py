@@ -97,8 +97,9 @@ class ParallelCollator:
             alone = lay_out([sentences[each] for each in of_source], [unlabelled[each] for each in of_source], fill)
             batch["sources"] = _with_places(*alone, starts[of_source])
         if self.source_lm_weight:
-            sources = sentences_of(batch) < len(pairs)  # padding has no label
-            batch["label_weights"] = torch.ones(sources.shape).masked_fill(sources, self.source_lm_weight)
+            batch["label_weights"] = torch.ones(rows["labels"].shape).masked_fill(
+                of_sources(batch), self.source_lm_weight
+            )
         if all("row" in pair for pair in (*pairs, *texts)):
             batch["row_numbers"] = torch.tensor([_row_number(pair) for pair in (*pairs, *texts)])  # [B + texts, 2]
         return batch

@@ -136,7 +136,7 @@ def test_without_sources_every_row_is_text(tokenizer, packing):
 
 @pytest.mark.parametrize("packing", [False, True])
 @pytest.mark.parametrize("weight", [0.0, 0.5])
-def test_text_of_the_source_language_comes_last_and_is_predicted_with_full_weight(tokenizer, packing, weight):
+def test_text_of_the_source_language_comes_last_and_has_the_weight_of_the_sources(tokenizer, packing, weight):
     rows = [{"source_ids": [21, 22, 23], "target_ids": []}, PAIRS[0], {"source_ids": [], "target_ids": [31, 32]}]
     batch = ParallelCollator(tokenizer, packing=packing, source_lm_weight=weight)(rows)
     assert (batch["num_pairs"], batch["num_source_texts"]) == (1, 1)
@@ -146,7 +146,7 @@ def test_text_of_the_source_language_comes_last_and_is_predicted_with_full_weigh
     assert set(batch["input_ids"][of_sources(batch) & (batch["labels"] != -100)].tolist()) >= {22, 23}
     assert not of_sources(batch)[sentences_of(batch) == 2].any()
     if weight:
-        assert batch["label_weights"][labelled].tolist() == [1.0] * int(labelled.sum())
+        assert batch["label_weights"][labelled].tolist() == [weight] * int(labelled.sum())
 
 
 @pytest.mark.parametrize("packing", [False, True])

@@ -94,6 +94,25 @@ def test_texts_count_as_tokens_of_the_target_side(make_trainer, pairs):
     assert not of_sources(batch)[of_texts].any()
 
 
+def test_texts_of_the_source_language_count_in_the_mean_as_they_count_in_the_sum(make_trainer, pairs):
+    texts = Dataset.from_dict({"source_ids": pairs["source_ids"][:9], "target_ids": [[]] * 9, "row": list(range(9))})
+    trainer = make_trainer(texts=texts, text_rate=0.5, max_steps=1, source_lm_weight=0.5, **LM_ONLY)
+    trainer.state.max_steps, trainer.current_gradient_accumulation_steps = 1, 1
+    batch = trainer._prepare_inputs(next(iter(trainer.get_train_dataloader())))
+    assert batch["num_source_texts"] == 2
+    model = trainer.model.double().eval()
+    items = trainer._get_num_items_in_batch([batch], trainer.args.device)
+    logits = model(**{name: batch[name] for name in ("input_ids", "sentence_ids")}).logits[:, :-1]
+    labels = batch["labels"][:, 1:]
+    losses = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none").view_as(
+        labels
+    )
+    weights = torch.where(of_sources(batch)[:, 1:], 0.5, 1.0) * (labels != -100)
+    torch.testing.assert_close(
+        trainer.compute_loss(model, batch, num_items_in_batch=items), (weights * losses).sum() / weights.sum()
+    )
+
+
 def test_gradient_caching_leaves_the_loss_as_it_is(make_trainer, make_model):
     runs = []
     for settings in ({"gradient_accumulation_steps": 4}, {"contrastive_batch_size": 8}):
