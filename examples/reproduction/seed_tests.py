@@ -1,6 +1,6 @@
-"""Comparisons of runs over their seeds, several at once."""
+"""Comparisons of runs over their seeds, and the correction for several."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from statistics import fmean
 
 from scipy.stats import ttest_ind
@@ -9,22 +9,16 @@ from scipy.stats import ttest_ind
 LEVEL = 0.05
 
 
-def greater_by_seeds(compared: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> dict[str, bool]:
+def welch_p_value(ours: Sequence[float], theirs: Sequence[float]) -> float:
     """
-    Tells in which comparisons the first values are greater, by Welch's t-test over seeds, one-sided, with Holm's
-    correction over all comparisons.
+    p-value of the first values being greater, by Welch's t-test, one-sided.
 
     Args:
-        compared (`Mapping`): by name, the values of the seeds of two kinds of runs.
+        ours (`Sequence[float]`), theirs (`Sequence[float]`): a value for each seed.
 
     Returns:
-        `dict` of `bool`: by the same names; all false where one kind has a single seed.
+        `float`: 1 where one side has a single seed, which tells nothing.
     """
-    values = {name: _p_value(*pair) for name, pair in compared.items()}
-    return {name: value < LEVEL for name, value in zip(values, holm([*values.values()]), strict=True)}
-
-
-def _p_value(ours: Sequence[float], theirs: Sequence[float]) -> float:
     if min(len(ours), len(theirs)) < 2:
         return 1.0
     if len({*ours}) == len({*theirs}) == 1:  # no variance to test by
