@@ -2,6 +2,7 @@
 
     python examples/reproduce.py --scale mini --data DIR                     # every run of the plan, then the report
     python examples/reproduce.py --scale mini --data DIR --only sensia       # runs of these names, then the report
+    python examples/reproduce.py --scale mini --data DIR --experiment curves # a first experiment, then the report
     python examples/reproduce.py --scale mini --report                       # the report of what is there
     python examples/reproduce.py --scale mini_long --data DIR --hours 16     # five times the length, in 16 hours
     python examples/reproduce.py --scale full --data DIR --dry-run           # the commands, checked and not started
@@ -9,8 +10,8 @@
 DIR holds parallel/, eval/ and, for models that the plan pretrains itself, english/. A run is examples/adapt.py (of a
 dense model examples/align_dense.py) and examples/score.py with the settings of the plan
 (examples/configs/reproduce_SCALE.yaml). It may be stopped at any moment: the same command goes on from the last
-checkpoint and skips what is done. Each run leaves one small file in docs/results/reproduction; the table and the plots
-of docs/claims-SCALE.md are made from these files alone.
+checkpoint and skips what is done. Each run leaves one small file in docs/results/reproduction. All pages are made from
+these files alone: docs/claims.md of all scales, docs/claims-SCALE.md of one, and docs/experiments.md.
 """
 
 import argparse
@@ -25,9 +26,9 @@ import yaml
 from rich.console import Console
 from transformers import TrainingArguments
 
-from reproduction.claims import judge
-from reproduction.plan import Base, Run, read_plan, read_results, summarize_run
-from reproduction.report import write_claims_report
+from reproduction.experiments import EXPERIMENTS
+from reproduction.plan import Base, Run, read_plan, summarize_run
+from reproduction.report import write_report
 from sensia.evaluation.tasks.registry import make_tasks
 from sensia.trainers import SensiaConfig
 from sensia.trainers.arguments import parse_arguments as parse_settings
@@ -47,11 +48,16 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--scale", choices=SCALES, default="mini", help="which plan (default: %(default)s)")
     parser.add_argument("--data", type=Path, help="folder of parallel/ and eval/; not needed for --report")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="runs of these names alone")
+    parser.add_argument("--experiment", choices=EXPERIMENTS, help="the runs of one of the first experiments alone")
     parser.add_argument("--runs", type=Path, default=Path("runs/reproduce"), help="where runs go (%(default)s)")
     parser.add_argument("--hours", type=float, help="begin no run after so many hours; what is missing is then said")
     parser.add_argument("--report", action="store_true", help="start nothing, tell what is there")
     parser.add_argument("--dry-run", action="store_true", help="print the commands and start nothing")
     args = parser.parse_args()
+    if args.experiment is not None:
+        if args.only is not None:
+            parser.error("--experiment names its runs itself: leave --only out")
+        args.only = list(EXPERIMENTS[args.experiment].kinds)
     if args.data is None and not args.report:
         parser.error("runs need --data")
     if args.hours is not None and not args.hours > 0:
@@ -137,10 +143,7 @@ def main():
         found = summarize_run(run, folder, None if run.base is None else base_folder(run.base, args))
         write_whole(results / f"{run.name}.json", (json.dumps(found, indent=1) + "\n").encode())
     if not args.dry_run:
-        claims = judge(read_results(results), ROOT / "docs/results")
-        not_run = [run.name for run in read_plan(path) if not (results / f"{run.name}.json").exists()]
-        write_claims_report(claims, read_results(results), ROOT / "docs", args.scale, not_run)
-        for claim in claims:
+        for claim in write_report(ROOT, args.scale):
             console.print(f"{claim.number}. {claim.statement}: [bold]{claim.verdict}[/bold]", highlight=False)
 
 

@@ -70,6 +70,6 @@ def better_than_chinese_alone(found: Results) -> Judgement:
     why = (
         f"It holds if SENSIA has fewer bits per byte by more than {SAME:.0%}, and intervals do not touch. Both models "
         "have the English tokenizer and read the same Chinese text; `monolingual-own-tokens` has a tokenizer that was "
-        "trained on this text."
+        "trained on these pairs."
     )
     return told, verdict, why

@@ -22,6 +22,8 @@ from reproduction.verdicts import FAILS, HOLDS, MISSING, SAME, SLACK, UNTOLD, WE
 _ABLATIONS = ("no-context-loss", "no-sense-loss", "one-way", "no-freezing", "tau-low", "tau-high")
 _SENSES = ("k1", "k4", "k16")
 _DENSE = ("dense-last", "dense-mean")
+#: What stands for the paper's figures where a claim is our own.
+NOT_IN_PAPER = "not in the paper"
 #: File of `examples/study_senses.py` in the folder of results.
 SENSES = "senses-id.json"
 
@@ -157,7 +159,7 @@ def _rules(folder: Path, curricula: tuple[str, ...]) -> Sequence[_Rule]:
         _Rule(
             "search",
             "A curriculum better than the paper's on both axes",
-            "not in the paper",
+            NOT_IN_PAPER,
             ("sensia", "lm-only", "others", "others-lm-only"),
             curricula,
             better_curriculum,
@@ -181,7 +183,7 @@ def _rules(folder: Path, curricula: tuple[str, ...]) -> Sequence[_Rule]:
         _Rule(
             "monolingual",
             "Adapting to Chinese is better than learning from Chinese alone",
-            "not in the paper",
+            NOT_IN_PAPER,
             ("others", "monolingual"),
             ("monolingual-own-tokens",),
             better_than_chinese_alone,

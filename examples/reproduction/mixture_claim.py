@@ -14,9 +14,9 @@ _LEAST = 0.2
 #: What stands in the place of the mixture, and how it is called.
 VARIANTS = {
     "top_1": "the heaviest sense alone",
-    "top_1_norm_matched": "the same, as long as the mixture",
+    "top_1_norm_matched": "the heaviest sense, scaled to the length of the mixture",
     "shared_contextualization": "equal weights of all senses",
-    "even_contextualization_norm_matched": "equal weights of all positions, as long as the mixture",
+    "even_contextualization_norm_matched": "equal weights of all positions, scaled likewise",
 }
 #: Those that leave a single sense, which the verdict is about.
 _ONE_SENSE = ("top_1", "top_1_norm_matched")
