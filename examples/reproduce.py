@@ -5,13 +5,15 @@
     python examples/reproduce.py --scale mini --data DIR --experiment curves # a first experiment, then the report
     python examples/reproduce.py --scale mini --report                       # the report of what is there
     python examples/reproduce.py --scale mini_long --data DIR --hours 16     # five times the length, in 16 hours
+    python examples/reproduce.py --scale tokenizers --data DIR               # what new tokens for a language give
     python examples/reproduce.py --scale full --data DIR --dry-run           # the commands, checked and not started
 
 DIR holds parallel/, eval/ and, for models that the plan pretrains itself, english/. A run is examples/adapt.py (of a
 dense model examples/align_dense.py) and examples/score.py with the settings of the plan
-(examples/configs/reproduce_SCALE.yaml). It may be stopped at any moment: the same command goes on from the last
+(examples/configs/reproduce_SCALE.yaml). A run may be stopped at any moment: the same command goes on from the last
 checkpoint and skips what is done. Each run leaves one small file in docs/results/reproduction. All pages are made from
-these files alone: docs/claims.md of all scales, docs/claims-SCALE.md of one, and docs/experiments.md.
+these files alone: docs/claims.md of all scales, docs/claims-SCALE.md of one, and docs/experiments.md. A plan with a
+part `compare` has docs/comparison-SCALE.md.
 """
 
 import argparse
@@ -26,8 +28,9 @@ import yaml
 from rich.console import Console
 from transformers import TrainingArguments
 
+from reproduction.comparison import write_comparison_report
 from reproduction.experiments import EXPERIMENTS
-from reproduction.plan import Base, Run, read_plan, summarize_run
+from reproduction.plan import Base, Run, read_comparisons, read_plan, read_results, summarize_run
 from reproduction.report import write_report
 from sensia.evaluation.tasks.registry import make_tasks
 from sensia.trainers import SensiaConfig
@@ -40,7 +43,7 @@ from sensia.trainers.run_arguments import AdaptArguments
 from sensia.whole_files import write_whole
 
 ROOT = Path(__file__).resolve().parents[1]
-SCALES = ("mini", "mini_long", "full")
+SCALES = ("mini", "mini_long", "full", "tokenizers")
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -143,8 +146,18 @@ def main():
         found = summarize_run(run, folder, None if run.base is None else base_folder(run.base, args))
         write_whole(results / f"{run.name}.json", (json.dumps(found, indent=1) + "\n").encode())
     if not args.dry_run:
-        for claim in write_report(ROOT, args.scale):
-            console.print(f"{claim.number}. {claim.statement}: [bold]{claim.verdict}[/bold]", highlight=False)
+        report(args.scale, path, results, console)
+
+
+def report(scale: str, path: Path, results: Path, console: Console):
+    """Writes the pages: of a plan that compares kinds of runs their differences, of one that does not the claims."""
+    comparisons = read_comparisons(path)
+    if comparisons:
+        not_run = [run.name for run in read_plan(path) if not (results / f"{run.name}.json").exists()]
+        write_comparison_report(scale, comparisons, read_results(results), ROOT / "docs", not_run)
+        return
+    for claim in write_report(ROOT, scale):
+        console.print(f"{claim.number}. {claim.statement}: [bold]{claim.verdict}[/bold]", highlight=False)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import Any
 from sensia.trainers.arguments import read_yaml
 
 _PARTS = ("common", "suite", "bases", "runs")
+_OPTIONAL_PARTS = ("compare",)
 _OF_A_RUN = ("languages", "seeds", "base", "settings", "suite")
 _OF_A_BASE = ("config", "settings")
 #: Of the results of an adaptation, what differs between runs of one plan or says where the figures come from.
@@ -31,6 +32,19 @@ class Base:
     name: str
     config: str
     settings: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """
+    Two kinds of runs that a plan compares.
+
+    Args:
+        kind, other (`str`): their names in the plan.
+    """
+
+    kind: str
+    other: str
 
 
 @dataclass(frozen=True)
@@ -68,7 +82,7 @@ class Run:
 def read_plan(path: str | Path, only: Iterable[str] | None = None) -> list[Run]:
     """
     Reads a plan: settings that all runs share, tasks, models to pretrain, and runs by name with `settings`, `suite`
-    (tasks beside those of all), `languages`, `seeds` and `base`.
+    (tasks beside those of all), `languages` (a list, or seeds by language), `seeds` and `base`.
 
     Args:
         path (`str` or `Path`): YAML file.
@@ -81,7 +95,7 @@ def read_plan(path: str | Path, only: Iterable[str] | None = None) -> list[Run]:
         ValueError: naming the file and what is missing or unknown in it.
     """
     plan = read_yaml(path)
-    if set(plan) != set(_PARTS):
+    if set(plan) - set(_OPTIONAL_PARTS) != set(_PARTS):
         raise ValueError(f"{path} must hold {', '.join(_PARTS)}, got {', '.join(map(str, plan))}.")
     wanted = list(plan["runs"] if only is None else only)
     for kind in wanted:
@@ -99,15 +113,41 @@ def read_plan(path: str | Path, only: Iterable[str] | None = None) -> list[Run]:
         _run(plan, kind, language, seed)
         for kind in plan["runs"]
         if kind in wanted
-        for language in plan["runs"][kind].get("languages", ["id"])
-        for seed in plan["runs"][kind].get("seeds", [0])
+        for language, seeds in _seeds_by_language(plan["runs"][kind]).items()
+        for seed in seeds
     ]
+
+
+def read_comparisons(path: str | Path) -> list[Comparison]:
+    """
+    Reads which kinds of runs a plan compares: its part `compare`, a list of pairs.
+
+    Args:
+        path (`str` or `Path`): YAML file.
+
+    Returns:
+        `list` of [`Comparison`]: empty for a plan that judges the paper's claims instead.
+
+    Raises:
+        ValueError: naming the file and a kind that the plan does not run.
+    """
+    plan = read_yaml(path)
+    pairs = [Comparison(*pair) for pair in plan.get("compare", [])]
+    for kind in (kind for pair in pairs for kind in (pair.kind, pair.other)):
+        if kind not in plan["runs"]:
+            raise ValueError(f"{path} compares {kind!r}, but runs only {', '.join(plan['runs'])}.")
+    return pairs
 
 
 def _check_keys(entry: Mapping[str, Any], known: tuple[str, ...], where: str):
     for key in entry:
         if key not in known:
             raise ValueError(f"{where} has {', '.join(known)}, not {key!r}.")
+
+
+def _seeds_by_language(run: Mapping[str, Any]) -> dict[str, list[int]]:
+    languages = run.get("languages", ["id"])
+    return languages if isinstance(languages, dict) else dict.fromkeys(languages, run.get("seeds", [0]))
 
 
 def _run(plan: Mapping[str, Any], kind: str, language: str, seed: int) -> Run:
@@ -153,6 +193,7 @@ def summarize_run(run: Run, folder: Path, base_folder: Path | None = None) -> di
         ],
         "num_senses": results["model"]["num_senses"],
         "fertility": results["fertility"],
+        "tokenizer": results.get("tokenizer"),
         "before": {each["dataset"]: each["before"] for each in results["evaluation"]},
         "curve": [
             {name: value for name, value in each.items() if not name.endswith(("runtime", "per_second", "epoch"))}

@@ -1,20 +1,42 @@
 """Comparisons of runs over their seeds, and the correction for several."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from statistics import fmean
+from typing import TypeVar
 
 from scipy.stats import ttest_ind
 
 #: Chance of calling any difference of a family real that is none.
 LEVEL = 0.05
+_Name = TypeVar("_Name", bound=Hashable)
 
 
-def welch_p_value(ours: Sequence[float], theirs: Sequence[float]) -> float:
+def differences_by_seeds(
+    compared: Mapping[_Name, tuple[Sequence[float], Sequence[float]]],
+) -> dict[_Name, bool]:
     """
-    p-value of the first values being greater, by Welch's t-test, one-sided.
+    Tells in which comparisons the values differ, by Welch's t-test over seeds, two-sided, with Holm's correction over
+    all comparisons that have two seeds of both kinds.
+
+    Args:
+        compared (`Mapping`): by name, the values of the seeds of two kinds of runs.
+
+    Returns:
+        `dict` of `bool`: by the names of those that can be tested.
+    """
+    testable = {name: pair for name, pair in compared.items() if min(map(len, pair)) > 1}
+    values = [welch_p_value(*pair, "two-sided") for pair in testable.values()]
+    return {name: value < LEVEL for name, value in zip(testable, holm(values), strict=True)}
+
+
+def welch_p_value(ours: Sequence[float], theirs: Sequence[float], alternative: str = "greater") -> float:
+    """
+    p-value of Welch's t-test over seeds.
 
     Args:
         ours (`Sequence[float]`), theirs (`Sequence[float]`): a value for each seed.
+        alternative (`str`, *optional*, defaults to `"greater"`): what is tested: that the first values are greater, or
+            with `"two-sided"` that they differ.
 
     Returns:
         `float`: 1 where one side has a single seed, which tells nothing.
@@ -22,8 +44,8 @@ def welch_p_value(ours: Sequence[float], theirs: Sequence[float]) -> float:
     if min(len(ours), len(theirs)) < 2:
         return 1.0
     if len({*ours}) == len({*theirs}) == 1:  # no variance to test by
-        return float(fmean(ours) <= fmean(theirs))
-    return float(ttest_ind(ours, theirs, equal_var=False, alternative="greater").pvalue)
+        return float(fmean(ours) <= fmean(theirs) if alternative == "greater" else fmean(ours) == fmean(theirs))
+    return float(ttest_ind(ours, theirs, equal_var=False, alternative=alternative).pvalue)
 
 
 def holm(values: Sequence[float]) -> list[float]:
