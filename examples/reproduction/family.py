@@ -53,6 +53,9 @@ def _comparisons(found: Results) -> Iterator[tuple[str, Sequence[float], Sequenc
         if found(kind):
             bits = [found.values(each, "bits per byte") for each in (kind, "sensia")]
             yield f"scratch: {kind}", bits[0], bits[1]
+    if found("others", "zh") and found("monolingual", "zh"):
+        bits = [found.values(each, "bits per byte", "zh") for each in ("monolingual", "others")]
+        yield "monolingual: bits per byte", bits[0], bits[1]
     for claim, kinds in _LESS_RECALL.items() if found("sensia") else ():
         for kind in filter(found, kinds):
             yield f"{claim}: {kind}", _recalls(found, "sensia"), _recalls(found, kind)

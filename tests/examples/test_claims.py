@@ -254,6 +254,17 @@ def test_chinese_is_judged_against_a_model_of_chinese_alone(folder, bits, alone,
     assert verdict(12, runs[:1], folder) == MISSING
 
 
+@pytest.mark.parametrize(("spread", "expected"), [(0.01, HOLDS), (0.15, UNTOLD)])
+def test_seeds_in_chinese_have_to_agree(folder, spread, expected):
+    bits = {"others": 2.4, "monolingual": 2.61}
+    runs = [
+        result(kind, 0.1, value + spread * (seed - 1), language="zh", seed=seed)
+        for kind, value in bits.items()
+        for seed in range(3)
+    ]
+    assert verdict(12, runs, folder) == expected
+
+
 @pytest.mark.parametrize(("least", "expected"), [(6.5, HOLDS), (3.0, DIRECTION), (0.1, FAILS)])
 def test_the_mixture_is_judged_by_the_runs_where_they_were_scored_on_it(folder, least, expected):
     names = ("top_1", "top_1_norm_matched", "shared_contextualization", "even_contextualization_norm_matched")
