@@ -1,7 +1,7 @@
 """Claims about Chinese, which the English tokenizer writes in bytes."""
 
 from reproduction.estimates import Estimate
-from reproduction.family import tested
+from reproduction.family import family_p_values
 from reproduction.run_results import MissingRunsError, Results
 from reproduction.seed_tests import LEVEL
 from reproduction.verdicts import FAILS, HOLDS, SAME, UNTOLD, Judgement
@@ -65,7 +65,7 @@ def better_than_chinese_alone(found: Results) -> Judgement:
     ours, alone = figures["others"], figures[MONOLINGUAL[0]]
     if ours is None or alone is None or not (ours.ends() and alone.ends()):
         raise MissingRunsError("bits per byte in zh, with intervals")
-    _, p = tested(found).get("monolingual: bits per byte", (0.0, 0.0))  # without seeds, intervals decide
+    _, p = family_p_values(found).get("monolingual: bits per byte", (0.0, 0.0))  # without seeds, intervals decide
     verdict = HOLDS if _is_less(ours, alone) and p < LEVEL else FAILS if _is_less(alone, ours) else UNTOLD
     why = (
         f"It holds if SENSIA has fewer bits per byte by more than {SAME:.0%}, intervals do not touch, and, where "

@@ -8,7 +8,7 @@ from reproduction.benchmark_claim import LANGUAGE, PAPER_SCORES
 from reproduction.chinese_claims import MONOLINGUAL, kinds_by_language
 from reproduction.claim_tables import PHASES
 from reproduction.curriculum_claims import REPORTED, SEARCHED, chosen_curriculum, common_kind
-from reproduction.family import tested
+from reproduction.family import family_p_values
 from reproduction.geometry_claim import PAPER_FIGURES
 from reproduction.labels import label
 from reproduction.mixture_claim import PAPER_NATS, VARIANTS, mixture_changes
@@ -28,7 +28,7 @@ def alignment_sentence(found: Results, folder: Path) -> str:
 
 def others_sentence(found: Results, folder: Path) -> str:
     """Measures that are won and lost against the language model loss alone."""
-    family = tested(found)
+    family = family_p_values(found)
     won = [metric for metric in METRICS if family.get(f"others: {metric}", (1, 1))[1] < LEVEL]
     bits = [f"{found.mean(kind, 'bits per byte'):.2f}" for kind in ("sensia", "lm-only")]
     return (

@@ -8,7 +8,7 @@ from reproduction.benchmark_claim import LANGUAGE, PAPER_SCORES
 from reproduction.chinese_claims import MONOLINGUAL, kinds_by_language, tokens_per_word
 from reproduction.curriculum_claims import REPORTED, SEARCHED, common_kind
 from reproduction.estimates import Estimate
-from reproduction.family import tested
+from reproduction.family import family_p_values
 from reproduction.geometry_claim import PAPER_FIGURES
 from reproduction.labels import label
 from reproduction.mixture_claim import VARIANTS, mixture_changes
@@ -41,7 +41,7 @@ def alignment_table(found: Results, folder: Path) -> Table:
 
 def others_table(found: Results, folder: Path) -> Table:
     """All metrics of what is compared, and what a test over seeds says of the language model loss alone."""
-    table, family = runs_table(found, COMPARED, tuple(METRICS)), tested(found)
+    table, family = runs_table(found, COMPARED, tuple(METRICS)), family_p_values(found)
     values = [family.get(f"others: {metric}") for metric in METRICS]
     cells = ("-" if each is None else f"{each[1]:.2g}" for each in values)
     last = ("p of SENSIA over the language model loss alone, Holm", "", *cells)
@@ -117,7 +117,7 @@ def _percent(figure: Estimate | None) -> Estimate | None:
 
 def geometry_table(found: Results, folder: Path) -> Table:
     """Topology and Procrustes beside shuffled pairs and the paper's figures."""
-    rows, family = [], tested(found)
+    rows, family = [], family_p_values(found)
     for name, (task, metric, low, high) in PAPER_FIGURES.items():
         figures = [found.score("sensia", task, each) for each in (metric, f"{metric}_gap")]
         p = family.get(f"geometry: {name}")

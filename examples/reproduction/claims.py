@@ -11,7 +11,7 @@ from reproduction.benchmark_claim import scores_of_the_paper
 from reproduction.chinese_claims import better_than_chinese_alone, chinese_is_behind
 from reproduction.compute import compared_compute
 from reproduction.curriculum_claims import better_curriculum, other_curricula
-from reproduction.family import tested
+from reproduction.family import family_p_values
 from reproduction.geometry_claim import senses_keep_their_geometry
 from reproduction.mixture_claim import mixture_matters
 from reproduction.run_results import METRICS, RECALLS, MissingRunsError, Results
@@ -192,7 +192,7 @@ def _rules(folder: Path, curricula: tuple[str, ...]) -> Sequence[_Rule]:
 
 
 def _beats_others(found: Results) -> Judgement:
-    told, family = [], tested(found)
+    told, family = [], family_p_values(found)
     wins = {metric: family.get(f"others: {metric}", (1.0, 1.0))[1] < LEVEL for metric in METRICS}
     for metric in METRICS:
         ours, theirs = found.values("sensia", metric), found.values("lm-only", metric)

@@ -11,7 +11,7 @@ from reproduction.claim_plots import PLOTS
 from reproduction.claim_sentences import SENTENCES
 from reproduction.claim_tables import TABLES
 from reproduction.claims import NOT_IN_PAPER, SENSES, Claim
-from reproduction.family import tested
+from reproduction.family import family_p_values
 from reproduction.run_results import Results
 from reproduction.scales import ABOUT
 from reproduction.verdicts import MISSING
@@ -161,6 +161,6 @@ def _test_lines(scales: Mapping[str, Measured]) -> list[str]:
     lines = ["## All tests", "", "One-sided p-values, by claim, before and after Holm's correction.", ""]
     lines += ["| scale | test | p | p, Holm |", "|---|---|---:|---:|"]
     for name, scale in scales.items():
-        rows = tested(scale.found).items()
+        rows = family_p_values(scale.found).items()
         lines += [f"| `{name}` | {test} | {p:.2g} | {corrected:.2g} |" for test, (p, corrected) in rows]
     return [*lines, ""]

@@ -15,7 +15,7 @@ _AGAINST_CHANCE = (
 _LESS_RECALL = {"phases": ("no-joint", "no-align", "no-polish"), "bitext": ("data-20",)}
 
 
-def tested(found: Results) -> dict[str, tuple[float, float]]:
+def family_p_values(found: Results) -> dict[str, tuple[float, float]]:
     """
     Tests everything that claims rest on and that has seeds enough, one-sided: Welch's t-test over seeds, and for the
     geometry of senses the comparison with shuffled pairs.

@@ -1,6 +1,6 @@
 """The paper's claim that the senses of a word are arranged like those of its translation."""
 
-from reproduction.family import tested
+from reproduction.family import family_p_values
 from reproduction.run_results import MissingRunsError, Results
 from reproduction.seed_tests import LEVEL
 from reproduction.verdicts import DIRECTION, FAILS, HOLDS, WEAKLY, Judgement
@@ -23,7 +23,7 @@ def senses_keep_their_geometry(found: Results) -> Judgement:
     Raises:
         MissingRunsError: if no run was scored on the tasks.
     """
-    family, told, real, reached = tested(found), [], [], []
+    family, told, real, reached = family_p_values(found), [], [], []
     for name, (task, metric, low, _) in PAPER_FIGURES.items():
         value, gap = found.score("sensia", task, metric), found.score("sensia", task, f"{metric}_gap")
         if value is None or gap is None:

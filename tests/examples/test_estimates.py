@@ -6,7 +6,7 @@ import pytest
 from claim_results import result
 
 from reproduction.estimates import Estimate
-from reproduction.family import tested
+from reproduction.family import family_p_values
 from reproduction.run_results import Results
 from reproduction.seed_tests import welch_p_value
 
@@ -44,7 +44,7 @@ def test_all_tests_of_all_claims_are_one_family():
         for task in run["scores"].values():
             task["metrics"]["context_recall@1"] += shift
     runs += [result("no-joint", 0.5, 2.7, seed=seed) for seed in (0, 1)]
-    family = tested(Results(runs))
+    family = family_p_values(Results(runs))
     assert "phases: no-joint" in family and len(family) == 7
     smallest = min(p for p, _ in family.values())
     assert {corrected for p, corrected in family.values() if p == smallest} == {min(1, 7 * smallest)}
@@ -52,4 +52,4 @@ def test_all_tests_of_all_claims_are_one_family():
 
 def test_a_comparison_with_one_seed_is_not_a_test():
     runs = [result("sensia", 0.5, 2.7, seed=0), result("sensia", 0.6, 2.7, seed=1), result("lm-only", 0.1, 2.7)]
-    assert tested(Results(runs)) == {} and welch_p_value([0.5, 0.6], [0.1]) == 1
+    assert family_p_values(Results(runs)) == {} and welch_p_value([0.5, 0.6], [0.1]) == 1
