@@ -1,13 +1,14 @@
 """The table of each claim."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from reproduction.alignment_claim import PAPER_RECALL
+from reproduction.alignment_claim import PAPER_ENTROPY, PAPER_RECALL
 from reproduction.benchmark_claim import LANGUAGE, PAPER_SCORES
 from reproduction.chinese_claims import MONOLINGUAL, kinds_by_language, tokens_per_word
 from reproduction.curriculum_claims import REPORTED, SEARCHED, common_kind
-from reproduction.estimates import Estimate
+from reproduction.estimates import Estimate, over_seeds
 from reproduction.family import family_p_values
 from reproduction.geometry_claim import PAPER_FIGURES
 from reproduction.labels import label
@@ -27,7 +28,7 @@ BOTH = ("recall", "bits per byte")
 
 
 def alignment_table(found: Results, folder: Path) -> Table:
-    """Recall before and after, at every length that there is."""
+    """Recall and entropy before and after, at every length that there is."""
     rows = []
     for kind in [each for each in found.kinds("sensia") if found(each)]:
         steps = found(kind)[0]["training"]["steps"]
@@ -36,7 +37,19 @@ def alignment_table(found: Results, folder: Path) -> Table:
             started = "-" if before is None else f"{before[METRICS[metric][1]]:.3f}"
             cells = (started, cell(found.estimate(kind, metric)), f"above {PAPER_RECALL}")
             rows.append((f"{metric}, {steps:,} steps", str(len(found(kind))), *cells))
+        if found(kind)[0]["curve"]:
+            rows += [(f"{name}, {steps:,} steps", *cells) for name, *cells in _entropy_rows(found, kind, before or {})]
     return Table(("figure", "seeds", "before", "after", "the paper"), tuple(rows))
+
+
+def _entropy_rows(found: Results, kind: str, before: Mapping[str, float]) -> Iterator[tuple[str, ...]]:
+    """Entropy of the mixture at the end of the curve, beside the paper's share of ln K."""
+    most = math.log(found(kind)[0]["num_senses"])
+    paper = " to ".join(f"{share * most:.2f}" for share in PAPER_ENTROPY)
+    for side, name in (("source", "English"), ("target", "target")):
+        ends = [run["curve"][-1][f"eval_NTREX_entropy_{side}"] for run in found(kind) if run["curve"]]
+        started = f"{before[f'entropy_{side}']:.3f}" if f"entropy_{side}" in before else "-"
+        yield f"entropy, {name} side", str(len(ends)), started, over_seeds(ends).text(), f"{paper} of {most:.2f}"
 
 
 def others_table(found: Results, folder: Path) -> Table:

@@ -23,7 +23,14 @@ The SENSIA paper ([arXiv 2601.10310](https://arxiv.org/abs/2601.10310)) adapts a
 language by aligning the sentence vectors of translations, in three phases: align, joint and polish. This page holds
 its claims, and some that are not in it, against runs of this code. The runs are small, and a verdict is about its
 scale. Languages are named by their codes. The page is made by `python examples/reproduce.py --report` from
-[the files of all runs](results/reproduction/mini); do not edit it."""
+[the files of all runs](results/reproduction/mini); do not edit it.
+
+- The **context vector** of a sentence is the output at its last token; the **sense vector** is the weighted mean of
+  its senses. Each has an InfoNCE loss, and the target side has the language model loss too.
+- **LM-only** is the language model loss on the target language alone, from the same English model.
+- **Dense alignment** is the same training of a model without senses.
+- **recall@1** is the share of sentences whose nearest neighbour in the other language is their translation.
+- The **mixture** is how strongly each token uses its senses; its entropy is at most ln K with K senses."""
 
 _HOW_TO_READ = """\
 **How to read it.** A figure has its interval in brackets: the range over seeds, or, where there is one seed, the 95 %

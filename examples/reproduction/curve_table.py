@@ -1,9 +1,8 @@
 """The curve of a run as a table."""
 
 from pathlib import Path
-from statistics import fmean
 
-from reproduction.estimates import Estimate
+from reproduction.estimates import over_seeds
 from reproduction.run_results import MissingRunsError, Results
 from reproduction.tables import Table
 
@@ -35,9 +34,5 @@ def curve_table(found: Results, folder: Path) -> Table:
         step, phases = points[0]["step"], found("sensia")[0]["training"]["phases"]
         phase = next((each["name"] for each in reversed(phases) if each["first_step"] <= step), phases[0]["name"])
         figures = ([point[name] for point in points] for name in _CURVES.values())
-        rows.append((f"{step:,}", phase, *(_over_seeds(values).text() for values in figures)))
+        rows.append((f"{step:,}", phase, *(over_seeds(values).text() for values in figures)))
     return Table(("step", "phase", *_CURVES), tuple(rows))
-
-
-def _over_seeds(values: list[float]) -> Estimate:
-    return Estimate(values[0]) if len(values) == 1 else Estimate(fmean(values), min(values), max(values))

@@ -1,7 +1,9 @@
 """Figures with their intervals."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 
 @dataclass(frozen=True)
@@ -51,3 +53,13 @@ class Estimate:
         below = math.hypot(self.value - low, other_high - other.value)
         above = math.hypot(high - self.value, other.value - other_low)
         return Estimate(value, value - below, value + above)
+
+
+def over_seeds(values: Sequence[float]) -> Estimate:
+    """
+    The mean of seeds and their range; of one seed the value alone.
+
+    Args:
+        values (`Sequence[float]`): a value for each seed.
+    """
+    return Estimate(values[0]) if len(values) == 1 else Estimate(fmean(values), min(values), max(values))

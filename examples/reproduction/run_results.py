@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from reproduction.estimates import Estimate
+from reproduction.estimates import Estimate, over_seeds
 
 #: What a claim looks at, by the name that tables give it: task and metric of [`reproduction.plan.summarize_run`].
 METRICS = {
@@ -100,7 +100,7 @@ class Results:
             return None
         values = [fmean(value for value, _ in seed) for seed in zip(*parts, strict=True)]
         if len(values) > 1:
-            return Estimate(fmean(values), min(values), max(values))
+            return over_seeds(values)
         ends = [part[0][1] for part in parts]
         if any(each is None for each in ends):
             return Estimate(values[0])
