@@ -93,7 +93,7 @@ def _command(name: str) -> str:
 def _result_lines(name: str, experiment: Experiment, scales: Mapping[str, Results], folder: Path) -> list[str]:
     """Plot and table of the largest scale that has all runs, or what is missing everywhere."""
     senses, missing = folder / "results" / SENSES, ""
-    for scale, found in reversed(scales.items()):
+    for scale, found in reversed([*scales.items()]):
         lacking = [kind for kind in experiment.kinds if not found(kind)]
         try:
             if lacking:
