@@ -60,7 +60,8 @@ def judge(results: Iterable[Mapping[str, Any]], folder: Path) -> list[Claim]:
 
     Args:
         results (`Iterable` of `Mapping`): of [`reproduction.plan.read_results`].
-        folder (`Path`): of `senses-id.json`, which has the ablations of the mixture where no run was scored on them.
+        folder (`Path`): of `senses-id.json`, which has the ablations of the mixture where no run was scored on them;
+            there may be no such file.
     """
     found, claims = Results(results), []
     for number, rule in enumerate(_rules(folder, tuple(found.kinds("curriculum-"))), 1):

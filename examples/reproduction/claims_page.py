@@ -10,7 +10,7 @@ import matplotlib
 from reproduction.claim_plots import PLOTS
 from reproduction.claim_sentences import SENTENCES
 from reproduction.claim_tables import TABLES
-from reproduction.claims import NOT_IN_PAPER, SENSES, Claim
+from reproduction.claims import NOT_IN_PAPER, Claim
 from reproduction.family import family_p_values
 from reproduction.run_results import Results
 from reproduction.scales import ABOUT
@@ -51,12 +51,14 @@ class Measured:
         claims (`Sequence` of [`Claim`]): judged.
         found ([`Results`]): of all its runs.
         made (`int`), planned (`int`): numbers of runs.
+        senses (`Path`): of `examples/study_senses.py`, if it was run at this scale; the file may be missing.
     """
 
     claims: Sequence[Claim]
     found: Results
     made: int
     planned: int
+    senses: Path
 
 
 def write_claims_page(scales: Mapping[str, Measured], folder: Path) -> None:
@@ -67,28 +69,27 @@ def write_claims_page(scales: Mapping[str, Measured], folder: Path) -> None:
         scales (`Mapping` of [`Measured`]): by the name of the scale, the smallest first.
         folder (`Path`): the documentation; plots go to `images` in it.
     """
-    senses = folder / "results" / SENSES
     with matplotlib.rc_context(STYLE):
         for number, claim in enumerate(_first(scales).claims):
             shown = shown_scale(scales, number)
             if shown is not None:
                 _, draw = PLOTS[claim.name]
-                save_figure(draw(scales[shown].found, senses), folder / f"images/claims_{claim.name}.png")
-    write_whole(folder / "claims.md", claims_page(scales, senses).encode())
+                scale = scales[shown]
+                save_figure(draw(scale.found, scale.senses), folder / f"images/claims_{claim.name}.png")
+    write_whole(folder / "claims.md", claims_page(scales).encode())
 
 
-def claims_page(scales: Mapping[str, Measured], senses: Path) -> str:
+def claims_page(scales: Mapping[str, Measured]) -> str:
     """
     The page, in Markdown.
 
     Args:
         scales (`Mapping`): as in [`write_claims_page`].
-        senses (`Path`): results of `examples/study_senses.py`.
     """
     lines = ["# The paper's claims, measured", "", _INTRODUCTION, "", *_scale_lines(scales), ""]
     lines += [*_verdict_lines(scales), "", _HOW_TO_READ, ""]
     for number, claim in enumerate(_first(scales).claims):
-        lines += _claim_lines(scales, number, claim, senses)
+        lines += _claim_lines(scales, number, claim)
     return "\n".join([*lines, *_test_lines(scales)])
 
 
@@ -139,18 +140,18 @@ def _anchor(heading: str) -> str:
     return re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", heading).strip().lower())
 
 
-def _claim_lines(scales: Mapping[str, Measured], number: int, claim: Claim, senses: Path) -> list[str]:
+def _claim_lines(scales: Mapping[str, Measured], number: int, claim: Claim) -> list[str]:
     lines = [f"## {_heading(claim)}", ""]
     lines += [] if claim.paper == NOT_IN_PAPER else [f"The paper: {claim.paper}.", ""]
     for name, scale in scales.items():
         verdict = _verdict(scale, number)
         said = scale.claims[number].why if scale.made else "No run was made."
-        said = said if verdict == MISSING else SENTENCES[claim.name](scale.found, senses)
+        said = said if verdict == MISSING else SENTENCES[claim.name](scale.found, scale.senses)
         lines.append(f"- `{name}`: **{verdict}**. {said}")
     shown = shown_scale(scales, number)
     if shown is not None:
         lines += ["", f"![{PLOTS[claim.name][0]}](images/claims_{claim.name}.png)", ""]
-        lines += [f"At `{shown}`:", "", *TABLES[claim.name](scales[shown].found, senses).lines()]
+        lines += [f"At `{shown}`:", "", *TABLES[claim.name](scales[shown].found, scales[shown].senses).lines()]
         lines += ["", f"**Why.** {scales[shown].claims[number].why}"]
     return [*lines, "", f"    {_command(scales, number, shown)}", ""]
 

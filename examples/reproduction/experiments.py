@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from reproduction.claim_plots import draw_alignment, draw_bitext, draw_mixture
 from reproduction.claim_tables import OF_DATA, bitext_table, mixture_table
-from reproduction.claims import SENSES
+from reproduction.claims_page import Measured
 from reproduction.curve_table import curve_table
 from reproduction.run_results import MissingRunsError, Results
 from reproduction.tables import Table
@@ -69,12 +69,12 @@ EXPERIMENTS = {
 }
 
 
-def write_experiments(scales: Mapping[str, Results], folder: Path) -> None:
+def write_experiments(scales: Mapping[str, Measured], folder: Path) -> None:
     """
     Writes `experiments.md` and a plot for each experiment that has runs.
 
     Args:
-        scales (`Mapping` of [`Results`]): by the name of the scale, the smallest first.
+        scales (`Mapping` of [`Measured`]): by the name of the scale, the smallest first.
         folder (`Path`): the documentation; plots go to `images` in it.
     """
     lines = ["# The first experiments", ""]
@@ -90,19 +90,20 @@ def _command(name: str) -> str:
     return f"python examples/reproduce.py --scale mini_long --data DIR --experiment {name}"
 
 
-def _result_lines(name: str, experiment: Experiment, scales: Mapping[str, Results], folder: Path) -> list[str]:
+def _result_lines(name: str, experiment: Experiment, scales: Mapping[str, Measured], folder: Path) -> list[str]:
     """Plot and table of the largest scale that has all runs, or what is missing everywhere."""
-    senses, missing = folder / "results" / SENSES, ""
-    for scale, found in reversed([*scales.items()]):
+    missing = ""
+    for scale, measured in reversed([*scales.items()]):
+        found = measured.found
         lacking = [kind for kind in experiment.kinds if not found(kind)]
         try:
             if lacking:
                 raise MissingRunsError(", ".join(lacking))
-            table = experiment.table(found, senses)
+            table = experiment.table(found, measured.senses)
         except MissingRunsError as error:
             missing = f"Runs that are missing at `{scale}`: {error}."
             continue
         with matplotlib.rc_context(STYLE):
-            save_figure(experiment.draw(found, senses), folder / f"images/experiment_{name}.png")
+            save_figure(experiment.draw(found, measured.senses), folder / f"images/experiment_{name}.png")
         return [f"At `{scale}`:", "", f"![{experiment.alt}](images/experiment_{name}.png)", "", *table.lines(), ""]
     return [missing, ""]

@@ -28,7 +28,7 @@ def mixture_changes(found: Results, path: Path) -> dict[str, Estimate]:
 
     Args:
         found ([`Results`]): of all runs. Those of `sensia` that were scored on `mixture` are taken.
-        path (`Path`): of `examples/study_senses.py`, for where no run was scored. It has no intervals.
+        path (`Path`): of `examples/study_senses.py`, for where no run was scored; may be missing.
 
     Raises:
         MissingRunsError: if there is neither.

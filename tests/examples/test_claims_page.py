@@ -18,17 +18,18 @@ from reproduction.report import write_report
 from reproduction.run_results import Results
 
 ROOT = Path(__file__).parents[2]
-NOWHERE = Path("senses.json")
+NOWHERE = Path("nowhere")
 
 
 def at_scale(results, planned=9):
-    return Measured(judge(results, Path("nowhere")), Results(results), len(results), planned)
+    return Measured(judge(results, NOWHERE), Results(results), len(results), planned, NOWHERE / "senses-id.json")
 
 
 @pytest.fixture(scope="module")
 def mini():
     results = read_results(ROOT / "docs/results/reproduction/mini")
-    return Measured(judge(results, ROOT / "docs/results"), Results(results), len(results), 60)
+    senses = ROOT / "docs/results/senses-id.json"
+    return Measured(judge(results, senses.parent), Results(results), len(results), 60, senses)
 
 
 @pytest.fixture
@@ -46,14 +47,14 @@ def test_every_claim_has_a_sentence_a_table_a_plot_and_words_for_it(mini):
 
 
 def test_verdicts_of_all_scales_stand_beside_each_other(scales):
-    page = claims_page(scales, NOWHERE)
+    page = claims_page(scales)
     row = next(line for line in page.splitlines() if "[Twenty times less bitext costs little](#5-" in line)
     assert row.endswith("| 2.5 to 3.3 points | does not hold | not measured yet |")
     assert "| `mini_long` | 8M parameters, 16 senses | 48,000 | 2 of 9 |" in page
 
 
 def test_plot_and_table_are_of_the_largest_scale_that_has_the_runs(scales):
-    parts = claims_page(scales, NOWHERE).split("\n## ")
+    parts = claims_page(scales).split("\n## ")
     assert "At `mini_long`:" in parts[1] and "At `mini`:" in parts[5]
     assert "--scale mini_long --data DIR --only sensia\n" in parts[1]
     assert "![Recall and bits per byte over the number of different pairs](images/claims_bitext.png)" in parts[5]
@@ -61,13 +62,14 @@ def test_plot_and_table_are_of_the_largest_scale_that_has_the_runs(scales):
 
 
 def test_a_claim_without_runs_says_what_is_missing(scales):
-    part = claims_page(scales, NOWHERE).split("\n## ")[3]
-    assert "- `mini`: **not measured yet**. Runs that are missing: scratch, scratch-2x." in part
-    assert "![" not in part
+    parts = claims_page(scales).split("\n## ")
+    assert "- `mini`: **not measured yet**. Runs that are missing: scratch, scratch-2x." in parts[3]
+    assert "- `mini`: **not measured yet**. Runs that are missing: sensia in id, scored on mixture." in parts[6]
+    assert "![" not in parts[3] + parts[6]
 
 
 def test_links_to_claims_lead_to_their_headings(scales):
-    page = claims_page(scales, NOWHERE)
+    page = claims_page(scales)
     headings = [line.removeprefix("## ").lower() for line in page.splitlines() if line.startswith("## ")]
     anchors = {re.sub(r"\s", "-", re.sub(r"[^\w\s-]", "", heading)) for heading in headings}
     assert set(re.findall(r"\]\(#([^)]*)\)", page)) <= anchors
@@ -80,8 +82,7 @@ def test_only_measured_claims_are_drawn(scales, tmp_path):
 
 @pytest.mark.parametrize("name", ["others", "scratch", "phases", "languages", "curricula", "search", "mixture"])
 def test_the_plot_of_a_claim_shows_the_figures_of_its_table(mini, name):
-    senses = ROOT / "docs/results/senses-id.json"
-    figure, table = PLOTS[name][1](mini.found, senses), TABLES[name](mini.found, senses)
+    figure, table = PLOTS[name][1](mini.found, mini.senses), TABLES[name](mini.found, mini.senses)
     shown = {
         round(float(x), 3)
         for axes in figure.axes
@@ -99,7 +100,7 @@ def test_the_curve_tells_the_mean_and_the_range_of_seeds():
 
 
 def test_an_experiment_without_runs_says_so_and_one_with_them_is_drawn(tmp_path, scales):
-    write_experiments({name: each.found for name, each in scales.items()}, tmp_path)
+    write_experiments(scales, tmp_path)
     page = (tmp_path / "experiments.md").read_text(encoding="utf-8")
     assert "--experiment low_resource" in page
     assert "Runs that are missing at `mini`: data-2, data-5, data-100." in page
