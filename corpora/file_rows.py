@@ -7,17 +7,8 @@ from typing import Any
 
 from transformers.utils import logging
 
-from sensia.corpora.fields import (
-    TRANSLATION,
-    PairFields,
-    PairRequest,
-    check_texts,
-    choose_fields,
-    no_pair,
-    pick_column,
-    take_pair,
-    text_or_none,
-)
+from sensia.corpora.cells import check_texts, no_pair, take_pair, text_or_none
+from sensia.corpora.fields import TRANSLATION, PairFields, PairRequest, choose_fields, pick_column
 from sensia.corpora.records import (
     BILINGUAL_KINDS,
     bilingual_records,

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import datasets
 import pyarrow as pa
 
+from sensia.corpora.cells import check_texts, label_or_none, take_prompts, text_or_none
 from sensia.corpora.configurations import JOINED
 from sensia.corpora.data_sets import is_clone, load_folder, load_hub
 from sensia.corpora.fields import (
@@ -18,12 +19,8 @@ from sensia.corpora.fields import (
     TRANSLATION,
     PairFields,
     PairRequest,
-    check_texts,
     choose_fields,
-    label_or_none,
     pick_column,
-    take_prompts,
-    text_or_none,
 )
 from sensia.corpora.file_rows import ON_BAD_ROWS, STOP, first_fields, pairs_of_files, texts_of_files
 from sensia.corpora.hub_pairs import column_order, load_joined, pair_part

@@ -2,6 +2,7 @@
 
     python examples/reproduce.py --scale mini --data DIR                     # every run of the plan, then the report
     python examples/reproduce.py --scale mini --data DIR --only sensia       # runs of these names, then the report
+    python examples/reproduce.py --scale mini --data DIR --experiment curves # a first experiment, then the report
     python examples/reproduce.py --scale mini --report                       # the report of what is there
     python examples/reproduce.py --scale mini_long --data DIR --hours 16     # five times the length, in 16 hours
     python examples/reproduce.py --scale tokenizers --data DIR               # what new tokens for a language give
@@ -10,8 +11,9 @@
 DIR holds parallel/, eval/ and, for models that the plan pretrains itself, english/. A run is examples/adapt.py (of a
 dense model examples/align_dense.py) and examples/score.py with the settings of the plan
 (examples/configs/reproduce_SCALE.yaml). A run may be stopped at any moment: the same command goes on from the last
-checkpoint and skips what is done. Each run leaves one small file in docs/results/reproduction. The tables and plots of
-docs/claims-SCALE.md are made from these files alone. A plan with a part `compare` has docs/comparison-SCALE.md.
+checkpoint and skips what is done. Each run leaves one small file in docs/results/reproduction. All pages are made from
+these files alone: docs/claims.md of all scales, docs/claims-SCALE.md of one, and docs/experiments.md. A plan with a
+part `compare` has docs/comparison-SCALE.md.
 """
 
 import argparse
@@ -26,10 +28,10 @@ import yaml
 from rich.console import Console
 from transformers import TrainingArguments
 
-from reproduction.claims import judge
 from reproduction.comparison import write_comparison_report
-from reproduction.plan import Base, Comparison, Run, read_comparisons, read_plan, read_results, summarize_run
-from reproduction.report import write_claims_report
+from reproduction.experiments import EXPERIMENTS
+from reproduction.plan import Base, Run, read_comparisons, read_plan, read_results, summarize_run
+from reproduction.report import write_report
 from sensia.evaluation.tasks.registry import make_tasks
 from sensia.trainers import SensiaConfig
 from sensia.trainers.arguments import parse_arguments as parse_settings
@@ -49,11 +51,16 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--scale", choices=SCALES, default="mini", help="which plan (default: %(default)s)")
     parser.add_argument("--data", type=Path, help="folder of parallel/ and eval/; not needed for --report")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="runs of these names alone")
+    parser.add_argument("--experiment", choices=EXPERIMENTS, help="the runs of one of the first experiments alone")
     parser.add_argument("--runs", type=Path, default=Path("runs/reproduce"), help="where runs go (%(default)s)")
     parser.add_argument("--hours", type=float, help="begin no run after so many hours; what is missing is then said")
     parser.add_argument("--report", action="store_true", help="start nothing, tell what is there")
     parser.add_argument("--dry-run", action="store_true", help="print the commands and start nothing")
     args = parser.parse_args()
+    if args.experiment is not None:
+        if args.only is not None:
+            parser.error("--experiment names its runs itself: leave --only out")
+        args.only = list(EXPERIMENTS[args.experiment].kinds)
     if args.data is None and not args.report:
         parser.error("runs need --data")
     if args.hours is not None and not args.hours > 0:
@@ -139,18 +146,17 @@ def main():
         found = summarize_run(run, folder, None if run.base is None else base_folder(run.base, args))
         write_whole(results / f"{run.name}.json", (json.dumps(found, indent=1) + "\n").encode())
     if not args.dry_run:
-        not_run = [run.name for run in read_plan(path) if not (results / f"{run.name}.json").exists()]
-        report(args.scale, read_comparisons(path), read_results(results), not_run, console)
+        report(args.scale, path, results, console)
 
 
-def report(scale: str, comparisons: list[Comparison], results: list[dict], not_run: list[str], console: Console):
-    """Writes the page: of a plan that compares kinds of runs their differences, of one that does not the claims."""
+def report(scale: str, path: Path, results: Path, console: Console):
+    """Writes the pages: of a plan that compares kinds of runs their differences, of one that does not the claims."""
+    comparisons = read_comparisons(path)
     if comparisons:
-        write_comparison_report(scale, comparisons, results, ROOT / "docs", not_run)
+        not_run = [run.name for run in read_plan(path) if not (results / f"{run.name}.json").exists()]
+        write_comparison_report(scale, comparisons, read_results(results), ROOT / "docs", not_run)
         return
-    claims = judge(results, ROOT / "docs/results")
-    write_claims_report(claims, results, ROOT / "docs", scale, not_run)
-    for claim in claims:
+    for claim in write_report(ROOT, scale):
         console.print(f"{claim.number}. {claim.statement}: [bold]{claim.verdict}[/bold]", highlight=False)
 
 

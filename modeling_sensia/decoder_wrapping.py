@@ -1,11 +1,12 @@
 """A Backpack around a pretrained decoder, which becomes its trunk."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import torch
-from transformers import AutoConfig, AutoModel, GenerationConfig, PreTrainedModel
+from transformers import AutoConfig, AutoModel, GenerationConfig
 from transformers.utils import logging
 
 from .configuration_backpack import BackpackConfig, refuse_backpack
@@ -13,19 +14,22 @@ from .sense_network import fuse_activations
 
 logger = logging.get_logger(__name__)
 
-Backpack = TypeVar("Backpack", bound=PreTrainedModel)
+Backpack = TypeVar("Backpack")
 #: Arguments of `from_pretrained` that locate a configuration.
 _HUB_ARGUMENTS = ("revision", "token", "cache_dir", "local_files_only", "force_download", "subfolder")
 
 
 def wrap_decoder(
-    backpack_class: type[Backpack], decoder: str | Path, sense_settings: dict[str, Any], **kwargs: Any
+    backpack_class: Callable[[BackpackConfig], Backpack],
+    decoder: str | Path,
+    sense_settings: dict[str, Any],
+    **kwargs: Any,
 ) -> Backpack:
     """
     Makes a Backpack whose trunk is a pretrained decoder and whose sense networks are random.
 
     Args:
-        backpack_class (`type`): [`BackpackForCausalLM`] or a subclass.
+        backpack_class (`Callable`): [`BackpackForCausalLM`] or a subclass.
         decoder (`str` or `Path`): folder or Hub id of a full-attention causal decoder.
         sense_settings (`dict`): settings of [`BackpackConfig`] besides the trunk's.
         kwargs: passed to the decoder's `from_pretrained`.
@@ -57,4 +61,45 @@ def wrap_decoder(
     return model.eval()
 
 
-__all__ = ["wrap_decoder"]
+class DecoderWrappingMixin:
+    """A Backpack that can be made from a pretrained decoder."""
+
+    @classmethod
+    def from_trunk(
+        cls,
+        pretrained_model_name_or_path: str | Path,
+        *,
+        num_senses: int = 16,
+        sense_intermediate_scale: int = 4,
+        sense_dropout: float = 0.1,
+        **kwargs,
+    ) -> Self:
+        """
+        Makes a Backpack from a pretrained decoder. Its sense networks are random; train them with
+        `examples/pretrain.py`.
+
+        The decoder's weights become the trunk's. The head is tied to its word embeddings; a separate head is dropped.
+
+        Args:
+            pretrained_model_name_or_path (`str` or `Path`): folder or Hub id of a full-attention causal decoder.
+            num_senses (`int`, *optional*, defaults to 16): number K of senses.
+            sense_intermediate_scale (`int`, *optional*, defaults to 4): see [`BackpackConfig`].
+            sense_dropout (`float`, *optional*, defaults to 0.1): see [`BackpackConfig`].
+            kwargs: passed to the decoder's `from_pretrained`, such as `dtype`, `revision` or `token`.
+
+        Raises:
+            ValueError: if the decoder cannot be a trunk, or weights are missing.
+        """
+        return wrap_decoder(
+            cls,
+            pretrained_model_name_or_path,
+            {
+                "num_senses": num_senses,
+                "sense_intermediate_scale": sense_intermediate_scale,
+                "sense_dropout": sense_dropout,
+            },
+            **kwargs,
+        )
+
+
+__all__ = ["DecoderWrappingMixin", "wrap_decoder"]

@@ -3,7 +3,7 @@
 Shapes: B rows, L positions of this call, S positions including the cached past, K senses, D the hidden size, V tokens.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import AutoModel, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModel, PreTrainedModel
 from transformers import initialization as init
 from transformers.cache_utils import Cache, DynamicCache
 from transformers.generation import GenerationMixin
@@ -21,7 +21,7 @@ from transformers.utils import can_return_tuple, logging
 
 from .backpack_outputs import BackpackCausalLMOutput, BackpackModelOutput
 from .configuration_backpack import BackpackConfig
-from .decoder_wrapping import wrap_decoder
+from .decoder_wrapping import DecoderWrappingMixin
 from .distillation_loss import Reference, distillation_losses, distillation_losses_of_states
 from .generation_limits import NO_CONTINUOUS_BATCHING, refuse_unfit_generation
 from .lm_loss import language_model_losses, language_model_losses_of_states
@@ -35,17 +35,15 @@ from .positions_and_masks import (
     width_in_cache,
 )
 from .public_checkpoints import check_aliases_agree, check_public_fits, public_renamings
+from .sense_keeping import SenseKeepingMixin
 from .sense_mixing import SensesByToken, contextualize, mix_and_pool, mix_senses, pool_context, pool_senses
-from .sense_network import BackpackSenseNetwork, BackpackWeightNetwork, SenseProjection, fuse_activations
-from .sense_store import KeptHidden, KeptIds, KeptSenses, SenseStore, choose_store
-from .sense_table import SenseEdit, SenseTable, build_table
-from .sense_words import SenseWords
-from .sentence_rows import TOKENS_PER_BATCH, encode_texts
+from .sense_network import BackpackSenseNetwork, BackpackWeightNetwork, fuse_activations
+from .sentence_vectors import SentenceVectorsMixin
 
 logger = logging.get_logger(__name__)
 
 
-class BackpackPreTrainedModel(PreTrainedModel):
+class BackpackPreTrainedModel(SentenceVectorsMixin, PreTrainedModel):
     """Base class: weight initialisation, loading and the supported features."""
 
     config: BackpackConfig
@@ -63,50 +61,6 @@ class BackpackPreTrainedModel(PreTrainedModel):
         if isinstance(module, Conv1D):
             init.normal_(module.weight, mean=0.0, std=self.config.initializer_range)
             init.zeros_(module.bias)
-
-    def encode(
-        self,
-        texts: Sequence[str],
-        tokenizer: PreTrainedTokenizerBase,
-        *,
-        vector: str = "context",
-        max_length: int | None = None,
-        tokens_per_batch: int = TOKENS_PER_BATCH,
-        progress: bool = False,
-    ) -> Tensor:
-        """
-        Computes the sentence vectors that SENSIA aligns (arXiv 2601.10310), without dropout.
-
-        They were trained at sentences that end with the end-of-text token, so each text gets that token, last and
-        after truncation. The sense vector is pooled at the configuration's `pooling_temperature`. Batches hold texts
-        of about one length, and senses are computed once for each distinct token of a batch.
-
-        Args:
-            texts (`Sequence[str]`): N texts.
-            tokenizer (`PreTrainedTokenizerBase`): the model's, with an end-of-text token.
-            vector (`str`, *optional*, defaults to `"context"`): `"context"` or `"sense"`.
-            max_length (`int`, *optional*): largest number of tokens of a text with its end-of-text token; never more
-                than the model's positions.
-            tokens_per_batch (`int`, *optional*, defaults to 1024): largest number of tokens in a batch, with padding.
-                An accelerator is faster with more.
-            progress (`bool`, *optional*, defaults to `False`): show a progress bar.
-
-        Returns:
-            `torch.Tensor` of `float32` [N, D]: vectors of length 1, on the CPU, in the order of the texts.
-
-        Raises:
-            ValueError: if there is no text, an entry is no text, there is no such vector, the limit is less than 2, or
-                the tokenizer has no end-of-text token.
-        """
-        return encode_texts(
-            self,
-            tokenizer,
-            texts,
-            vector=vector,
-            max_length=max_length,
-            tokens_per_batch=tokens_per_batch,
-            progress=progress,
-        )
 
     @staticmethod
     def _load_pretrained_model(model, state_dict, checkpoint_files, load_config, *args, **kwargs):
@@ -130,11 +84,6 @@ def _at_positions(senses: Tensor | SensesByToken | None) -> Tensor | None:
     return senses.at_positions() if isinstance(senses, SensesByToken) else senses
 
 
-def _is_plain(weight: Tensor) -> bool:
-    # `torch.export` puts tensors of its own in the places of the parameters.
-    return type(weight) is nn.Parameter or torch.compiler.is_exporting()
-
-
 def _kept(positions: int | Tensor) -> slice | Tensor:
     return slice(-positions, None) if isinstance(positions, int) else positions
 
@@ -149,7 +98,7 @@ def _attention_of(trunk: PreTrainedModel, implementation: str) -> Iterator[None]
         trunk.config._attn_implementation = usual
 
 
-class BackpackModel(BackpackPreTrainedModel):
+class BackpackModel(SenseKeepingMixin, BackpackPreTrainedModel):
     """
     The Backpack without a language model head (arXiv 2305.16765).
 
@@ -163,9 +112,9 @@ class BackpackModel(BackpackPreTrainedModel):
         self.trunk = fuse_activations(AutoModel.from_config(config.trunk_config, dtype=torch.get_default_dtype()))
         self.sense_network = BackpackSenseNetwork(config)
         self.weight_network = BackpackWeightNetwork(config)
-        self.sense_table: SenseTable | None = None
-        self.sense_edit: SenseEdit | None = None
-        self.sense_words: SenseWords | None = None  # of several tokens, that the edit names
+        self.sense_table = None
+        self.sense_edit = None
+        self.sense_words = None
         self.gradient_checkpointing = False
         self.post_init()
 
@@ -174,64 +123,6 @@ class BackpackModel(BackpackPreTrainedModel):
 
     def set_input_embeddings(self, value: nn.Module):
         self.trunk.set_input_embeddings(value)
-
-    def get_senses(self, input_ids: Tensor) -> Tensor:
-        """
-        Computes the sense vectors of tokens, which do not depend on context.
-
-        Args:
-            input_ids (`torch.Tensor` of `int` [B, L]): token ids.
-
-        Returns:
-            `torch.Tensor` [B, K, L, D]
-        """
-        return self._compute_senses(self._sense_ids(input_ids)).transpose(1, 2)
-
-    def precompute_senses(
-        self, token_ids: Iterable[int] | None = None, path: str | Path | None = None, chunk_size: int = 1024
-    ) -> Tensor:
-        """
-        Computes a table of the sense vectors of the vocabulary, which inference then reads.
-
-        Results do not change. The table is used while gradients are off. It is dropped by `train()` and by changes of
-        the embeddings or the sense network, and is not saved with the model. It takes V K D numbers (1.24 GB for
-        50,264 tokens of 16 senses of 768 two-byte numbers).
-
-        Args:
-            token_ids (iterable of `int`, *optional*): tokens to compute, for example those of one language, where a
-                table of all is too large. Token ids do not change. Senses of other tokens are computed when they first
-                occur and are added to the table.
-            path (`str` or `Path`, *optional*): safetensors file for the table. It is memory-mapped, and reused by
-                later processes with the same weights and tokens.
-            chunk_size (`int`, *optional*, defaults to 1024): tokens computed at a time.
-
-        Returns:
-            `torch.Tensor` [V, K, D], or as many rows as there are distinct `token_ids`, in ascending order. Words of
-            several tokens that an active edit names have further rows.
-
-        Raises:
-            ValueError: in training mode, with unmerged adapters of the senses, without weights in memory, if a token
-                is not in the vocabulary, or if `path` is not a sense table.
-        """
-        weights = self._sense_weights()
-        if not self.can_precompute_senses:
-            raise ValueError(
-                "`precompute_senses` needs a model in evaluation mode (`eval()`) with its weights in memory, and "
-                "adapters of the senses merged (`merge_and_unload()`)."
-            )
-        device = next(iter(weights.values())).device
-        more = 0 if self.sense_words is None else self.sense_words.num_ids - self.config.vocab_size
-        with torch.inference_mode(False), torch.no_grad(), torch.autocast(device.type, enabled=False):
-            self.sense_table = build_table(
-                self._compute_senses, weights, self.config, token_ids, path, chunk_size, self.sense_edit, more
-            )
-        return self.sense_table.rows
-
-    @property
-    def can_precompute_senses(self) -> bool:
-        """`bool`: true in evaluation mode, with weights in memory and without adapters of the senses."""
-        meta = any(weight.is_meta for weight in self._sense_weights().values())
-        return not (self.training or meta or self._has_adapters())
 
     def _compute_senses(self, token_ids: Tensor, embeddings: Tensor | None = None) -> Tensor:
         if embeddings is None:
@@ -243,53 +134,8 @@ class BackpackModel(BackpackPreTrainedModel):
         """Ids [B, S] that senses belong to, of whole texts: of tokens, and of words that an edit tells apart."""
         return token_ids if self.sense_words is None else self.sense_words.ids_in(token_ids)
 
-    def _mark_padding(self, input_ids: Tensor, attention_mask: Tensor | None) -> Tensor:
-        """Token ids [B, L], with padding told apart where an edit names words, of which it must not be a part."""
-        if self.sense_words is None or attention_mask is None or attention_mask.ndim != 2:
-            return input_ids
-        is_padding = attention_mask[:, -input_ids.shape[1] :] == 0
-        return input_ids.masked_fill(is_padding, self.sense_words.vocab_size)
-
     def _tokens_of(self, sense_ids: Tensor) -> Tensor:
         return sense_ids if self.sense_words is None else self.sense_words.tokens_of(sense_ids)
-
-    def _sense_weights(self) -> dict[str, Tensor]:
-        modules = {"embeddings": self.get_input_embeddings(), "sense_network": self.sense_network}
-        return {f"{name}.{n}": weight for name, module in modules.items() for n, weight in module.named_parameters()}
-
-    def _has_adapters(self) -> bool:
-        # An adapter wraps a layer in another module, so the names of the layer's weights become longer.
-        plain = BackpackSenseNetwork.weight_names() | {"weight"}
-        modules = (self.sense_network, self.get_input_embeddings())
-        return any(name not in plain for module in modules for name, _ in module.named_parameters())
-
-    def _usable_table(self, look_at_values: bool) -> SenseTable | None:
-        table = self.sense_table
-        if table is None or table.edit is not self.sense_edit:
-            return None
-        weights = self._sense_weights()
-        if torch.is_grad_enabled() and any(weight.requires_grad for weight in weights.values()):
-            return None
-        if torch.compiler.is_compiling():
-            # A compiled graph cannot compare weights or add rows to a table; this is done before, at the prompt.
-            return None if look_at_values or table.row_of is not None else table
-        if table.watch.changed(weights, look_at_values):
-            self.sense_table = None
-        return self.sense_table
-
-    def _sense_store(self, kept_width: int | None, is_prompt: bool) -> SenseStore:
-        """The form in which this call stores positions: that of the given cache, else the smallest."""
-        table = self._usable_table(look_at_values=is_prompt or kept_width is None)
-        ids = KeptIds(self._compute_senses, table, self._sense_ids)
-        if self.sense_words is not None:  # no other form tells which tokens stand before a position
-            return choose_store(kept_width, ids, None, None)
-        senses, hidden = KeptSenses(self._compute_senses, self.config), KeptHidden(self.sense_network)
-        # Dropout and edits apply to the senses themselves. Hidden layers cannot be mixed if the projection has an
-        # adapter, or if its weight is sharded until the sense network's forward.
-        projection = self.sense_network.final_mlp.c_proj
-        projects = isinstance(projection, SenseProjection) and _is_plain(projection.weight)
-        can_be_hidden = projects and not self.training and self.sense_edit is None and hidden.width < senses.width
-        return choose_store(kept_width, ids, senses, hidden if can_be_hidden else None)
 
     def train(self, mode: bool = True) -> "BackpackModel":
         if mode:
@@ -380,7 +226,9 @@ class BackpackModel(BackpackPreTrainedModel):
 
         everywhere = any(flags.values()) or output_contextualization or pooling_temperature is not None
         wanted = slice(None) if everywhere else _kept(positions_to_keep)
-        sense_input = self._mark_padding(input_ids, attention_mask)
+        sense_input = (
+            input_ids if self.sense_words is None else self.sense_words.mark_padding(input_ids, attention_mask)
+        )
         # Senses are computed once for each distinct token, or else projected at each position that is wanted.
         are_many = isinstance(wanted, slice) and (not wanted.start or -4 * wanted.start >= length)
         senses: Tensor | SensesByToken | None = None
@@ -455,7 +303,7 @@ class BackpackModel(BackpackPreTrainedModel):
         return use_cache, past_key_values
 
 
-class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
+class BackpackForCausalLM(DecoderWrappingMixin, BackpackPreTrainedModel, GenerationMixin):
     """
     The Backpack with a language model head that is tied to the word embeddings.
 
@@ -473,43 +321,6 @@ class BackpackForCausalLM(BackpackPreTrainedModel, GenerationMixin):
             # The head shares its weight with the embeddings, which such a plan divides by the vocabulary: each process
             # has its part of the logits, and the plan of the stock models puts them together.
             self._tp_plan["lm_head"] = "colwise_gather_output"
-
-    @classmethod
-    def from_trunk(
-        cls,
-        pretrained_model_name_or_path: str | Path,
-        *,
-        num_senses: int = 16,
-        sense_intermediate_scale: int = 4,
-        sense_dropout: float = 0.1,
-        **kwargs,
-    ) -> "BackpackForCausalLM":
-        """
-        Makes a Backpack from a pretrained decoder. Its sense networks are random; train them with
-        `examples/pretrain.py`.
-
-        The decoder's weights become the trunk's. The head is tied to its word embeddings; a separate head is dropped.
-
-        Args:
-            pretrained_model_name_or_path (`str` or `Path`): folder or Hub id of a full-attention causal decoder.
-            num_senses (`int`, *optional*, defaults to 16): number K of senses.
-            sense_intermediate_scale (`int`, *optional*, defaults to 4): see [`BackpackConfig`].
-            sense_dropout (`float`, *optional*, defaults to 0.1): see [`BackpackConfig`].
-            kwargs: passed to the decoder's `from_pretrained`, such as `dtype`, `revision` or `token`.
-
-        Raises:
-            ValueError: if the decoder cannot be a trunk, or weights are missing.
-        """
-        return wrap_decoder(
-            cls,
-            pretrained_model_name_or_path,
-            {
-                "num_senses": num_senses,
-                "sense_intermediate_scale": sense_intermediate_scale,
-                "sense_dropout": sense_dropout,
-            },
-            **kwargs,
-        )
 
     def _embedding_name(self) -> str:
         embedding = self.get_input_embeddings()

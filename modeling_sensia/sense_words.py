@@ -4,7 +4,7 @@ Senses belong to tokens, so a word of several tokens is told apart by its last o
 counts as another token, with an id beyond the vocabulary. What follows the mixture's rule for tokens (computing senses
 once for each distinct id, caching ids, tables) then holds for words too.
 
-Shapes: B rows, S positions, V tokens of the vocabulary, W words.
+Shapes: B rows, S positions, L of them in this call, V tokens of the vocabulary, W words.
 """
 
 from dataclasses import dataclass
@@ -65,6 +65,22 @@ class SenseWords:
                 [found[:, :before], found[:, before:].masked_fill(ends, self.vocab_size + 1 + number)], 1
             )
         return found
+
+    def mark_padding(self, token_ids: Tensor, attention_mask: Tensor | None) -> Tensor:
+        """
+        Gives padding an id of its own, so that it is no part of a word.
+
+        Args:
+            token_ids (`torch.Tensor` of `int` [B, L]): the last L of S positions.
+            attention_mask (`torch.Tensor` [B, S], *optional*): 0 for padding; other shapes say nothing of it.
+
+        Returns:
+            `torch.Tensor` of `int` [B, L]
+        """
+        if attention_mask is None or attention_mask.ndim != 2:
+            return token_ids
+        is_padding = attention_mask[:, -token_ids.shape[1] :] == 0
+        return token_ids.masked_fill(is_padding, self.vocab_size)
 
     def tokens_of(self, ids: Tensor) -> Tensor:
         """Token of each id, [...]: of a word its last one, of padding the first of the vocabulary."""

@@ -2,16 +2,18 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
 
-def open_browser(*arguments: str):
+def open_browser(*arguments: str, downloads: Path):
     """
     Starts Chromium with a driver that Selenium speaks to.
 
     Args:
         arguments (`str`): further arguments of Chromium.
+        downloads (`Path`): folder that it saves files in.
     """
     webdriver = pytest.importorskip("selenium.webdriver", reason="the browser test needs selenium")
     browser = shutil.which("chromium") or shutil.which("google-chrome")
@@ -26,6 +28,7 @@ def open_browser(*arguments: str):
     # In containers the tests run as root and /dev/shm is small.
     for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", *arguments):
         options.add_argument(argument)
+    options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     return webdriver.Chrome(options=options, service=webdriver.ChromeService(program))
 

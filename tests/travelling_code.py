@@ -10,6 +10,7 @@ CODE_FILES = (
     "modeling_backpack.py",
     "positions_and_masks.py",
     "public_checkpoints.py",
+    "sense_keeping.py",
     "sense_mixing.py",
     "sense_network.py",
     "sense_store.py",
@@ -17,4 +18,5 @@ CODE_FILES = (
     "sense_words.py",
     "sentence_encoder.py",
     "sentence_rows.py",
+    "sentence_vectors.py",
 )

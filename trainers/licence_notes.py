@@ -11,8 +11,8 @@ from huggingface_hub import HfApi
 from huggingface_hub.repocard import metadata_load
 
 from sensia.corpora.licences import COPYLEFT, NO_DERIVATIVES, SHARE_ALIKE, demands_of, licences_in, told
+from sensia.trainers.pair_sets import PairSet
 from sensia.trainers.run_arguments import AdaptArguments
-from sensia.trainers.training_data import PairSet
 
 #: Lies beside data files and says of each what its licence and sources are.
 SOURCES_FILE = "sources.json"

@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from transformers import PreTrainedModel
 from sensia.corpora import Language, find_language, read_pairs
 from sensia.corpora.file_rows import ON_BAD_ROWS
 from sensia.corpora.held_out import within
-from sensia.corpora.licences import find_licence
 from sensia.corpora.locations import without_second_sides
 from sensia.corpora.tables import QUOTINGS
 from sensia.model_cards.results import is_absolute
@@ -28,20 +26,21 @@ from sensia.trainers.data_sources import (
     read_train_source,
 )
 from sensia.trainers.lora import AdapterArguments, with_adapter
+from sensia.trainers.mixture_settings import MixtureSettings
 from sensia.trainers.prompts import prompts_of
+from sensia.trainers.result_settings import ResultSettings
 from sensia.trainers.setting_ranges import (
     check_counts,
     check_languages,
     check_line_names,
     check_names,
-    check_positive,
     check_shares,
 )
 from sensia.trainers.target_tokenizer import TARGET_TOKENIZERS, TokenizerSettings
 
 
 @dataclass
-class AdaptArguments(AdapterArguments, TokenizerSettings):
+class AdaptArguments(ResultSettings, MixtureSettings, AdapterArguments, TokenizerSettings):
     """Arguments of an adaptation: the model, the language and the text; see each field's help."""
 
     model: str = field(metadata={"help": "English Backpack to start from: Hub id or folder."})
@@ -137,20 +136,6 @@ class AdaptArguments(AdapterArguments, TokenizerSettings):
         default=None,
         metadata={"help": "Attention of the trunk: sdpa or eager. eager is faster on short sentences without a GPU."},
     )
-    data_weights: list[float] = field(
-        default_factory=list,
-        metadata={
-            "help": "Share of each of several data sets, one positive number each. An epoch ends when all have been "
-            "read to their end; the others are read again until then."
-        },
-    )
-    data_temperature: float | None = field(
-        default=None,
-        metadata={
-            "help": "Instead of weights: shares proportional to rows^(1/T). 1 keeps the proportions, more brings them "
-            "together. Not for streams, whose rows are not known."
-        },
-    )
     max_train_pairs: int | None = field(
         default=None,
         metadata={"help": "Most training pairs of each data set, drawn at random by the seed. Not for streams."},
@@ -196,18 +181,6 @@ class AdaptArguments(AdapterArguments, TokenizerSettings):
             "the code of a language to its texts. Of a mapping, those of the target languages are taken."
         },
     )
-    model_name: str | None = field(default=None, metadata={"help": "Name of the result."})
-    model_license: str | None = field(
-        default=None,
-        metadata={
-            "help": "Licence of the result: one that the Hub knows, in any usual spelling (apache-2.0, CC BY-SA 4.0, "
-            "GPLv3), or other, with a name or link."
-        },
-    )
-    model_license_name: str | None = field(default=None, metadata={"help": "Name of the licence, where it is other."})
-    model_license_link: str | None = field(
-        default=None, metadata={"help": "Where the licence stands, where it is other: an address."}
-    )
 
     def __post_init__(self):
         # A YAML file may name a single one without a list.
@@ -246,7 +219,7 @@ class AdaptArguments(AdapterArguments, TokenizerSettings):
                 f"`target_tokenizer` must be one of {', '.join(TARGET_TOKENIZERS)}, got {self.target_tokenizer!r}."
             )
         self.check_tokenizer_settings()
-        self._check_licence()
+        self.check_licence()
         self.model = os.path.expanduser(self.model)
         if self.model_name is None:
             codes = "-".join(each.iso1 or each.iso3 for each in self.targets)
@@ -275,17 +248,6 @@ class AdaptArguments(AdapterArguments, TokenizerSettings):
                     f"{' or '.join(self.target_language)}, got {each.language}."
                 )
 
-    def _check_licence(self):
-        if self.model_license is not None:
-            self.model_license = find_licence(self.model_license, "model_license")
-        given = [name for name in ("model_license_name", "model_license_link") if getattr(self, name)]
-        if self.model_license == "other" and not given:
-            raise ValueError(
-                "`model_license` other says nothing by itself: give `model_license_name` or `model_license_link` too."
-            )
-        if given and self.model_license != "other":
-            raise ValueError(f"`{given[0]}` is for `model_license` other, got {self.model_license}: leave one out.")
-
     def _check_shares(self):
         if self.max_train_pairs is not None and (self.streaming or self.max_train_pairs < 2):
             raise ValueError(
@@ -294,28 +256,7 @@ class AdaptArguments(AdapterArguments, TokenizerSettings):
             )
         if not self.train_data:
             raise ValueError("`train_data` names no data set.")
-        weights = [each.weight for each in self.train_sources]
-        if any(weights) and not all(weights):
-            raise ValueError("`train_data`: give each entry a `weight`, or none of them.")
-        if any(weights) and (self.data_weights or self.data_temperature is not None):
-            raise ValueError("Give `weight` in `train_data`, `data_weights` or `data_temperature`, one of the three.")
-        if self.data_weights and self.data_temperature is not None:
-            raise ValueError("Give `data_weights` or `data_temperature`, not both.")
-        if self.data_weights and (
-            len(self.data_weights) != len(self.train_sources)
-            or not all(0 < weight < inf for weight in self.data_weights)
-        ):
-            raise ValueError(
-                f"`data_weights` must be one positive number for each of the {len(self.train_sources)} data sets of "
-                f"`train_data`, got {self.data_weights}."
-            )
-        if self.data_temperature is None:
-            return
-        if self.streaming:
-            raise ValueError(
-                "`data_temperature` needs the number of rows, which a stream does not know: use `data_weights`."
-            )
-        check_positive(self, "data_temperature")
+        self.check_mixture([each.weight for each in self.train_sources], self.streaming)
 
     def with_adapter(self, model: PreTrainedModel) -> PreTrainedModel | PeftModel:
         """The base model, as it is or, with `use_peft`, under an adapter; see [`with_adapter`]."""

@@ -15,11 +15,11 @@ from sensia.corpora import Language, describe_file
 from sensia.trainers.alignment import limits_of_run
 from sensia.trainers.licence_notes import base_licence, data_licence, licence_reason, licensed_parts, stated_about
 from sensia.trainers.lora import base_parameters, describe_adapter
+from sensia.trainers.pair_sets import PairSet, TrainingData
 from sensia.trainers.run_arguments import AdaptArguments
 from sensia.trainers.sensia_config import SensiaConfig
 from sensia.trainers.sensia_trainer import SensiaTrainer
 from sensia.trainers.step_flops import flops_of_run
-from sensia.trainers.training_data import PairSet, TrainingData
 
 _LIBRARIES = ("torch", "transformers", "accelerate", "datasets", "tokenizers", "safetensors", "huggingface-hub")
 #: Of the Trainer's own settings, those that shape what is learned; all of SENSIA's are listed.

@@ -5,11 +5,11 @@ from typing import Any
 
 from transformers import TrainerState
 
+from sensia.trainers.pair_sets import PairSet, TrainingData
 from sensia.trainers.run_arguments import AdaptArguments
 from sensia.trainers.run_record import describe_run
 from sensia.trainers.sensia_config import SensiaConfig
 from sensia.trainers.sensia_trainer import SensiaTrainer
-from sensia.trainers.training_data import PairSet, TrainingData
 
 _STEPS = 2
 #: What [`sensia.evaluation.evaluate_bitext`] gives, with values that any model may reach.

@@ -128,7 +128,7 @@ class PhaseSchedule:
     `align_weights` to `polish_weights` over the whole run, without phases, and freezes nothing. `adaptive` holds each
     vector as `stepwise` does, but is told where align and joint ended. `fade` aligns for a tenth of the run and then
     moves to the language model loss alone; `constant` keeps `joint_weights` for the whole run and freezes
-    nothing. Both are no part of the paper (docs/reproduction.md has the evidence of `fade`). `custom` takes `phases`.
+    nothing. Both are no part of the paper (docs/first_base.md has the evidence of `fade`). `custom` takes `phases`.
     Weights are divided by their sum at every step, except by `constant`, whose InfoNCE terms are added to the language
     model loss: (0.05, 0.05, 1). The step on which the first phase ends is that phase's; later phases begin where the
     one before them ends.

@@ -5,8 +5,8 @@ from typing import Any
 
 from datasets import Dataset
 
+from sensia.trainers.pair_sets import PairSet
 from sensia.trainers.run_arguments import AdaptArguments
-from sensia.trainers.training_data import PairSet
 
 #: With more tokens for a target sentence than this many times those of its source, the run says so.
 _HARD_TO_WRITE = 3.0

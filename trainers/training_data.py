@@ -1,20 +1,18 @@
 """Pairs and texts ready to train on."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from datasets import Dataset, Features, IterableDataset, Value, concatenate_datasets, interleave_datasets
+from datasets import Dataset, IterableDataset, concatenate_datasets
 from transformers import PreTrainedTokenizerBase
 
 from sensia.corpora import (
     CleaningReport,
     DataPart,
-    Language,
     clean_pairs,
     encode_texts,
     find_language,
@@ -30,7 +28,9 @@ from sensia.corpora.hub_pairs import pair_part
 from sensia.corpora.locations import is_local
 from sensia.corpora.pivot import join_by_source
 from sensia.corpora.tokenizer_use import tokenizer_use
+from sensia.trainers.data_mixing import mix
 from sensia.trainers.data_sources import DataSource, TextSource
+from sensia.trainers.pair_sets import PairSet, TrainingData, first_rows
 from sensia.trainers.prepared_pairs import PreparedPairs, cached_pairs
 from sensia.trainers.run_arguments import AdaptArguments
 
@@ -53,67 +53,6 @@ _PREPARING = (
 _WORTH_KEEPING = 1_000_000
 
 
-@dataclass
-class PairSet:
-    """
-    Bitext ready for a model, or text, whose rows have one side only.
-
-    Args:
-        name (`str`): what tables call it.
-        path (`str`): file or Hub id.
-        pairs (`datasets.Dataset` or `IterableDataset`): from [`sensia.corpora.clean_pairs`] or
-            [`sensia.corpora.encode_texts`].
-        report (`CleaningReport`): what was dropped.
-        role (`str`): `bitext`, `text` or `evaluation`.
-        fertility (`dict`): tokens per word of each side; empty for a stream, and for a side without spaces.
-        part ([`DataPart`], *optional*): what was read of a Hub data set.
-        keys (`np.ndarray`, *optional*): of [`sensia.corpora.row_keys`]: of the rows kept; of a stream's first rows.
-        licence (`str`, *optional*): licence of the data, where the settings state it.
-        trained_on (`list` of `int`, *optional*): rows of evaluation data that are also training rows; `None` where
-            nobody looked.
-        languages (`tuple` of two [`Language`], *optional*): of the two sides of bitext.
-    """
-
-    name: str
-    path: str
-    pairs: Dataset | IterableDataset
-    report: CleaningReport
-    role: str
-    fertility: dict[str, float] = field(default_factory=dict)
-    part: DataPart | None = None
-    keys: np.ndarray | None = None
-    licence: str | None = None
-    trained_on: list[int] | None = None
-    languages: tuple[Language, Language] | None = None
-
-    def __str__(self) -> str:
-        where = f" ({self.part})" if self.part else ""
-        again = self.trained_on or []
-        shared = f"; {len(again):,} of them {_numbers(again)} also in the training data" if again else ""
-        return f"{self.name}{where}: {self.report}{shared}"
-
-
-def _numbers(rows: list[int]) -> str:
-    return f"(rows {', '.join(str(row + 1) for row in rows[:5])}{', ...' if len(rows) > 5 else ''})"
-
-
-@dataclass
-class TrainingData:
-    """
-    All that a run trains on.
-
-    Args:
-        pairs (`datasets.Dataset` or `IterableDataset`): the bitext, mixed; `row` and, of several, `dataset` say where
-            a pair comes from.
-        parts (`list` of [`PairSet`]): each data set by itself: bitext in the order of `train_data`, then texts.
-        texts (`datasets.Dataset`, *optional*): texts for the language model loss.
-    """
-
-    pairs: Dataset | IterableDataset
-    parts: list[PairSet]
-    texts: Dataset | None = None
-
-
 def load_train_pairs(
     args: AdaptArguments, tokenizer: PreTrainedTokenizerBase, max_length: int, seed: int
 ) -> TrainingData:
@@ -130,7 +69,7 @@ def load_train_pairs(
         ValueError: if a data set cannot be read, or has nothing to learn from.
     """
     parts = [_load_part(source, args, tokenizer, max_length, seed) for source in args.train_sources]
-    pairs = parts[0].pairs if len(parts) == 1 else _mix(parts, args, seed)
+    pairs = parts[0].pairs if len(parts) == 1 else mix(parts, args, seed)
     if isinstance(pairs, IterableDataset):
         pairs = pairs.shuffle(seed=seed, buffer_size=args.shuffle_buffer)
     texts = [_load_texts(source, args, tokenizer, max_length) for source in args.text_sources]
@@ -260,42 +199,6 @@ def _load_texts(
     return PairSet(Path(source.path).name, path, texts, report, "text", part=part, licence=source.license)
 
 
-def _mix(parts: list[PairSet], args: AdaptArguments, seed: int) -> Dataset | IterableDataset:
-    prompts = any("prompt_tokens" in (part.pairs.column_names or []) for part in parts)
-    labelled: list[Any] = [_label(part.pairs, number, prompts) for number, part in enumerate(parts)]
-    shares = _shares(parts, args)
-    if shares is None:
-        return concatenate_datasets(labelled)
-    probabilities = [share / sum(shares) for share in shares]
-    return interleave_datasets(labelled, probabilities, seed=seed, stopping_strategy="all_exhausted")
-
-
-def _shares(parts: list[PairSet], args: AdaptArguments) -> list[float] | None:
-    """Returns the share of each data set, or `None` to read all of each once."""
-    if args.shares:
-        return args.shares
-    if args.streaming:
-        return [1.0] * len(parts)
-    if args.data_temperature is None:
-        return None
-    return [len(part.pairs) ** (1 / args.data_temperature) for part in parts]
-
-
-def _label(pairs: Dataset | IterableDataset, number: int, prompts: bool) -> Dataset | IterableDataset:
-    """Columns that all data sets can have, with the number of this one."""
-    kept = {name: pairs.features[name] for name in ("source_ids", "target_ids", "row")}
-    features = Features({**kept, "dataset": Value("int32"), **({"prompt_tokens": Value("int32")} if prompts else {})})
-    options = {"columns": list(features), "number": number}
-    removed = [name for name in pairs.column_names if name not in features]
-    return pairs.map(_numbered, batched=True, fn_kwargs=options, remove_columns=removed, features=features)
-
-
-def _numbered(batch: dict[str, list], columns: list[str], number: int) -> dict[str, list]:
-    rows = len(batch["row"])
-    columns_there = {"prompt_tokens": [0] * rows, **batch, "dataset": [number] * rows}
-    return {name: columns_there[name] for name in columns}
-
-
 def load_eval_pairs(args: AdaptArguments, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[PairSet]:
     """
     Reads and cleans the held-out bitext, in the order given. Of a Hub data set a held-out split is read, found by its
@@ -385,7 +288,7 @@ def find_trained_on(evals: list[PairSet], train: TrainingData, allowed: int):
         each.trained_on = [int(each.pairs[place]["row"]) for place in found]
         if len(found) > allowed:
             raise ValueError(
-                f"`eval_data` {each.name}: {len(found):,} of {each.report.kept:,} pairs {_numbers(each.trained_on)} "
+                f"`eval_data` {each.name}: {len(found):,} of {each.report.kept:,} pairs {first_rows(each.trained_on)} "
                 "are also in the training data, so that its figures would tell little of other text. Measure on a "
                 f"file or split that is held out, as in {each.name}=org/data:test, or set `eval_overlap` to "
                 f"{len(found)}: the card then says so."

@@ -20,6 +20,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from sensia.corpora.batching import pad_rows
 from sensia.corpora.letter_case import lowered
+from sensia.evaluation.intervals import bootstrap_ratio
 
 OUTSIDE = "outside words"
 _TEXTS_AT_ONCE = 256
@@ -198,36 +199,45 @@ def ablate_mixture(
 
     Returns:
         `dict`: `tokens`, and `variants` by name, `untouched` first, each with `cross_entropy` (nats per token),
-        `bits_per_byte` and `change` (nats per token over the untouched model).
+        `bits_per_byte`, `change` (nats per token over the untouched model) and `interval` (of the change, 95 %
+        bootstrap over texts).
 
     Raises:
         ValueError: if there is no token to predict, or a number of senses is not positive.
     """
     if min(top, default=1) < 1:
         raise ValueError(f"`top` must be numbers of senses from 1 on, got {list(top)}.")
-    sums: dict[str, float] = defaultdict(float)
-    tokens = size = 0
+    nats: dict[str, list[float]] = defaultdict(list)  # of each row
+    tokens: list[int] = []  # of each row
+    size = 0
     was_training = model.training
     model.eval()
     for batch in _batches(model, tokenizer, texts, tokens_per_batch):
         contextualization, senses, contributions = _contributions(model, batch)
         predicted = batch.targets != -100  # [B, L]
         targets, full = batch.targets[predicted], contributions.sum(1)[predicted]  # [N], [N, D]
-        sums["untouched"] += _nll(model, full, targets)
+        counts = predicted.sum(1).tolist()
+        nats["untouched"] += _nll(model, full, targets, counts)
         for name, mixture in _variants(contextualization, senses, contributions, batch.mask, top):
             kept = mixture[predicted]  # [N, D]
-            sums[name] += _nll(model, kept, targets)
+            nats[name] += _nll(model, kept, targets, counts)
             matched = F.normalize(kept, dim=-1) * full.norm(dim=-1, keepdim=True)
-            sums[f"{name}_norm_matched"] += _nll(model, matched, targets)
-        tokens, size = tokens + len(targets), size + batch.size
+            nats[f"{name}_norm_matched"] += _nll(model, matched, targets, counts)
+        tokens, size = tokens + counts, size + batch.size
     model.train(was_training)
-    if tokens == 0:
+    total = sum(tokens)
+    if total == 0:
         raise ValueError("The ablation needs at least one token to predict; every text was empty.")
-    variants = {name: {"cross_entropy": nll / tokens} for name, nll in sums.items()}
-    for name, variant in variants.items():
-        variant["bits_per_byte"] = sums[name] / math.log(2) / size
-        variant["change"] = (sums[name] - sums["untouched"]) / tokens
-    return {"tokens": tokens, "variants": variants}
+    variants: dict[str, dict[str, Any]] = {}
+    for name, rows in nats.items():
+        added = [ours - theirs for ours, theirs in zip(rows, nats["untouched"], strict=True)]
+        variants[name] = {
+            "cross_entropy": sum(rows) / total,
+            "bits_per_byte": sum(rows) / math.log(2) / size,
+            "change": sum(added) / total,
+            "interval": bootstrap_ratio(added, tokens),
+        }
+    return {"tokens": total, "variants": variants}
 
 
 def _variants(
@@ -246,9 +256,11 @@ def _variants(
     yield "even_contextualization", allowed / allowed.sum(-1, keepdim=True) @ summed
 
 
-def _nll(model: PreTrainedModel, mixture: Tensor, targets: Tensor) -> float:
+def _nll(model: PreTrainedModel, mixture: Tensor, targets: Tensor, counts: list[int]) -> list[float]:
+    """Nats of each row, from mixtures [N, D] and next tokens [N] of the rows one after another."""
     logits = model.lm_head(mixture.to(model.lm_head.weight.dtype))  # [N, V]
-    return F.cross_entropy(logits.float(), targets, reduction="none").double().sum().item()
+    nats = F.cross_entropy(logits.float(), targets, reduction="none").double()  # [N]
+    return [part.sum().item() for part in nats.split(counts)]
 
 
 def _contributions(model: PreTrainedModel, batch: _Batch) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,7 +1,7 @@
 """Tasks on which a model is scored: each reads its data, describes them, and measures the model."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,33 +16,20 @@ from sensia.evaluation.bitext import measure_bitext
 from sensia.evaluation.perplexity import measure_perplexity
 from sensia.evaluation.tasks.choice_readers import CHOICE_FORMS, read_choices
 from sensia.evaluation.tasks.choices import measure_choices
+from sensia.evaluation.tasks.loaded import Loaded, NotOfferedError
+from sensia.evaluation.tasks.mixture_ablation import measure_mixture_ablation
 from sensia.evaluation.tasks.topic_rows import read_topics
 from sensia.evaluation.tasks.topics import measure_topics
-from sensia.evaluation.tasks.word_similarity import measure_word_similarity, read_word_similarity
-from sensia.evaluation.tasks.word_translation import measure_word_translation
-from sensia.evaluation.word_pairs import read_lexicon
+from sensia.evaluation.tasks.word_lists import (
+    load_lexicon,
+    load_procrustes,
+    load_similarity,
+    load_topology,
+    refuse_without_senses,
+)
 
 # Settings with which a Hub data set is loaded.
 _HUB_OPTIONS = {"config_name": None, "split": None, "revision": None}
-
-
-class NotOfferedError(ValueError):
-    """A data set that has nothing in the language of a task: there is nothing to measure, and nothing is wrong."""
-
-
-@dataclass
-class Loaded:
-    """
-    A task with its data loaded.
-
-    Args:
-        measure (`Callable`): takes model, tokenizer and whether to show progress, and gives `metrics`, `intervals`,
-            `chance` and whatever else is worth keeping.
-        data (`list[dict]`): what was read, of [`sensia.corpora.rows.describe_rows`].
-    """
-
-    measure: Callable[..., dict[str, Any]]
-    data: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -166,19 +153,35 @@ def _load_texts(source: str, settings: dict[str, Any]) -> Loaded:
 
 
 def _load_bitext(source: str, settings: dict[str, Any]) -> Loaded:
-    languages = {name: settings[name] for name in ("source_language", "target_language")}
-    columns = {name: settings[name] for name in _COLUMNS}
-    pairs = read_pairs(source, **languages, **columns, **_hub(settings))
-    rows = [row for row in zip(pairs["source"], pairs["target"], strict=True) if row[0] and row[1]]
-    rows = _first(rows, settings["limit"])
-    sources, targets = [row[0] for row in rows], [row[1] for row in rows]
+    sources, targets, data = _read_sides(source, settings)
 
     def measure(model, tokenizer, progress: bool) -> dict[str, Any]:
         options = _vector_options(settings)
         return measure_bitext(model, tokenizer, sources, targets, progress=progress, **options)
 
+    return Loaded(measure, [data])
+
+
+def _load_mixture(source: str, settings: dict[str, Any]) -> Loaded:
+    _, targets, data = _read_sides(source, settings)
+
+    def measure(model, tokenizer, progress: bool) -> dict[str, Any]:
+        refuse_without_senses(model)
+        return measure_mixture_ablation(model, tokenizer, targets)
+
+    return Loaded(measure, [data])
+
+
+def _read_sides(source: str, settings: Mapping[str, Any]) -> tuple[list[str], list[str], dict[str, Any]]:
+    """Both sides of a bitext, and its description."""
+    languages = {name: settings[name] for name in ("source_language", "target_language")}
+    columns = {name: settings[name] for name in _COLUMNS}
+    pairs = read_pairs(source, **languages, **columns, **_hub(settings))
+    rows = [row for row in zip(pairs["source"], pairs["target"], strict=True) if row[0] and row[1]]
+    rows = _first(rows, settings["limit"])
     described = ({"source": left, "target": right} for left, right in rows)
-    return Loaded(measure, [describe_rows(source, described, **_hub(settings))])
+    sources, targets = [row[0] for row in rows], [row[1] for row in rows]
+    return sources, targets, describe_rows(source, described, **_hub(settings))
 
 
 def _vector_options(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -198,31 +201,6 @@ def _choice_loader(form: str) -> Callable[[str, dict[str, Any]], Loaded]:
     return load
 
 
-def _local(source: str) -> str:
-    if not Path(source).is_file():
-        raise FileNotFoundError(f"no such file: {source} (word lists are read from local files)")
-    return source
-
-
-def _load_lexicon(source: str, settings: dict[str, Any]) -> Loaded:
-    pairs, dropped = read_lexicon(_local(source))
-
-    def measure(model, tokenizer, progress: bool) -> dict[str, Any]:
-        options = {name: settings[name] for name in ("max_words", "shared_tokens", "seed")}
-        return measure_word_translation(model, tokenizer, pairs, **options) | {"dropped": dropped}
-
-    return Loaded(measure, [describe_rows(source, map(asdict, pairs))])
-
-
-def _load_similarity(source: str, settings: dict[str, Any]) -> Loaded:
-    pairs = read_word_similarity(_local(source))
-
-    def measure(model, tokenizer, progress: bool) -> dict[str, Any]:
-        return measure_word_similarity(model, tokenizer, pairs)
-
-    return Loaded(measure, [describe_rows(source, map(asdict, pairs))])
-
-
 def _load_topics(source: str, settings: dict[str, Any]) -> Loaded:
     train, test = read_topics(source, settings["test"], settings)
 
@@ -238,6 +216,7 @@ _LANGUAGES = {"source_language": "en", "target_language": "id"}
 _VECTORS = {"layer": -1, "pooling_temperature": None}  # the model's own temperature
 # The configuration of a data set of the Hub is that of the language, unless one is named.
 _ONE_LANGUAGE = {"language": None, **_HUB_OPTIONS, "limit": None}
+_SHUFFLES = {"shuffles": 200, "seed": 0}
 _TOPICS = {"topic": "category", "id": "index_id", "column": "text", "test": ""}
 
 #: Kinds of tasks, with the settings of each kind and their defaults.
@@ -245,8 +224,11 @@ TASK_KINDS = {
     "perplexity": _Kind(_load_texts, {"column": "text", **_ONE_LANGUAGE}),
     "bitext": _Kind(_load_bitext, {**_LANGUAGES, **_COLUMNS, **_VECTORS, **_HUB_OPTIONS, "limit": None}),
     **{form: _Kind(_choice_loader(form), _ONE_LANGUAGE) for form in CHOICE_FORMS},
-    "lexicon": _Kind(_load_lexicon, {"max_words": 3000, "shared_tokens": False, "seed": 0}),
-    "wordsim": _Kind(_load_similarity, {}),
+    "lexicon": _Kind(load_lexicon, {"max_words": 3000, "shared_tokens": False, "seed": 0}),
+    "wordsim": _Kind(load_similarity, {}),
+    "topology": _Kind(load_topology, _SHUFFLES),
+    "procrustes": _Kind(load_procrustes, {"folds": 5, **_SHUFFLES}),
+    "mixture": _Kind(_load_mixture, {**_LANGUAGES, **_COLUMNS, **_HUB_OPTIONS, "limit": None}),
     "topics": _Kind(_load_topics, {**_LANGUAGES, **_VECTORS, **_HUB_OPTIONS, **_TOPICS}),
 }
 

@@ -1,6 +1,5 @@
 """Verdicts on the claims of the SENSIA paper (arXiv 2601.10310) from the results of runs."""
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,18 +8,24 @@ from typing import Any
 
 from reproduction.alignment_claim import rises_and_holds
 from reproduction.benchmark_claim import scores_of_the_paper
+from reproduction.chinese_claims import better_than_chinese_alone, chinese_is_behind
 from reproduction.compute import compared_compute
 from reproduction.curriculum_claims import better_curriculum, other_curricula
+from reproduction.family import family_p_values
+from reproduction.geometry_claim import senses_keep_their_geometry
+from reproduction.mixture_claim import mixture_matters
 from reproduction.run_results import METRICS, RECALLS, MissingRunsError, Results
-from reproduction.seed_tests import greater_by_seeds
-from reproduction.verdicts import DIRECTION, FAILS, HOLDS, MISSING, SAME, SLACK, UNTOLD, WEAKLY, Judgement
+from reproduction.seed_tests import LEVEL
+from reproduction.verdicts import FAILS, HOLDS, MISSING, SAME, SLACK, UNTOLD, WEAKLY, Judgement
 
 #: Ablation runs: those that start from the embedded model, and those that start from a shorter pretraining.
 _ABLATIONS = ("no-context-loss", "no-sense-loss", "one-way", "no-freezing", "tau-low", "tau-high")
 _SENSES = ("k1", "k4", "k16")
 _DENSE = ("dense-last", "dense-mean")
-#: What the paper loses without the learned mixture.
-_MIXTURE_NATS = 6
+#: What stands for the paper's figures where a claim is our own.
+NOT_IN_PAPER = "not in the paper"
+#: File of `examples/study_senses.py` in the folder of results.
+SENSES = "senses-id.json"
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,7 @@ class Claim:
 
     Args:
         number (`int`): position in the table.
+        name (`str`): of its plot, and of its part of the page.
         statement (`str`): the claim.
         paper (`str`): the paper's figures.
         ours (`str`): the figures measured here.
@@ -39,6 +45,7 @@ class Claim:
     """
 
     number: int
+    name: str
     statement: str
     paper: str
     ours: str
@@ -53,106 +60,144 @@ def judge(results: Iterable[Mapping[str, Any]], folder: Path) -> list[Claim]:
 
     Args:
         results (`Iterable` of `Mapping`): of [`reproduction.plan.read_results`].
-        folder (`Path`): of `senses-id.json`, which has the ablations of the mixture.
+        folder (`Path`): of `senses-id.json`, which has the ablations of the mixture where no run was scored on them;
+            there may be no such file.
     """
     found, claims = Results(results), []
-    for number, (statement, paper, runs, others, judged) in enumerate(
-        _claims(folder, tuple(found.kinds("curriculum-"))), 1
-    ):
-        missing = [kind for kind in runs if not found.languages(kind)]
+    for number, rule in enumerate(_rules(folder, tuple(found.kinds("curriculum-"))), 1):
+        missing = [kind for kind in rule.runs if not found.languages(kind)]
         try:
             if missing:
                 raise MissingRunsError(", ".join(missing))
-            ours, verdict, why = judged(found)
+            ours, verdict, why = rule.judge(found)
         except MissingRunsError as error:
             ours, verdict, why = "", MISSING, f"Runs that are missing: {error}."
-        told_of = tuple(kind for kind in others if found.languages(kind) and kind not in runs)
-        claims.append(Claim(number, statement, paper, ours, verdict, why, (*runs, *told_of)))
+        told_of = tuple(kind for kind in rule.others if found.languages(kind) and kind not in rule.runs)
+        runs = (*rule.runs, *told_of)
+        claims.append(Claim(number, rule.name, rule.statement, rule.paper, ours, verdict, why, runs))
     return claims
 
 
-_Judged = tuple[str, str, tuple[str, ...], tuple[str, ...], Callable[[Results], Judgement]]
+@dataclass(frozen=True)
+class _Rule:
+    """A claim, the runs that its verdict needs, those that are told of where there are any, and who judges."""
+
+    name: str
+    statement: str
+    paper: str
+    runs: tuple[str, ...]
+    others: tuple[str, ...]
+    judge: Callable[[Results], Judgement]
 
 
-def _claims(folder: Path, curricula: tuple[str, ...]) -> Sequence[_Judged]:
-    """For each claim: statement, the paper's figures, required runs, optional runs, and function that judges it."""
-    data = ("data-2", "data-5", "data-20", "data-100")
+def _rules(folder: Path, curricula: tuple[str, ...]) -> Sequence[_Rule]:
+    of_data = ("data-2", "data-5", "data-20", "data-100")
     return (
-        (
+        _Rule(
+            "alignment",
             "Alignment rises and holds",
             "recall@1 above 0.9, entropy 1.4 to 1.5 of 2.77",
             ("sensia",),
             ("sensia-300", "sensia-4500"),
             rises_and_holds,
         ),
-        (
+        _Rule(
+            "others",
             "SENSIA beats LM-only and dense alignment, at equal data and at equal compute",
             "better on every benchmark",
             ("sensia", "lm-only"),
             ("lm-only-compute", "k8", *_DENSE),
             _beats_others,
         ),
-        (
+        _Rule(
+            "scratch",
             "It needs 2 to 4 times less target data than training from scratch",
             "2 to 4 times",
             ("sensia", "scratch", "scratch-2x"),
             ("scratch-4x", "lm-only"),
             _needs_less_data,
         ),
-        (
+        _Rule(
+            "phases",
             "Removing the joint phase hurts most; every part counts",
             "joint is the phase that counts most",
             ("sensia", "no-joint", "no-align", "no-polish"),
             (*_ABLATIONS, "k8", *_SENSES),
             _joint_counts_most,
         ),
-        ("Twenty times less bitext costs little", "2.5 to 3.3 points", ("sensia", "data-20"), data, _little_data),
-        (
+        _Rule(
+            "bitext",
+            "Twenty times less bitext costs little",
+            "2.5 to 3.3 points",
+            ("sensia", "data-20"),
+            of_data,
+            _little_data,
+        ),
+        _Rule(
+            "mixture",
             "The learned mixture matters",
             "+6 nats without it",
             (),
             (),
-            lambda _: _mixture_matters(folder / "senses-id.json"),
+            lambda found: mixture_matters(found, folder / SENSES),
         ),
-        (
+        _Rule(
+            "languages",
             "Chinese with the English tokenizer falls behind",
             "the weakest language",
             ("sensia", "others"),
             (),
-            _chinese_is_behind,
+            chinese_is_behind,
         ),
-        (
+        _Rule(
+            "curricula",
             "A cosine or an adaptive curriculum does better",
             "open question",
             ("sensia", "cosine", "adaptive"),
             (),
             other_curricula,
         ),
-        (
+        _Rule(
+            "search",
             "A curriculum better than the paper's on both axes",
-            "not in the paper",
+            NOT_IN_PAPER,
             ("sensia", "lm-only", "others", "others-lm-only"),
             curricula,
             better_curriculum,
         ),
-        (
+        _Rule(
+            "benchmarks",
             "The paper's scores on benchmarks in Estonian",
             "XCOPA 51.2, Belebele 29.1",
             ("others",),
             (),
             scores_of_the_paper,
         ),
+        _Rule(
+            "geometry",
+            "The senses of a word are arranged like those of its translation",
+            "topology 0.25 to 0.30, Procrustes 0.35 to 0.44",
+            ("sensia",),
+            (),
+            senses_keep_their_geometry,
+        ),
+        _Rule(
+            "monolingual",
+            "Adapting to Chinese is better than learning from Chinese alone",
+            NOT_IN_PAPER,
+            ("others", "monolingual"),
+            ("monolingual-own-tokens",),
+            better_than_chinese_alone,
+        ),
     )
 
 
 def _beats_others(found: Results) -> Judgement:
-    told, compared = [], {}
+    told, family = [], family_p_values(found)
+    wins = {metric: family.get(f"others: {metric}", (1.0, 1.0))[1] < LEVEL for metric in METRICS}
     for metric in METRICS:
         ours, theirs = found.values("sensia", metric), found.values("lm-only", metric)
-        lower = metric.endswith("bits per byte")
-        compared[metric] = (theirs, ours) if lower else (ours, theirs)  # the greater is the better
         told.append(f"{metric} {fmean(ours):.3f} ({_range(ours)}) against LM-only's {fmean(theirs):.3f}")
-    wins = greater_by_seeds(compared)
     told += [*_at_equal_compute(found, wins), *_against_dense(found, wins)]
     missing = [] if found("lm-only-compute") else ["LM-only at equal compute"]
     missing += [] if found("k8") and any(map(found, _DENSE)) else ["dense alignment"]
@@ -166,7 +211,7 @@ def _beats_others(found: Results) -> Judgement:
     why = (
         "LM-only at equal data has to lose by Welch's t-test over seeds, one-sided at 5 % with Holm's correction over "
     )
-    why += f"the {len(METRICS)} metrics, others by more than seeds differ. "
+    why += f"the {len(family)} tests of all claims, others by more than seeds differ. "
     why += f"Not won: {', '.join(lost)}." if lost else "All won."
     return "; ".join(told), verdict, f"{why} At equal data and steps where nothing else is said.{open_ends}"
 
@@ -259,37 +304,6 @@ def _little_data(found: Results) -> Judgement:
         verdict,
         f"1/20 loses {100 * lost:.1f} points of recall@1 (mean of context and sense), at equal steps.",
     )
-
-
-def _mixture_matters(path: Path) -> Judgement:
-    models = json.loads(path.read_text(encoding="utf-8"))["models"]
-    language = next(name for name in models["adapted"]["mixture"] if name != "en")
-    variants = models["adapted"]["mixture"][language]["ablation"]["variants"]
-    shown = ("top_1", "top_1_norm_matched", "shared_contextualization", "even_contextualization_norm_matched")
-    told = "; ".join(f"{name} {variants[name]['change']:+.2f}" for name in shown)
-    least = min(variants["top_1"]["change"], variants["top_1_norm_matched"]["change"])
-    verdict = HOLDS if least >= _MIXTURE_NATS else DIRECTION if least > 0.2 else FAILS
-    why = (
-        "Nats per token of the adapted language; by examples/study_senses.py, model of id.yaml. It holds if the least "
-    )
-    return told, verdict, f"{why}change is {_MIXTURE_NATS} nats or more."
-
-
-def _chinese_is_behind(found: Results) -> Judgement:
-    languages = [language for language in found.languages("others") if language != "zh"]
-    if not languages:
-        raise MissingRunsError("others in a language beside zh")
-    kinds = {"id": "sensia", **dict.fromkeys([*languages, "zh"], "others")}
-    told, recalls = [], {}
-    for language, kind in kinds.items():
-        recalls[language] = found.recall(kind, language)
-        bits, fertility = found.mean(kind, "bits per byte", language), found(kind, language)[0]["fertility"] or {}
-        per_word = next((value for side, value in fertility.items() if side != "en" and side != "source"), None)
-        words = "" if per_word is None else f", {per_word:.2f} tokens a word"
-        told.append(f"{language}: recall {recalls[language]:.3f}, {bits:.3f} bits per byte{words}")
-    last = min(recalls, key=recalls.__getitem__)
-    why = "Bits per byte do not compare scripts: a Chinese character has three bytes."
-    return "; ".join(told), HOLDS if last == "zh" else FAILS, f"{last} has the lowest recall. {why}"
 
 
 def _range(values: Sequence[float]) -> str:

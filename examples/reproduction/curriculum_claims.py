@@ -44,16 +44,14 @@ def better_curriculum(found: Results) -> Judgement:
     Args:
         found ([`Results`]): of all runs.
     """
-    candidates = [k for k in found.kinds("curriculum-") if all(found(k, language) for language in SEARCHED)]
+    candidates = _candidates(found)
     if not candidates:
         raise MissingRunsError(f"curriculum-... in {' and '.join(SEARCHED)}")
     told = [_curriculum(found, kind, SEARCHED) for kind in (*candidates, "sensia")]
-    fluent = [kind for kind in candidates if all(_cost(found, kind, each) <= _FLUENT for each in SEARCHED)]
-    pool = fluent or [kind for kind in candidates if all(_is_better(found, kind, each) for each in SEARCHED)]
-    if not pool:
+    best = chosen_curriculum(found)
+    if best is None:
         why = "None stays within 1 % of LM-only's bits per byte or beats the paper's on both axes in the search."
         return "; ".join(told), FAILS, why
-    best = max(pool, key=lambda kind: fmean(found.recall(kind, language) for language in SEARCHED))
     told.append("reported: " + "; ".join(_curriculum(found, kind, REPORTED) for kind in (best, "sensia")))
     better = [_is_better(found, best, each) for each in REPORTED]
     ahead = [gains_more_than_it_costs(*_over_the_papers(found, best, each)) for each in REPORTED]
@@ -66,9 +64,30 @@ def better_curriculum(found: Results) -> Judgement:
     return "; ".join(told), verdict, f"{why}; {'' if kept else 'not '}within 1 % of LM-only everywhere."
 
 
+def chosen_curriculum(found: Results) -> str | None:
+    """
+    The candidate with the highest recall in the languages of the search, among those that stay within 1 % of the bits
+    per byte of LM-only, or, if none does, among those that are better than the paper's on both axes.
+
+    Args:
+        found ([`Results`]): of all runs.
+
+    Returns:
+        `str`, *optional*: its kind; `None` if there is none.
+    """
+    candidates = _candidates(found)
+    fluent = [kind for kind in candidates if all(_cost(found, kind, each) <= _FLUENT for each in SEARCHED)]
+    pool = fluent or [kind for kind in candidates if all(_is_better(found, kind, each) for each in SEARCHED)]
+    return max(pool, key=lambda kind: fmean(found.recall(kind, each) for each in SEARCHED), default=None)
+
+
+def _candidates(found: Results) -> list[str]:
+    return [k for k in found.kinds("curriculum-") if all(found(k, language) for language in SEARCHED)]
+
+
 def _over_the_papers(found: Results, kind: str, language: str) -> tuple[float, float]:
     """Gain of recall over the paper's curriculum, and bits per byte as a factor of those of the paper's."""
-    paper = _common("sensia", language)
+    paper = common_kind("sensia", language)
     cost = found.mean(kind, "bits per byte", language) / found.mean(paper, "bits per byte", language)
     return found.recall(kind, language) - found.recall(paper, language), cost
 
@@ -81,7 +100,7 @@ def _is_better(found: Results, kind: str, language: str) -> bool:
 
 def _curriculum(found: Results, kind: str, languages: Sequence[str]) -> str:
     figures = (
-        f"{each} {found.recall(_common(kind, each), each):.3f} at {100 * (_cost(found, kind, each) - 1):+.1f} %"
+        f"{each} {found.recall(common_kind(kind, each), each):.3f} at {100 * (_cost(found, kind, each) - 1):+.1f} %"
         for each in languages
     )
     return f"{kind}: {', '.join(figures)}"
@@ -89,11 +108,11 @@ def _curriculum(found: Results, kind: str, languages: Sequence[str]) -> str:
 
 def _cost(found: Results, kind: str, language: str) -> float:
     """Bits per byte divided by those of LM-only."""
-    return found.mean(_common(kind, language), "bits per byte", language) / found.mean(
-        _common("lm-only", language), "bits per byte", language
+    return found.mean(common_kind(kind, language), "bits per byte", language) / found.mean(
+        common_kind("lm-only", language), "bits per byte", language
     )
 
 
-def _common(kind: str, language: str) -> str:
+def common_kind(kind: str, language: str) -> str:
     """Name of the runs with the same settings in languages other than Indonesian."""
     return {"sensia": "others", "lm-only": "others-lm-only"}.get(kind, kind) if language != "id" else kind

@@ -14,6 +14,8 @@ _OF_A_RUN = ("languages", "seeds", "base", "settings", "suite")
 _OF_A_BASE = ("config", "settings")
 #: Of the results of an adaptation, what differs between runs of one plan or says where the figures come from.
 _KEPT_OF_TRAINING = ("steps", "pairs_per_step", "seconds", "flops", "steps_counted", "precision", "phases")
+#: Of the scores of a task.
+_KEPT_OF_SCORES = ("metrics", "intervals", "chance", "p_values", "seconds")
 
 
 @dataclass(frozen=True)
@@ -198,7 +200,7 @@ def summarize_run(run: Run, folder: Path, base_folder: Path | None = None) -> di
             for each in training["evaluations"]
         ],
         "scores": {
-            name: {part: task[part] for part in ("metrics", "intervals", "chance", "seconds")}
+            name: {part: task[part] for part in _KEPT_OF_SCORES if part in task}
             for name, task in scores["tasks"].items()
         },
         "versions": results["versions"],

@@ -1,8 +1,10 @@
 """Results of the reproduction runs, by kind and language."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Any
+
+from reproduction.estimates import Estimate, over_seeds
 
 #: What a claim looks at, by the name that tables give it: task and metric of [`reproduction.plan.summarize_run`].
 METRICS = {
@@ -13,6 +15,13 @@ METRICS = {
     "lexicon precision@1": ("lexicon", "sense_precision@1"),
     "topics, transfer": ("topics", "context_accuracy_transfer"),
 }
+#: The same of what is only told.
+TOLD = {
+    "English bits per byte": ("english", "bits_per_byte"),
+    "topology": ("topology", "topology"),
+    "Procrustes": ("procrustes", "procrustes"),
+}
+_MEASURES = METRICS | TOLD
 RECALLS = ("context recall@1", "sense recall@1")
 _VECTORS = ("context_recall@1", "sense_recall@1", "mean_recall@1")
 
@@ -44,11 +53,59 @@ class Results:
         return fmean(self.values(kind, metric, language))
 
     def values(self, kind: str, metric: str, language: str = "id") -> list[float]:
-        """Values of a metric of [`METRICS`], one per seed; raises [`MissingRunsError`] if there is none."""
-        task, name = METRICS[metric]
+        """Values of a metric of [`METRICS`] or [`TOLD`], one per seed; raises [`MissingRunsError`] without a run."""
+        task, name = _MEASURES[metric]
         if not self(kind, language):
             raise MissingRunsError(f"{kind} in {language}")
         return [each["scores"][task]["metrics"][name] for each in self(kind, language)]
+
+    def estimate(self, kind: str, metric: str, language: str = "id") -> Estimate | None:
+        """
+        A figure of a kind of runs: the mean over seeds, and their range; of one seed, the 95 % bootstrap interval.
+
+        Args:
+            kind (`str`), language (`str`): of the runs.
+            metric (`str`): of [`METRICS`] or [`TOLD`], or `recall`, the mean of [`RECALLS`]. The ends of the bootstrap
+                interval of `recall` are the means of both ends, which is wider than its own would be.
+
+        Returns:
+            [`Estimate`], *optional*: `None` where no run has the figure.
+        """
+        if metric == "recall":
+            return self._mean_of([self._scored(kind, *METRICS[each], language) for each in RECALLS])
+        return self.score(kind, *_MEASURES[metric], language)
+
+    def score(self, kind: str, task: str, metric: str, language: str = "id") -> Estimate | None:
+        """
+        The same of any metric of any task.
+
+        Args:
+            kind (`str`), language (`str`): of the runs.
+            task (`str`), metric (`str`): of [`reproduction.plan.summarize_run`].
+        """
+        return self._mean_of([self._scored(kind, task, metric, language)])
+
+    def _scored(self, kind: str, task: str, metric: str, language: str) -> list[tuple[float, Sequence[float] | None]]:
+        """Value and bootstrap interval of each seed that has the metric."""
+        scores = [each["scores"][task] for each in self(kind, language) if task in each["scores"]]
+        return [
+            (each["metrics"][metric], each.get("intervals", {}).get(metric))
+            for each in scores
+            if metric in each["metrics"]
+        ]
+
+    @staticmethod
+    def _mean_of(parts: list[list[tuple[float, Sequence[float] | None]]]) -> Estimate | None:
+        if not all(parts):
+            return None
+        values = [fmean(value for value, _ in seed) for seed in zip(*parts, strict=True)]
+        if len(values) > 1:
+            return over_seeds(values)
+        ends = [part[0][1] for part in parts]
+        if any(each is None for each in ends):
+            return Estimate(values[0])
+        low, high = (fmean(each[side] for each in ends if each is not None) for side in (0, 1))
+        return Estimate(values[0], low, high)
 
     def interval(self, kind: str, metric: str, language: str = "id") -> tuple[float, float]:
         """Range over seeds of a metric of [`METRICS`]; for one seed, the 95 % bootstrap over test items."""

@@ -1,4 +1,4 @@
-"""Comparisons of runs over their seeds, several at once."""
+"""Comparisons of runs over their seeds, and the correction for several."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from statistics import fmean
@@ -9,20 +9,6 @@ from scipy.stats import ttest_ind
 #: Chance of calling any difference of a family real that is none.
 LEVEL = 0.05
 _Name = TypeVar("_Name", bound=Hashable)
-
-
-def greater_by_seeds(compared: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> dict[str, bool]:
-    """
-    Tells in which comparisons the first values are greater, by Welch's t-test over seeds, one-sided, with Holm's
-    correction over all comparisons.
-
-    Args:
-        compared (`Mapping`): by name, the values of the seeds of two kinds of runs.
-
-    Returns:
-        `dict` of `bool`: by the same names; all false where one kind has a single seed.
-    """
-    return _real({name: _p_value(*pair, "greater") for name, pair in compared.items()})
 
 
 def differences_by_seeds(
@@ -39,14 +25,22 @@ def differences_by_seeds(
         `dict` of `bool`: by the names of those that can be tested.
     """
     testable = {name: pair for name, pair in compared.items() if min(map(len, pair)) > 1}
-    return _real({name: _p_value(*pair, "two-sided") for name, pair in testable.items()})
+    values = [welch_p_value(*pair, "two-sided") for pair in testable.values()]
+    return {name: value < LEVEL for name, value in zip(testable, holm(values), strict=True)}
 
 
-def _real(values: Mapping[_Name, float]) -> dict[_Name, bool]:
-    return {name: value < LEVEL for name, value in zip(values, holm([*values.values()]), strict=True)}
+def welch_p_value(ours: Sequence[float], theirs: Sequence[float], alternative: str = "greater") -> float:
+    """
+    p-value of Welch's t-test over seeds.
 
+    Args:
+        ours (`Sequence[float]`), theirs (`Sequence[float]`): a value for each seed.
+        alternative (`str`, *optional*, defaults to `"greater"`): what is tested: that the first values are greater, or
+            with `"two-sided"` that they differ.
 
-def _p_value(ours: Sequence[float], theirs: Sequence[float], alternative: str) -> float:
+    Returns:
+        `float`: 1 where one side has a single seed, which tells nothing.
+    """
     if min(len(ours), len(theirs)) < 2:
         return 1.0
     if len({*ours}) == len({*theirs}) == 1:  # no variance to test by

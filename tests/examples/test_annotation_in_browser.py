@@ -1,6 +1,5 @@
 """The page for annotators in a real browser: what they choose comes back in the file that is scored."""
 
-import shutil
 import time
 
 import pytest
@@ -12,29 +11,6 @@ from sensia.evaluation.senses.annotation import read_annotations, score_agreemen
 SOURCES = [f"Save the <b>file</b> {place}." for place in range(12)]
 WORDS = [AmbiguousWord("file", "berkas", "kikir", (tuple(range(6)), tuple(range(6, 12))))]
 WORDS += [AmbiguousWord("save", "simpan", "selamat", (tuple(range(6)), tuple(range(6, 12))))]
-
-
-@pytest.fixture(scope="module")
-def downloads(tmp_path_factory):
-    return tmp_path_factory.mktemp("downloads")
-
-
-@pytest.fixture(scope="module")
-def driver(downloads):
-    webdriver = pytest.importorskip("selenium.webdriver", reason="the browser test needs selenium")
-    browser = shutil.which("chromium") or shutil.which("google-chrome")
-    program = shutil.which("chromedriver")
-    if browser is None or program is None:
-        pytest.skip("no Chromium with chromedriver (Debian: chromium and chromium-driver)")
-    options = webdriver.ChromeOptions()
-    options.binary_location = browser
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
-        options.add_argument(argument)
-    options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    started = webdriver.Chrome(options=options, service=webdriver.ChromeService(program))
-    yield started
-    started.quit()
 
 
 @pytest.mark.slow

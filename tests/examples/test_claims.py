@@ -2,43 +2,14 @@ import json
 import math
 
 import pytest
+from claim_results import result
 
-from reproduction.claims import DIRECTION, FAILS, HOLDS, MISSING, UNTOLD, WEAKLY, judge
-from reproduction.seed_tests import greater_by_seeds, holm
+from reproduction.claims import judge
+from reproduction.seed_tests import holm, welch_p_value
 from reproduction.trends import steps_to_reach
-
-METRICS = ("context_recall@1", "sense_recall@1", "bits_per_byte", "sense_precision@1", "context_accuracy_transfer")
+from reproduction.verdicts import DIRECTION, FAILS, HOLDS, MISSING, UNTOLD, WEAKLY
 
 BETTER = (("sensia", 0.5, 2.7), ("lm-only", 0.1, 2.8))
-
-
-def result(kind, recall, bits, *, language="id", seed=0, curve=(0.1, 0.5), entropy=0.8, steps=300, flops=None):
-    metrics = {**dict.fromkeys(METRICS, recall), "bits_per_byte": bits}
-    intervals = {"context_recall@1": [recall - 0.02, recall + 0.02], "bits_per_byte": [bits - 0.1, bits + 0.1]}
-    entry = {"metrics": metrics, "intervals": intervals, "chance": {}}
-    points = [
-        {
-            "step": step,
-            "eval_NTREX_context_recall@1": value,
-            "eval_NTREX_sense_recall@1": value,
-            "eval_NTREX_entropy_source": entropy,
-            "eval_NTREX_entropy_target": entropy,
-        }
-        for step, value in enumerate(curve)
-    ]
-    before = {"NTREX": {"context_recall@1": 0.05, "sense_recall@1": 0.05}}
-    scores = dict.fromkeys(("ntrex", "in-domain", "lexicon", "topics"), entry)
-    return {
-        "kind": kind,
-        "language": language,
-        "seed": seed,
-        "num_senses": 8,
-        "training": {"seconds": 600.0, "steps": steps, **({"flops": flops} if flops else {})},
-        "scores": scores,
-        "curve": points,
-        "before": before,
-        "fertility": {"source": 1.5, "target": 3.5},
-    }
 
 
 def verdict(number, results, folder):
@@ -56,7 +27,7 @@ def folder(tmp_path):
 
 
 def test_without_runs_nothing_is_judged_but_the_mixture(folder):
-    assert [claim.verdict for claim in judge([], folder)] == [*[MISSING] * 5, DIRECTION, *[MISSING] * 4]
+    assert [claim.verdict for claim in judge([], folder)] == [*[MISSING] * 5, DIRECTION, *[MISSING] * 6]
 
 
 #: 1.4 to 1.5 of ln 16 are 1.05 to 1.13 of ln 8.
@@ -102,9 +73,9 @@ def test_several_comparisons_are_corrected_by_holm():
 
 
 def test_seeds_that_overlap_decide_nothing():
-    apart, close = ([0.50, 0.51, 0.52], [0.10, 0.12, 0.11]), ([0.50, 0.51, 0.52], [0.49, 0.51, 0.50])
-    assert greater_by_seeds({"apart": apart, "close": close}) == {"apart": True, "close": False}
-    assert greater_by_seeds({"one seed": ([0.5], [0.1])}) == {"one seed": False}
+    assert welch_p_value([0.50, 0.51, 0.52], [0.10, 0.12, 0.11]) < 0.001
+    assert welch_p_value([0.50, 0.51, 0.52], [0.49, 0.51, 0.50]) > 0.1
+    assert welch_p_value([0.5], [0.1]) == 1
 
 
 def scored(xcopa, belebele):
@@ -244,3 +215,59 @@ def test_seeds_that_differ_more_than_the_phases_decide_nothing(folder):
     results = [result(kind, 0.5, 2.7) for kind in ("sensia", "no-polish")] + [result("no-align", 0.44, 2.7)]
     results += [result("sensia", 0.5, 2.7, seed=1), result("no-joint", 0.4, 2.7), result("no-joint", 0.5, 2.7, seed=1)]
     assert verdict(4, results, folder) == UNTOLD
+
+
+def measured(*estimates, task, chance=0.0, kind="sensia", **known):
+    """A run that is scored on a task: a metric, its value and its interval each."""
+    found = result(kind, 0.5, 2.7, **known)
+    entry = {"metrics": {}, "intervals": {}, "chance": dict.fromkeys([name for name, *_ in estimates], chance)}
+    for name, low, value, high in estimates:
+        entry["metrics"][name], entry["intervals"][name] = value, [low, high]
+    found["scores"] = {**found["scores"], task: entry}
+    return found
+
+
+def of_senses(topology, procrustes, p_value):
+    found = measured(("topology", *topology), ("topology_gap", 0.01, 0.02, 0.03), task="topology")
+    procrustes_run = measured(("procrustes", *procrustes), ("procrustes_gap", 0.03, 0.05, 0.07), task="procrustes")
+    found["scores"]["procrustes"] = procrustes_run["scores"]["procrustes"]
+    found["scores"]["topology"]["p_values"] = {"topology_gap": 0.005}
+    found["scores"]["procrustes"]["p_values"] = {"procrustes_gap": p_value}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("topology", "p_value", "expected"), [(0.3, 0.005, HOLDS), (0.2, 0.005, DIRECTION), (0.3, 0.4, WEAKLY)]
+)
+def test_the_geometry_of_senses_is_judged_against_shuffled_pairs(folder, topology, p_value, expected):
+    run = of_senses((topology - 0.01, topology, topology + 0.01), (0.35, 0.36, 0.37), p_value)
+    assert verdict(11, [run], folder) == expected
+    assert verdict(11, [result("sensia", 0.5, 2.7)], folder) == MISSING
+
+
+@pytest.mark.parametrize(
+    ("bits", "alone", "expected"), [(2.4, 2.7, HOLDS), (2.7, 2.4, FAILS), (2.6, 2.7, UNTOLD), (2.69, 2.7, UNTOLD)]
+)
+def test_chinese_is_judged_against_a_model_of_chinese_alone(folder, bits, alone, expected):
+    runs = [result("others", 0.1, bits, language="zh"), result("monolingual", 0.1, alone, language="zh")]
+    assert verdict(12, runs, folder) == expected
+    assert verdict(12, runs[:1], folder) == MISSING
+
+
+@pytest.mark.parametrize(("spread", "expected"), [(0.01, HOLDS), (0.15, UNTOLD)])
+def test_seeds_in_chinese_have_to_agree(folder, spread, expected):
+    bits = {"others": 2.4, "monolingual": 2.61}
+    runs = [
+        result(kind, 0.1, value + spread * (seed - 1), language="zh", seed=seed)
+        for kind, value in bits.items()
+        for seed in range(3)
+    ]
+    assert verdict(12, runs, folder) == expected
+
+
+@pytest.mark.parametrize(("least", "expected"), [(6.5, HOLDS), (3.0, DIRECTION), (0.1, FAILS)])
+def test_the_mixture_is_judged_by_the_runs_where_they_were_scored_on_it(folder, least, expected):
+    names = ("top_1", "top_1_norm_matched", "shared_contextualization", "even_contextualization_norm_matched")
+    run = measured(*((name, least, least, least + 1) for name in names), task="mixture")
+    claim = judge([run], folder)[5]
+    assert claim.verdict == expected and f"top_1 {least:+.2f} ({least:+.2f} to {least + 1:+.2f})" in claim.ours

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from browser import contrast, luminance, open_browser
+from browser import contrast, luminance
 from example_scripts import load_example
 from small_backpacks import BITEXT, HOSTILE, small_backpack, small_tokenizer
 
@@ -13,13 +13,6 @@ from sensia.evaluation.senses.senses_page import count_use, page_data
 
 SENTENCES = ["Save it <b>now</b></script>.", "Simpan 世."]
 TOP = 3
-
-
-@pytest.fixture(scope="module")
-def driver():
-    started = open_browser("--window-size=1300,1000")
-    yield started
-    started.quit()
 
 
 @pytest.fixture(scope="module")

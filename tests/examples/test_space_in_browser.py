@@ -1,7 +1,7 @@
 """The page to play with in a real browser, against what its models say."""
 
 import pytest
-from browser import contrast, luminance, open_browser
+from browser import contrast, luminance
 from small_backpacks import BITEXT, HOSTILE, small_backpack, small_tokenizer
 
 from sensia.corpora import read_pairs
@@ -10,13 +10,6 @@ from sensia.space.page_model import PageModel, Sliders
 
 PHONE = {"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": True}
 FIRST, SECOND = "first (en, id)", "second (en, id)"
-
-
-@pytest.fixture(scope="module")
-def driver():
-    started = open_browser("--window-size=1300,1000")
-    yield started
-    started.quit()
 
 
 @pytest.fixture(scope="module")

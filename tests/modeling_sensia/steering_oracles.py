@@ -26,6 +26,10 @@ EDITS = {
 }
 
 
+def close(found, wanted):
+    torch.testing.assert_close(found.double(), wanted, rtol=1e-4, atol=1e-4)
+
+
 def naive_table(parameters):
     """Sense vectors [V, K, D] of every token, by the naive equations."""
     return naive_senses(parameters, range(VOCABULARY), SENSES).transpose(0, 1)

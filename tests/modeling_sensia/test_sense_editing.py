@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 from steering_oracles import SENSES, logits, words_tokenizer
-from tiny_backpacks import VOCABULARY, tiny_backpack
+from tiny_backpacks import VOCABULARY
 from torch.nn import functional as F
 
 from modeling_sensia.sense_editing import choose_senses
@@ -21,11 +21,6 @@ def tokenizer():
     tokenizer = words_tokenizer()
     tokenizer.eos_token = "word0"
     return tokenizer
-
-
-@pytest.fixture(scope="module")
-def model():
-    return tiny_backpack(seed=2)
 
 
 @pytest.fixture(scope="module")

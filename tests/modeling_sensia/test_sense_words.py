@@ -3,8 +3,8 @@
 import pytest
 import torch
 from naive_backpack import naive_contextualization, naive_mixture, naive_trunk
-from steering_oracles import DIRECTION, SENSES, logits, naive_table
-from tiny_backpacks import padded_batch, public_parameters, tiny_backpack
+from steering_oracles import DIRECTION, SENSES, close, logits
+from tiny_backpacks import padded_batch
 from transformers import GenerationConfig, StaticCache
 
 from modeling_sensia.sense_words import SenseWords
@@ -14,31 +14,12 @@ WORD, LONGER, OTHER = (9, 5), (41, 9, 5), (17, 60)
 IDS = [5, 9, 5, 41, 9, 5, 17, 9, 3, 5]  # the word ends at 2, the longer one at 5
 
 
-@pytest.fixture(scope="module")
-def model():
-    return tiny_backpack(seed=2)
-
-
-@pytest.fixture(scope="module")
-def parameters(model):
-    return {name: tensor.detach() for name, tensor in public_parameters(model).items()}
-
-
-@pytest.fixture(scope="module")
-def table(parameters):
-    return naive_table(parameters)
-
-
 def by_hand(parameters, table, changes, ids=IDS):
     """Logits with the senses [K, D] at some positions replaced."""
     senses = torch.stack([changes.get(place, table[token]) for place, token in enumerate(ids)], dim=1)
     states = naive_trunk(parameters, ids, 4, True)
     mixture = naive_mixture(naive_contextualization(parameters, states, SENSES), senses)
     return mixture @ parameters["backpack.gpt2_model.wte.weight"].T
-
-
-def close(found, wanted):
-    torch.testing.assert_close(found.double(), wanted, rtol=1e-4, atol=1e-4)
 
 
 def scaled(senses, factor):
@@ -66,7 +47,9 @@ CASES = {
 @pytest.mark.parametrize("steps", [(10,), (3, 3, 1, 1, 2), (1,) * 10], ids=["whole", "pieces", "tokens"])
 @pytest.mark.parametrize("cache", ["dynamic", "static"])
 @pytest.mark.parametrize("case", CASES)
-def test_a_word_is_edited_at_its_last_token_however_the_text_is_read(model, parameters, table, case, steps, cache):
+def test_a_word_is_edited_at_its_last_token_however_the_text_is_read(
+    model, parameters, vocabulary_senses, case, steps, cache
+):
     edit, changes = CASES[case]
     past = StaticCache(config=model.config, max_cache_len=12) if cache == "static" else None
     pieces = []
@@ -75,49 +58,51 @@ def test_a_word_is_edited_at_its_last_token_however_the_text_is_read(model, para
             output = model(piece, past_key_values=past, use_cache=True)
             past = output.past_key_values
             pieces.append(output.logits[0])
-    close(torch.cat(pieces), by_hand(parameters, table, changes(table)))
+    close(torch.cat(pieces), by_hand(parameters, vocabulary_senses, changes(vocabulary_senses)))
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_senses_computed_once_a_token_are_those_of_the_word(model, parameters, table, case):
+def test_senses_computed_once_a_token_are_those_of_the_word(model, parameters, vocabulary_senses, case):
     edit, changes = CASES[case]
     with Steering([edit]).applied(model):
-        close(logits(model, IDS, use_cache=False), by_hand(parameters, table, changes(table)))
+        close(logits(model, IDS, use_cache=False), by_hand(parameters, vocabulary_senses, changes(vocabulary_senses)))
         model.backpack.sense_table = None
-        close(logits(model, IDS, use_cache=False), by_hand(parameters, table, changes(table)))
+        close(logits(model, IDS, use_cache=False), by_hand(parameters, vocabulary_senses, changes(vocabulary_senses)))
         model.precompute_senses()
-        close(logits(model, IDS, use_cache=False), by_hand(parameters, table, changes(table)))
+        close(logits(model, IDS, use_cache=False), by_hand(parameters, vocabulary_senses, changes(vocabulary_senses)))
 
 
-def test_an_edit_of_a_token_also_holds_where_the_token_ends_a_word(model, parameters, table):
+def test_an_edit_of_a_token_also_holds_where_the_token_ends_a_word(model, parameters, vocabulary_senses):
     edits = [ScaleSenses(None, 2.0, [WORD]), ScaleSenses(None, 5.0, [5])]
-    wanted = {place: scaled(table[5], 10 if place in (2, 5) else 5) for place in (0, 2, 5, 9)}
+    wanted = {place: scaled(vocabulary_senses[5], 10 if place in (2, 5) else 5) for place in (0, 2, 5, 9)}
     with Steering(edits).applied(model):
-        close(logits(model, IDS), by_hand(parameters, table, wanted))
+        close(logits(model, IDS), by_hand(parameters, vocabulary_senses, wanted))
 
 
-def test_an_edit_of_a_word_also_holds_where_a_longer_word_ends_with_it(model, parameters, table):
+def test_an_edit_of_a_word_also_holds_where_a_longer_word_ends_with_it(model, parameters, vocabulary_senses):
     edits = [ScaleSenses(None, 2.0, [WORD]), ScaleSenses(None, 5.0, [LONGER])]
-    wanted = {2: scaled(table[5], 2), 5: scaled(table[5], 10)}
+    wanted = {2: scaled(vocabulary_senses[5], 2), 5: scaled(vocabulary_senses[5], 10)}
     with Steering(edits).applied(model):
-        close(logits(model, IDS), by_hand(parameters, table, wanted))
+        close(logits(model, IDS), by_hand(parameters, vocabulary_senses, wanted))
 
 
-def test_blocks_with_other_words_are_nested(model, parameters, table):
+def test_blocks_with_other_words_are_nested(model, parameters, vocabulary_senses):
     outer, inner = Steering([ScaleSenses(None, 2.0, [WORD])]), Steering([ScaleSenses(None, 5.0, [LONGER, OTHER])])
+    twice = scaled(vocabulary_senses[5], 2)
+    both = {2: twice, 5: scaled(twice, 5)}
     with outer.applied(model):
         with inner.applied(model):
-            close(logits(model, IDS), by_hand(parameters, table, {2: scaled(table[5], 2), 5: scaled(table[5], 10)}))
-        close(logits(model, IDS), by_hand(parameters, table, {2: scaled(table[5], 2), 5: scaled(table[5], 2)}))
+            close(logits(model, IDS), by_hand(parameters, vocabulary_senses, both))
+        close(logits(model, IDS), by_hand(parameters, vocabulary_senses, {2: twice, 5: twice}))
     assert model.backpack.sense_words is None and model.backpack.sense_table is None
-    close(logits(model, IDS), by_hand(parameters, table, {}))
+    close(logits(model, IDS), by_hand(parameters, vocabulary_senses, {}))
 
 
-def test_get_senses_edits_the_word_and_not_the_token_alone(model, table):
+def test_get_senses_edits_the_word_and_not_the_token_alone(model, vocabulary_senses):
     with Steering([ScaleSenses(None, 0.0, [WORD])]).applied(model):
         senses = model.get_senses(torch.tensor([[9, 5, 5]]))[0].transpose(0, 1)  # [L, K, D]
     assert not senses[1].any()
-    close(senses[2], table[5])
+    close(senses[2], vocabulary_senses[5])
 
 
 def test_left_padded_beams_are_those_of_each_prompt_alone(model):

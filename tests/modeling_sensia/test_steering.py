@@ -10,38 +10,19 @@ from steering_oracles import (
     EDITS,
     IDS,
     WIDTH,
+    close,
     expected,
     logits,
     naive_edit,
     naive_logits,
-    naive_table,
 )
-from tiny_backpacks import padded_batch, public_parameters, tiny_backpack, token_ids
+from tiny_backpacks import padded_batch, tiny_backpack, token_ids
 from transformers import GenerationConfig, StaticCache
 
 from modeling_sensia import BackpackModel
 from modeling_sensia.steering import ProjectOut, ScaleSenses, Steering, SwapSenses, TowardsTopic
 
 NEW_TOKENS = 8
-
-
-@pytest.fixture(scope="module")
-def model():
-    return tiny_backpack(seed=2)
-
-
-@pytest.fixture(scope="module")
-def parameters(model):
-    return {name: tensor.detach() for name, tensor in public_parameters(model).items()}
-
-
-@pytest.fixture(scope="module")
-def vocabulary_senses(parameters):
-    return naive_table(parameters)
-
-
-def close(found, wanted):
-    torch.testing.assert_close(found.double(), wanted, rtol=1e-4, atol=1e-4)
 
 
 def generate(model, ids, **kwargs):

@@ -12,11 +12,6 @@ from transformers import GenerationConfig
 from modeling_sensia.steering import ScaleSenses, Steering
 
 
-@pytest.fixture(scope="module")
-def model():
-    return tiny_backpack(seed=2)
-
-
 @pytest.mark.parametrize("table", [False, True], ids=["computed", "table"])
 def test_after_the_block_outputs_are_bit_for_bit_what_they_were(table):
     model = tiny_backpack(tiny_config(num_senses=8), seed=2)

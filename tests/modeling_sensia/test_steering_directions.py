@@ -2,27 +2,12 @@
 
 import pytest
 import torch
-from steering_oracles import BAG, DIRECTION, SENSES, naive_table, naive_topic_scores, words_tokenizer
-from tiny_backpacks import VOCABULARY, public_parameters, tiny_backpack
+from steering_oracles import BAG, DIRECTION, SENSES, naive_topic_scores, words_tokenizer
+from tiny_backpacks import VOCABULARY, tiny_backpack
 
 from modeling_sensia.steering import find_direction, find_words, localise, topic_scores
 
 PAIRS = [(5, 9), (17, 41), (3, 60), (8, 30), (11, 12)]
-
-
-@pytest.fixture(scope="module")
-def model():
-    return tiny_backpack(seed=2)
-
-
-@pytest.fixture(scope="module")
-def parameters(model):
-    return {name: tensor.detach() for name, tensor in public_parameters(model).items()}
-
-
-@pytest.fixture(scope="module")
-def vocabulary_senses(parameters):
-    return naive_table(parameters)
 
 
 def test_topic_scores_are_shares_of_the_strongest_projection(model, parameters, vocabulary_senses):

@@ -9,11 +9,6 @@ from tiny_backpacks import VOCABULARY, tiny_backpack
 from modeling_sensia.steering import ProjectOut, ScaleSenses, Steering, SwapSenses, TowardsTopic
 
 
-@pytest.fixture(scope="module")
-def model():
-    return tiny_backpack(seed=2)
-
-
 @pytest.mark.parametrize(
     ("make", "message"),
     [

@@ -5,6 +5,7 @@ import torch
 
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
 from sensia.evaluation import perplexity
+from sensia.evaluation.intervals import bootstrap_ratio
 from sensia.evaluation.senses.mixture import CollapseThresholds, ablate_mixture, count_words, measure_mixture
 
 TEXTS = ["Save the document, then close the window.", "Yes", "naïve café 世界", ""]
@@ -155,11 +156,22 @@ def test_each_ablation_costs_what_its_definition_says(backpack, tokenizer, texts
     size = sum(len(text.encode()) for text in texts)
     assert (result["tokens"], result["variants"].keys()) == (tokens, nll.keys())
     for name, total in nll.items():
-        assert result["variants"][name] == {
+        variant = {part: value for part, value in result["variants"][name].items() if part != "interval"}
+        assert variant == {
             "cross_entropy": pytest.approx(total / tokens, rel=1e-5),
             "bits_per_byte": pytest.approx(total / math.log(2) / size, rel=1e-5),
             "change": pytest.approx((total - nll["untouched"]) / tokens, abs=1e-4),
         }
+
+
+def test_the_interval_of_an_ablation_is_over_texts(backpack, tokenizer):
+    texts = sorted(filter(None, TEXTS), key=lambda text: -len(tokenizer(text)["input_ids"]))
+    alone = [ablate_mixture(backpack, tokenizer, [text], top=(1,)) for text in texts]
+    tokens = [each["tokens"] for each in alone]
+    changes = [each["variants"]["top_1"]["change"] for each in alone]
+    expected = bootstrap_ratio([change * number for change, number in zip(changes, tokens, strict=True)], tokens)
+    found = ablate_mixture(backpack, tokenizer, texts, top=(1,))["variants"]["top_1"]["interval"]
+    assert found == pytest.approx(expected, abs=1e-5) and found[0] < found[1]
 
 
 def test_the_untouched_mixture_costs_what_perplexity_says(backpack, tokenizer, bitext):

@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from reproduction.report import claims_page, write_claims_report
+from reproduction.scale_page import scale_page, write_scale_page
 
 
 def result(kind, seed=0):
@@ -27,24 +27,24 @@ CLAIM = SimpleNamespace(
 
 
 def test_the_page_tells_claims_with_verdict_and_reason():
-    page = claims_page([CLAIM], [])
+    page = scale_page([CLAIM], [])
     assert "| 1 | It rises | above 0.9 | to 0.5 | **holds** |  | 0.0 |" in page and "1. Because." in page
 
 
 def test_a_claim_names_its_runs_and_their_hours():
     claim = SimpleNamespace(**{**vars(CLAIM), "runs": ("sensia", "lm-only")})
     runs = [result(kind, seed) for kind in ("sensia", "lm-only", "scratch") for seed in range(6)]
-    assert "| `sensia lm-only` | 0.4 |" in claims_page([claim], runs)
+    assert "| `sensia lm-only` | 0.4 |" in scale_page([claim], runs)
 
 
 def test_what_a_dense_model_does_not_have_is_left_open():
     dense = result("dense-mean")
     dense["scores"]["ntrex"] = {"metrics": {"context_recall@1": 0.5, "bits_per_byte": 2.75}}
-    assert "| dense-mean | id, 0 | 0.500 | - | 2.750 |" in claims_page([CLAIM], [dense])
+    assert "| dense-mean | id, 0 | 0.500 | - | 2.750 |" in scale_page([CLAIM], [dense])
 
 
 def test_the_page_has_a_line_for_each_run():
-    page = claims_page([CLAIM], [result("sensia"), result("lm-only", 2)])
+    page = scale_page([CLAIM], [result("sensia"), result("lm-only", 2)])
     assert "| lm-only | id, 2 | 0.500 | 0.250 | 2.750 | 2.750 | 0.125 | 0.375 | 0.25 | 2 |" in page
     assert "2 runs, 0.1 hours" in page
 
@@ -59,13 +59,13 @@ def test_the_page_has_a_line_for_each_run():
     ],
 )
 def test_plots_are_drawn_of_what_is_there_and_shown(tmp_path, kinds, plots):
-    write_claims_report([CLAIM], [result(kind) for kind in kinds], tmp_path)
+    write_scale_page([CLAIM], [result(kind) for kind in kinds], tmp_path)
     names = [f"claims_{plot}_mini.png" for plot in plots]
     assert sorted(path.name for path in tmp_path.glob("images/*")) == names
     assert all(name in (tmp_path / "claims-mini.md").read_text(encoding="utf-8") for name in names)
 
 
 def test_runs_that_were_not_made_are_named():
-    page = claims_page([CLAIM], [result("sensia")], missing=["lm-only-id-0", "scratch-id-2"])
+    page = scale_page([CLAIM], [result("sensia")], missing=["lm-only-id-0", "scratch-id-2"])
     assert "2 runs of the plan were not made: `lm-only-id-0`, `scratch-id-2`." in page
-    assert "not made" not in claims_page([CLAIM], [result("sensia")])
+    assert "not made" not in scale_page([CLAIM], [result("sensia")])

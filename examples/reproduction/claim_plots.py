@@ -1,0 +1,170 @@
+"""The plot of each claim, and the words for whoever does not see it."""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from reproduction.benchmark_claim import LANGUAGE, PAPER_SCORES
+from reproduction.chinese_claims import MONOLINGUAL, kinds_by_language
+from reproduction.claim_tables import COMPARED, CURRICULA, FROM_SCRATCH, OF_DATA, PARTS, PHASES, SENSES
+from reproduction.curriculum_claims import REPORTED, SEARCHED, common_kind
+from reproduction.geometry_claim import PAPER_FIGURES
+from reproduction.interval_plots import Panel, draw_lines, draw_rows
+from reproduction.labels import plain
+from reproduction.mixture_claim import PAPER_NATS, VARIANTS, mixture_changes
+from reproduction.run_plots import draw_curves
+from reproduction.run_results import Results
+from reproduction.tables import difference
+
+_BOTH = {"recall": "recall@1, context and sense", "bits per byte": "bits per byte (less is better)"}
+
+
+def _rows(found: Results, kinds: Iterable[str], language: str = "id") -> Figure:
+    kinds = [kind for kind in kinds if found(kind, language)]
+    panels = [
+        Panel(called, {plain(kind): found.estimate(kind, metric, language) for kind in kinds})
+        for metric, called in _BOTH.items()
+    ]
+    return draw_rows(panels, [plain("sensia")])
+
+
+def draw_alignment(found: Results, folder: Path) -> Figure:
+    """Recall and entropy over the steps."""
+    return draw_curves(found("sensia"))
+
+
+def draw_others(found: Results, folder: Path) -> Figure:
+    """Context recall@1 and bits per byte of all that is compared, because a dense model has no other vectors."""
+    kinds = [kind for kind in COMPARED if found(kind)]
+    labels = {"context recall@1": "context recall@1", "bits per byte": _BOTH["bits per byte"]}
+    panels = [
+        Panel(called, {plain(kind): found.estimate(kind, metric) for kind in kinds})
+        for metric, called in labels.items()
+    ]
+    return draw_rows(panels, [plain("sensia"), plain("k8")])
+
+
+def draw_scratch(found: Results, folder: Path) -> Figure:
+    """Bits per byte over the pairs seen."""
+    lines: dict[str, dict[float, Any]] = {}
+    for kind in (each for each in FROM_SCRATCH if found(each)):
+        name = "from scratch" if kind.startswith("scratch") else plain(kind)
+        figures = {"bits per byte": found.estimate(kind, "bits per byte")}
+        lines.setdefault(name, {})[pairs_seen(found(kind)[0])] = figures
+    return draw_lines(lines, "different pairs seen", {"bits per byte": _BOTH["bits per byte"]})
+
+
+def draw_phases(found: Results, folder: Path) -> Figure:
+    """Change of recall and of bits per byte without each part."""
+    pairs = [*((kind, "sensia") for kind in (*PHASES, *PARTS)), *((kind, "k8") for kind in SENSES)]
+    pairs = [(kind, other) for kind, other in pairs if found(kind) and found(other)]
+    panels = [
+        Panel(
+            f"change of {metric}",
+            {plain(kind): difference(found, kind, other, metric) for kind, other in pairs},
+            line=(0, "no change"),
+        )
+        for metric in _BOTH
+    ]
+    return draw_rows(panels)
+
+
+def draw_bitext(found: Results, folder: Path) -> Figure:
+    """Recall and bits per byte over the different pairs seen."""
+    points = {
+        pairs_seen(found(kind)[0]): {metric: found.estimate(kind, metric) for metric in _BOTH}
+        for kind in OF_DATA
+        if found(kind)
+    }
+    return draw_lines({"SENSIA, equal steps": points}, "different pairs seen", _BOTH)
+
+
+def pairs_seen(run: Any) -> float:
+    """
+    Different pairs that a run saw.
+
+    Args:
+        run (`Mapping`): of [`reproduction.plan.summarize_run`].
+    """
+    seen = run["training"]["steps"] * run["training"]["pairs_per_step"]
+    return min(seen, run["settings"].get("max_train_pairs") or seen)
+
+
+def draw_mixture(found: Results, folder: Path) -> Figure:
+    """Nats per token that each replacement of the mixture adds."""
+    changes = {VARIANTS[name]: each for name, each in mixture_changes(found, folder).items()}
+    return draw_rows([Panel("nats per token added", changes, paper=(PAPER_NATS, PAPER_NATS))])
+
+
+def draw_languages(found: Results, folder: Path) -> Figure:
+    """Recall and bits per byte of each language."""
+    kinds = kinds_by_language(found)
+    panels = [
+        Panel(called, {language: found.estimate(kind, metric, language) for language, kind in kinds.items()})
+        for metric, called in _BOTH.items()
+    ]
+    return draw_rows(panels, ["zh"])
+
+
+def draw_curricula(found: Results, folder: Path) -> Figure:
+    """Recall and bits per byte of each curriculum."""
+    return _rows(found, CURRICULA)
+
+
+def draw_search(found: Results, folder: Path) -> Figure:
+    """Recall and bits per byte of all candidates: those of the search, and the winner in the other languages."""
+    kinds: Sequence[str] = ("sensia", "lm-only", *found.kinds("curriculum-"))
+    rows = [(kind, language) for language in (*SEARCHED, *REPORTED) for kind in kinds]
+    of = {f"{plain(k)}, {each}": (common_kind(k, each), each) for k, each in rows if found(common_kind(k, each), each)}
+    panels = [
+        Panel(called, {name: found.estimate(kind, metric, language) for name, (kind, language) in of.items()})
+        for metric, called in _BOTH.items()
+    ]
+    return draw_rows(panels, [f"{plain('sensia')}, {language}" for language in (*SEARCHED, *REPORTED)])
+
+
+def draw_benchmarks(found: Results, folder: Path) -> Figure:
+    """Accuracy on each benchmark."""
+    panels = []
+    for task, goal in PAPER_SCORES.items():
+        figure = found.score("others", task, "accuracy", LANGUAGE)
+        scored = [run["scores"][task] for run in found("others", LANGUAGE) if task in run["scores"]]
+        line = (scored[0]["chance"]["accuracy"], "chance") if scored else None
+        panels.append(Panel(f"accuracy on {task}", {plain("others"): figure}, paper=(goal, goal), line=line))
+    return draw_rows(panels)
+
+
+def draw_geometry(found: Results, folder: Path) -> Figure:
+    """Topology and Procrustes beside the paper's ranges and shuffled pairs."""
+    panels = []
+    for name, (task, metric, low, high) in PAPER_FIGURES.items():
+        value, gap = (found.score("sensia", task, each) for each in (metric, f"{metric}_gap"))
+        line = None if value is None or gap is None else (value.value - gap.value, "shuffled pairs")
+        panels.append(Panel(name, {plain("sensia"): value}, paper=(low, high), line=line))
+    return draw_rows(panels)
+
+
+def draw_monolingual(found: Results, folder: Path) -> Figure:
+    """Recall and bits per byte in Chinese."""
+    kinds = [kind for kind in ("others", "others-lm-only", *MONOLINGUAL) if found(kind, "zh")]
+    bits = {plain(kind): found.estimate(kind, "bits per byte", "zh") for kind in kinds}
+    return draw_rows([Panel(_BOTH["bits per byte"], bits)], [plain("others")])
+
+
+#: What each plot shows, and the function that draws it.
+PLOTS: dict[str, tuple[str, Callable[[Results, Path], Figure]]] = {
+    "alignment": ("Recall and entropy of SENSIA over the steps, a line for each seed", draw_alignment),
+    "others": ("Context recall and bits per byte of SENSIA and of what it is compared with", draw_others),
+    "scratch": ("Bits per byte over the number of pairs seen, from scratch and adapted", draw_scratch),
+    "phases": ("Change of recall and of bits per byte without each part of SENSIA", draw_phases),
+    "bitext": ("Recall and bits per byte over the number of different pairs", draw_bitext),
+    "mixture": ("Nats per token that are added where the mixture is replaced", draw_mixture),
+    "languages": ("Recall and bits per byte of each language", draw_languages),
+    "curricula": ("Recall and bits per byte of each curriculum", draw_curricula),
+    "search": ("Recall and bits per byte of all candidates in each language", draw_search),
+    "benchmarks": ("Accuracy on each benchmark beside the paper's and chance", draw_benchmarks),
+    "geometry": ("Topology and Procrustes beside the paper's ranges and shuffled pairs", draw_geometry),
+    "monolingual": ("Bits per byte in Chinese, adapted from English and from Chinese alone", draw_monolingual),
+}

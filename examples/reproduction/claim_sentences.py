@@ -1,0 +1,143 @@
+"""One sentence for each claim: what was found, in figures."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from reproduction.alignment_claim import PAPER_RECALL
+from reproduction.benchmark_claim import LANGUAGE, PAPER_SCORES
+from reproduction.chinese_claims import MONOLINGUAL, kinds_by_language
+from reproduction.claim_tables import PHASES
+from reproduction.curriculum_claims import REPORTED, SEARCHED, chosen_curriculum, common_kind
+from reproduction.family import family_p_values
+from reproduction.geometry_claim import PAPER_FIGURES
+from reproduction.labels import label
+from reproduction.mixture_claim import PAPER_NATS, VARIANTS, mixture_changes
+from reproduction.run_results import METRICS, RECALLS, Results
+from reproduction.seed_tests import LEVEL
+
+
+def alignment_sentence(found: Results, folder: Path) -> str:
+    """Recall before and after."""
+    before = found("sensia")[0]["before"]["NTREX"]
+    parts = [
+        f"from {before[METRICS[metric][1]]:.2f} to {found.mean('sensia', metric):.2f} with {metric.split()[0]} vectors"
+        for metric in RECALLS
+    ]
+    return f"Recall@1 goes {' and '.join(parts)}; the paper reports more than {PAPER_RECALL}."
+
+
+def others_sentence(found: Results, folder: Path) -> str:
+    """Measures that are won and lost against the language model loss alone."""
+    family = family_p_values(found)
+    won = [metric for metric in METRICS if family.get(f"others: {metric}", (1, 1))[1] < LEVEL]
+    bits = [f"{found.mean(kind, 'bits per byte'):.2f}" for kind in ("sensia", "lm-only")]
+    return (
+        f"SENSIA is better than the language model loss alone in {len(won)} of {len(METRICS)} measures, and writes "
+        f"{'better' if bits[0] < bits[1] else 'worse'}: {bits[0]} bits per byte against {bits[1]}."
+    )
+
+
+def scratch_sentence(found: Results, folder: Path) -> str:
+    """Bits per byte of SENSIA and from scratch."""
+    amounts = {"scratch": "as much data", "scratch-2x": "twice as much", "scratch-4x": "four times as much"}
+    told = ", ".join(
+        f"{found.mean(kind, 'bits per byte'):.2f} with {amount}" for kind, amount in amounts.items() if found(kind)
+    )
+    bits = found.mean("sensia", "bits per byte")
+    return f"SENSIA reaches {bits:.2f} bits per byte; training from scratch reaches {told}."
+
+
+def phases_sentence(found: Results, folder: Path) -> str:
+    """What recall loses without each phase."""
+    lost = {kind: found.recall("sensia") - found.recall(kind) for kind in PHASES}
+    told = ", ".join(f"{-value:+.3f} {label(kind)}" for kind, value in lost.items())
+    return f"Recall changes by {told}."
+
+
+def bitext_sentence(found: Results, folder: Path) -> str:
+    """What recall loses with a twentieth of the pairs."""
+    lost = 100 * (found.recall("sensia") - found.recall("data-20"))
+    return f"With a twentieth of the pairs recall@1 falls by {lost:.0f} points; the paper's score falls by 2.5 to 3.3."
+
+
+def mixture_sentence(found: Results, folder: Path) -> str:
+    """What a single sense costs."""
+    changes = mixture_changes(found, folder)
+    name = min(("top_1", "top_1_norm_matched"), key=lambda each: changes[each].value)
+    return (
+        f"Where the mixture is replaced by {VARIANTS[name]}, the model loses {changes[name].value:.1f} nats a token; "
+        f"the paper's loses {PAPER_NATS} without its mixture."
+    )
+
+
+def languages_sentence(found: Results, folder: Path) -> str:
+    """Recall by language, the lowest last."""
+    recalls = {language: found.recall(kind, language) for language, kind in kinds_by_language(found).items()}
+    order = sorted(recalls, key=recalls.__getitem__, reverse=True)
+    return f"Recall@1 is {', '.join(f'{recalls[each]:.2f} in {each}' for each in order)}."
+
+
+def curricula_sentence(found: Results, folder: Path) -> str:
+    """Recall and bits per byte of other curricula beside the paper's."""
+    kinds = [kind for kind in ("sensia", "cosine", "adaptive") if found(kind)]
+    told = (
+        f"{label(kind)}: recall {found.recall(kind):.2f} at {found.mean(kind, 'bits per byte'):.2f} bits per byte"
+        for kind in kinds
+    )
+    return f"{'; '.join(told)}."
+
+
+def search_sentence(found: Results, folder: Path) -> str:
+    """The winner of the search in the languages that were kept for the report."""
+    best = chosen_curriculum(found)
+    if best is None:
+        return f"No candidate is better than the paper's curriculum in both {' and '.join(SEARCHED)}."
+    told = []
+    for language in REPORTED:
+        kinds = [common_kind(kind, language) for kind in (best, "sensia")]
+        recall = [f"{found.recall(kind, language):.2f}" for kind in kinds]
+        bits = [f"{found.mean(kind, 'bits per byte', language):.2f}" for kind in kinds]
+        told.append(f"in {language} recall {recall[0]} against {recall[1]}, bits per byte {bits[0]} against {bits[1]}")
+    return f"{label(best)} won the search; beside the paper's curriculum it has {'; '.join(told)}."
+
+
+def benchmarks_sentence(found: Results, folder: Path) -> str:
+    """Accuracy beside the paper's."""
+    told = []
+    for task, goal in PAPER_SCORES.items():
+        figure = found.score("others", task, "accuracy", LANGUAGE)
+        if figure is not None:
+            told.append(f"{100 * figure.value:.1f} % on {task}, where the paper reports {100 * goal:.1f}")
+    return f"The model in {LANGUAGE} has {', and '.join(told)}."
+
+
+def geometry_sentence(found: Results, folder: Path) -> str:
+    """Figures and what they are above shuffled pairs."""
+    told = []
+    for name, (task, metric, *_) in PAPER_FIGURES.items():
+        value, gap = (found.score("sensia", task, each) for each in (metric, f"{metric}_gap"))
+        if value is not None and gap is not None:
+            told.append(f"{name} is {value.value:.3f}, which is {gap.value:+.3f} over words paired at random")
+    return f"{'; '.join(told)}."
+
+
+def monolingual_sentence(found: Results, folder: Path) -> str:
+    """Bits per byte of the adapted model and of one from scratch."""
+    ours, alone = (found.mean(kind, "bits per byte", "zh") for kind in ("others", MONOLINGUAL[0]))
+    return f"SENSIA has {ours:.2f} bits per byte in Chinese, a model that saw Chinese alone {alone:.2f}."
+
+
+SENTENCES: dict[str, Callable[[Results, Path], str]] = {
+    "alignment": alignment_sentence,
+    "others": others_sentence,
+    "scratch": scratch_sentence,
+    "phases": phases_sentence,
+    "bitext": bitext_sentence,
+    "mixture": mixture_sentence,
+    "languages": languages_sentence,
+    "curricula": curricula_sentence,
+    "search": search_sentence,
+    "benchmarks": benchmarks_sentence,
+    "geometry": geometry_sentence,
+    "monolingual": monolingual_sentence,
+}

@@ -1,0 +1,174 @@
+"""The page on the paper's claims: for each a sentence of verdict by scale, a plot, a table, why, and the command."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib
+
+from reproduction.claim_plots import PLOTS
+from reproduction.claim_sentences import SENTENCES
+from reproduction.claim_tables import TABLES
+from reproduction.claims import NOT_IN_PAPER, Claim
+from reproduction.family import family_p_values
+from reproduction.run_results import Results
+from reproduction.scales import ABOUT
+from reproduction.verdicts import MISSING
+from sensia.model_cards.drawing import STYLE, save_figure
+from sensia.whole_files import write_whole
+
+_INTRODUCTION = """\
+The SENSIA paper ([arXiv 2601.10310](https://arxiv.org/abs/2601.10310)) adapts an English Backpack to another
+language by aligning the sentence vectors of translations, in three phases: align, joint and polish. This page holds
+its claims, and some that are not in it, against runs of this code. The runs are small, and a verdict is about its
+scale. Languages are named by their codes. The page is made by `python examples/reproduce.py --report` from
+[the files of all runs](results/reproduction/mini); do not edit it.
+
+- The **context vector** of a sentence is the output at its last token; the **sense vector** is the weighted mean of
+  its senses. Each has an InfoNCE loss, and the target side has the language model loss too.
+- **LM-only** is the language model loss on the target language alone, from the same English model.
+- **Dense alignment** is the same training of a model without senses.
+- **recall@1** is the share of sentences whose nearest neighbour in the other language is their translation.
+- The **mixture** is how strongly each token uses its senses; its entropy is at most ln K with K senses."""
+
+_HOW_TO_READ = """\
+**How to read it.** A figure has its interval in brackets: the range over seeds, or, where there is one seed, the 95 %
+bootstrap interval over test items. The interval of a difference adds those of both figures in quadrature. `recall` is
+the mean of context and sense recall@1, in both directions, on all NTREX pairs. Bits per byte are of the target side
+of these pairs; some of the first runs kept no interval of them. Tests over seeds are Welch's, one-sided. All tests of
+a scale are one family: Holm's correction keeps the chance of a single false finding at 5 %. "Holds in direction, not
+in size" is an effect in the paper's direction that is smaller than the paper's. The rules are in
+`examples/reproduction`; those for `mini_long` were written before its runs."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """
+    What is known at a scale.
+
+    Args:
+        claims (`Sequence` of [`Claim`]): judged.
+        found ([`Results`]): of all its runs.
+        made (`int`), planned (`int`): numbers of runs.
+        senses (`Path`): of `examples/study_senses.py`, if it was run at this scale; the file may be missing.
+    """
+
+    claims: Sequence[Claim]
+    found: Results
+    made: int
+    planned: int
+    senses: Path
+
+
+def write_claims_page(scales: Mapping[str, Measured], folder: Path) -> None:
+    """
+    Writes `claims.md` and a plot for each claim that is measured.
+
+    Args:
+        scales (`Mapping` of [`Measured`]): by the name of the scale, the smallest first.
+        folder (`Path`): the documentation; plots go to `images` in it.
+    """
+    with matplotlib.rc_context(STYLE):
+        for number, claim in enumerate(_first(scales).claims):
+            shown = shown_scale(scales, number)
+            if shown is not None:
+                _, draw = PLOTS[claim.name]
+                scale = scales[shown]
+                save_figure(draw(scale.found, scale.senses), folder / f"images/claims_{claim.name}.png")
+    write_whole(folder / "claims.md", claims_page(scales).encode())
+
+
+def claims_page(scales: Mapping[str, Measured]) -> str:
+    """
+    The page, in Markdown.
+
+    Args:
+        scales (`Mapping`): as in [`write_claims_page`].
+    """
+    lines = ["# The paper's claims, measured", "", _INTRODUCTION, "", *_scale_lines(scales), ""]
+    lines += [*_verdict_lines(scales), "", _HOW_TO_READ, ""]
+    for number, claim in enumerate(_first(scales).claims):
+        lines += _claim_lines(scales, number, claim)
+    return "\n".join([*lines, *_test_lines(scales)])
+
+
+def shown_scale(scales: Mapping[str, Measured], number: int) -> str | None:
+    """
+    The largest scale at which a claim is measured, whose plot and table are shown.
+
+    Args:
+        scales (`Mapping`): as in [`write_claims_page`].
+        number (`int`): place of the claim, from 0.
+    """
+    measured = [name for name, scale in scales.items() if _verdict(scale, number) != MISSING]
+    return measured[-1] if measured else None
+
+
+def _verdict(scale: Measured, number: int) -> str:
+    """The verdict at a scale. Where no run was made, nothing is known, also of a claim that needs no run."""
+    return scale.claims[number].verdict if scale.made else MISSING
+
+
+def _first(scales: Mapping[str, Measured]) -> Measured:
+    return next(iter(scales.values()))
+
+
+def _scale_lines(scales: Mapping[str, Measured]) -> list[str]:
+    lines = ["| scale | model | pairs that a run sees | runs made | all runs |", "|---|---|---:|---:|---|"]
+    for name, scale in scales.items():
+        page = f"[claims-{name}.md](claims-{name}.md)" if scale.made else ""
+        made = f"{scale.made} of {scale.planned}"
+        lines.append(f"| `{name}` | {ABOUT[name].model} | {ABOUT[name].pairs} | {made} | {page} |")
+    return [*lines, "| the paper | 170M parameters, 16 senses | 9.6 million | | |"]
+
+
+def _verdict_lines(scales: Mapping[str, Measured]) -> list[str]:
+    lines = [f"| | claim | the paper | {' | '.join(scales)} |", f"|---:|---|---|{'---|' * len(scales)}"]
+    for number, claim in enumerate(_first(scales).claims):
+        heading = _heading(claim)
+        verdicts = " | ".join(_verdict(scale, number) for scale in scales.values())
+        lines.append(f"| {claim.number} | [{claim.statement}](#{_anchor(heading)}) | {claim.paper} | {verdicts} |")
+    return lines
+
+
+def _heading(claim: Claim) -> str:
+    return f"{claim.number}. {claim.statement}"
+
+
+def _anchor(heading: str) -> str:
+    return re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", heading).strip().lower())
+
+
+def _claim_lines(scales: Mapping[str, Measured], number: int, claim: Claim) -> list[str]:
+    lines = [f"## {_heading(claim)}", ""]
+    lines += [] if claim.paper == NOT_IN_PAPER else [f"The paper: {claim.paper}.", ""]
+    for name, scale in scales.items():
+        verdict = _verdict(scale, number)
+        said = scale.claims[number].why if scale.made else "No run was made."
+        said = said if verdict == MISSING else SENTENCES[claim.name](scale.found, scale.senses)
+        lines.append(f"- `{name}`: **{verdict}**. {said}")
+    shown = shown_scale(scales, number)
+    if shown is not None:
+        lines += ["", f"![{PLOTS[claim.name][0]}](images/claims_{claim.name}.png)", ""]
+        lines += [f"At `{shown}`:", "", *TABLES[claim.name](scales[shown].found, scales[shown].senses).lines()]
+        lines += ["", f"**Why.** {scales[shown].claims[number].why}"]
+    return [*lines, "", f"    {_command(scales, number, shown)}", ""]
+
+
+def _command(scales: Mapping[str, Measured], number: int, shown: str | None) -> str:
+    """The command that makes the runs of a claim, at the scale that is shown or the next one to measure."""
+    name = shown or list(scales)[min(1, len(scales) - 1)]
+    runs = scales[name].claims[number].runs
+    if not runs:
+        return "python examples/study_senses.py --config examples/configs/study_senses_id.yaml --data DIR"
+    return f"python examples/reproduce.py --scale {name} --data DIR --only {' '.join(runs)}"
+
+
+def _test_lines(scales: Mapping[str, Measured]) -> list[str]:
+    lines = ["## All tests", "", "One-sided p-values, by claim, before and after Holm's correction.", ""]
+    lines += ["| scale | test | p | p, Holm |", "|---|---|---:|---:|"]
+    for name, scale in scales.items():
+        rows = family_p_values(scale.found).items()
+        lines += [f"| `{name}` | {test} | {p:.2g} | {corrected:.2g} |" for test, (p, corrected) in rows]
+    return [*lines, ""]

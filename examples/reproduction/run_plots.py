@@ -1,0 +1,102 @@
+"""Plots of all runs of a scale, for its own page."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from sensia.model_cards.drawing import COLOURS, DPI, WIDTH
+
+Result = Mapping[str, Any]
+
+#: Runs that differ in the data that they see, by the line that they belong to.
+OF_DATA = {"data-2": "SENSIA", "data-5": "SENSIA", "data-20": "SENSIA", "data-100": "SENSIA"}
+OF_DATA |= {"scratch": "from scratch", "scratch-2x": "from scratch", "scratch-4x": "from scratch"}
+
+
+def draw_curves(results: Iterable[Result]) -> Figure:
+    """
+    Draw recall and entropy of the `sensia` runs on Indonesian over the steps, a line for each seed.
+
+    Args:
+        results (`Iterable` of `Mapping`): all results.
+    """
+    runs = [each for each in results if each["kind"] == "sensia"]
+    figure = Figure(figsize=(WIDTH, 5.2), dpi=DPI, layout="constrained")
+    recall, entropy = figure.subplots(2, 1, sharex=True)
+    panels = (
+        (recall, "recall@1 of 200 pairs", {"context_recall@1": "context", "sense_recall@1": "sense"}),
+        (entropy, "entropy of the mixture (nats)", {"entropy_source": "English", "entropy_target": "Indonesian"}),
+    )
+    for axes, label, names in panels:
+        for colour, (name, legend) in zip(COLOURS, names.items(), strict=False):
+            for number, run in enumerate(runs):
+                steps = [each["step"] for each in run["curve"]]
+                values = [each[f"eval_NTREX_{name}"] for each in run["curve"]]
+                axes.plot(steps, values, color=colour, linewidth=1.6, label=legend if number == 0 else None)
+        for phase in runs[0]["training"]["phases"][1:]:
+            axes.axvline(phase["first_step"], color="#808080", linewidth=0.8, linestyle=":")
+        axes.set_ylabel(label)
+        axes.set_ylim(bottom=0)
+        axes.legend(loc="lower right")
+    entropy.set_xlabel("step; dotted lines begin joint and polish")
+    return figure
+
+
+def draw_trade_off(results: Iterable[Result], language: str = "id") -> Figure:
+    """
+    Draw alignment against fluency: a point for each kind of run in a language, the mean of its seeds.
+
+    Args:
+        results (`Iterable` of `Mapping`): all results.
+        language (`str`, *optional*, defaults to `"id"`): of the runs shown.
+    """
+    kinds: dict[str, list[tuple[float, float]]] = {}
+    for each in results:
+        if each["language"] == language:
+            metrics = each["scores"]["ntrex"]["metrics"]
+            kinds.setdefault(each["kind"], []).append((metrics["bits_per_byte"], metrics["context_recall@1"]))
+    figure = Figure(figsize=(WIDTH, 4.6), dpi=DPI, layout="constrained")
+    axes = figure.subplots()
+    for kind, points in kinds.items():
+        bits, recall = (sum(values) / len(points) for values in zip(*points, strict=True))
+        axes.plot(bits, recall, "o", color=COLOURS[1 if kind == "sensia" else 0])
+        axes.annotate(kind, (bits, recall), xytext=(5, 4), textcoords="offset points", fontsize=9)
+    axes.set_xlabel("bits per byte of NTREX (lower is more fluent)")
+    axes.set_ylabel("context recall@1")
+    return figure
+
+
+def draw_data(results: Iterable[Result]) -> Figure:
+    """
+    Draw recall and bits per byte against the number of different Indonesian pairs that a run saw, for SENSIA (at equal
+    steps) and from scratch (whose steps grow with the data); the mean of seeds.
+
+    Args:
+        results (`Iterable` of `Mapping`): all results.
+    """
+    lines: dict[str, dict[float, list[Result]]] = {}
+    for each in results:
+        name = {**OF_DATA, "sensia": "SENSIA"}.get(each["kind"])
+        if name is not None and each["language"] == "id":
+            lines.setdefault(name, {}).setdefault(_pairs_seen(each), []).append(each)
+    figure = Figure(figsize=(WIDTH, 5.2), dpi=DPI, layout="constrained")
+    panels = figure.subplots(2, 1, sharex=True)
+    metrics = {"context_recall@1": "context recall@1", "bits_per_byte": "bits per byte"}
+    for axes, (metric, label) in zip(panels, metrics.items(), strict=True):
+        for colour, (name, points) in zip(COLOURS, sorted(lines.items()), strict=False):
+            means = {
+                pairs: sum(run["scores"]["ntrex"]["metrics"][metric] for run in runs) / len(runs)
+                for pairs, runs in sorted(points.items())
+            }
+            axes.plot(list(means), list(means.values()), "o-", color=colour, label=name)
+        axes.set_ylabel(label)
+    panels[0].legend()
+    panels[1].set_xscale("log")
+    panels[1].set_xlabel("different pairs seen")
+    return figure
+
+
+def _pairs_seen(result: Result) -> float:
+    seen = result["training"]["steps"] * result["training"]["pairs_per_step"]
+    return min(seen, result["settings"].get("max_train_pairs") or seen)
