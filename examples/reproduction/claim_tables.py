@@ -29,7 +29,7 @@ BOTH = ("recall", "bits per byte")
 
 def alignment_table(found: Results, folder: Path) -> Table:
     """Recall and entropy before and after, at every length that there is."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for kind in [each for each in found.kinds("sensia") if found(each)]:
         steps = found(kind)[0]["training"]["steps"]
         before = found(kind)[0].get("before", {}).get("NTREX")

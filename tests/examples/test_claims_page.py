@@ -118,6 +118,8 @@ def test_every_plan_has_the_runs_of_the_experiments_and_of_the_claims(scale, sca
 def test_every_plan_scores_the_geometry_of_senses_and_the_mixture(scale):
     run = read_plan(ROOT / f"examples/configs/reproduce_{scale}.yaml", ["sensia"])[0]
     assert {"topology", "procrustes", "mixture", "xcopa"} <= set(run.suite)
+    # The least p-value, 1 / (1 + shuffles), stays under 5 % after a correction for two dozen tests.
+    assert all(24 / (1 + run.suite[task]["shuffles"]) < 0.05 for task in ("topology", "procrustes"))
 
 
 def test_the_pages_of_the_project_are_those_of_its_results(tmp_path):
