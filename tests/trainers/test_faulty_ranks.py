@@ -36,6 +36,13 @@ FAULTS = {
         ],
     ),
     "stopped": ({}, ["rank 0: Ended because rank 1 gave no sign of life for 30 seconds."]),
+    "apart": (
+        {"target_tokenizer": "extend", "new_tokens": 20},
+        [
+            f"rank {rank}: `output_dir` must be one folder that all machines share; rank 1 does not see in"
+            for rank in (0, 1)
+        ],
+    ),
     "killed": ({}, ["rank 0: Ended because rank 1 is gone: it was killed, or its machine was."]),
 }
 
@@ -49,10 +56,21 @@ def data(tmp_path_factory, tokenizer, bitext):
     return folder
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+def test_machines_that_share_no_output_dir_build_no_base_in_it(data, tmp_path, make_model, tokenizer):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/settings.json").write_text("{}")  # as an earlier attempt has left it
+    run_with_a_fault("apart", data, tmp_path, make_model(), tokenizer)
+    assert not [*tmp_path.glob("*/base"), *tmp_path.glob("*/.base.writing"), *tmp_path.glob("run/.start-*")]
+
+
+@pytest.mark.parametrize("fault", [name for name in FAULTS if name != "apart"])
 def test_both_ranks_end_and_name_the_one_at_fault(data, tmp_path, make_model, tokenizer, fault):
+    run_with_a_fault(fault, data, tmp_path, make_model(), tokenizer)
+
+
+def run_with_a_fault(fault, data, tmp_path, model, tokenizer):
     options, said = FAULTS[fault]
-    make_model().save_pretrained(tmp_path / "model")
+    model.save_pretrained(tmp_path / "model")
     tokenizer.save_pretrained(tmp_path / "model")
     for name in ("pairs.jsonl", "broken.jsonl"):
         (tmp_path / name).symlink_to(data / name)
@@ -74,7 +92,7 @@ def test_both_ranks_end_and_name_the_one_at_fault(data, tmp_path, make_model, to
     started = launch(
         sys.executable, "-m", "torch.distributed.run", *where, SCENARIOS / "faulty_rank.py", fault, *words
     )
-    output, named_at = "", {}
+    output, named_at, began = "", {}, time.monotonic()
     for line in started.stdout:
         output += line
         named_at |= {each: time.monotonic() for each in said if each.format(folder=tmp_path) in line}

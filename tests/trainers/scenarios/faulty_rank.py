@@ -1,6 +1,7 @@
 """`sensia adapt` on torchrun's ranks, of which rank 1 has a fault. Arguments: the fault, then options of the command.
 
 - `row`: its copy of the streamed bitext has a broken row (rank 1 reads `broken.jsonl` beside the given file);
+- `apart`: its `output_dir` is another folder, `elsewhere` beside the given one, as on a machine that shares none;
 - `disk`: its files end after 4096 bytes, from its first checkpoint on, as on a full disk;
 - `slow`: it sleeps for a minute before its third step;
 - `stopped`: it stops for good before its third step (SIGSTOP), as a machine that is gone;
@@ -22,6 +23,7 @@ from sensia.trainers.output_folder import claim_output_folder
 from sensia.trainers.rank_watch import watch_ranks
 from sensia.trainers.run_arguments import AdaptArguments
 
+OTHER_FILES = {"row": ("--train_data", "broken.jsonl"), "apart": ("--output_dir", "elsewhere")}
 THIRD_STEP = 2  # steps done before it
 
 
@@ -51,9 +53,10 @@ def take_a_fault(fault: str):
 
 def main():
     fault = sys.argv.pop(1) if os.environ["RANK"] == "1" else sys.argv.pop(1) and "none"
-    if fault == "row":
-        place = sys.argv.index("--train_data") + 1
-        sys.argv[place] = str(Path(sys.argv[place]).with_name("broken.jsonl"))
+    if fault in OTHER_FILES:
+        option, name = OTHER_FILES[fault]
+        place = sys.argv.index(option) + 1
+        sys.argv[place] = str(Path(sys.argv[place]).with_name(name))
     FaultyTrainer.fault = fault
     args, config = parse_arguments(AdaptArguments, SensiaConfig, description=__doc__)
     with watch_ranks(config), claim_output_folder(config):
