@@ -22,7 +22,7 @@ logger = logging.get_logger(__name__)
 #: Seconds between two signs of life of a process.
 _INTERVAL = 1.0
 #: Seconds without a sign of life after which a process counts as gone.
-_SILENT = 30.0
+_SILENT = 45.0
 #: Seconds that processes wait for another one before it is named; named again when twice as many have passed.
 _LATE = 30.0
 #: Seconds in which a process may end by itself when another one has failed.

@@ -35,7 +35,7 @@ FAULTS = {
             "rank 1: Ended because this process kept the others waiting for 32 seconds",
         ],
     ),
-    "stopped": ({}, ["rank 0: Ended because rank 1 gave no sign of life for 30 seconds."]),
+    "stopped": ({}, ["rank 0: Ended because rank 1 gave no sign of life for 45 seconds."]),
     "apart": (
         {"target_tokenizer": "extend", "new_tokens": 20},
         [
