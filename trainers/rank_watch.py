@@ -65,7 +65,7 @@ class RankWatch:
     def stop(self):
         """Says that this process needs no watching any more."""
         self._ended.set()
-        self._thread.join()
+        self._thread.join(_GRACE)  # it may wait for a store that is gone
         with suppress(RuntimeError):  # the store may have ended before
             self._store.set(self._key(self.rank), "done")
 
