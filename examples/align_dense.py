@@ -20,6 +20,7 @@ from sensia.trainers import parse_arguments
 from sensia.trainers.command_ends import exit_on_input_error
 from sensia.trainers.dense_alignment import DenseAlignmentConfig, DenseAlignmentTrainer
 from sensia.trainers.output_folder import claim_output_folder
+from sensia.trainers.rank_watch import watch_ranks
 from sensia.trainers.run_arguments import AdaptArguments
 
 # Settings that examples/adapt.py honours and this script does not.
@@ -35,7 +36,7 @@ def check_settings(args: AdaptArguments, config: DenseAlignmentConfig):
 def main():
     args, config = parse_arguments(AdaptArguments, DenseAlignmentConfig, description=__doc__)
     check_settings(args, config)
-    with claim_output_folder(config):
+    with watch_ranks(config), claim_output_folder(config):
         adapt(args, config, trainer_type=DenseAlignmentTrainer, model_class=AutoModelForCausalLM)
 
 

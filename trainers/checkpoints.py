@@ -12,9 +12,10 @@ import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from accelerate.state import PartialState
-from accelerate.utils import gather_object
+from accelerate.utils import broadcast_object_list, gather_object
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from sensia.trainers.data_order import texts_per_forward
@@ -82,6 +83,7 @@ def find_checkpoint(config: SensiaConfig, args: "AdaptArguments") -> str | None:
             not see the same folder there.
     """
     output = Path(str(config.output_dir))
+    _refuse_folders_apart(output)
     with PartialState().main_process_first():  # it tidies the folder that the others then read
         if config.should_save:
             recover_interrupted(output)
@@ -91,15 +93,29 @@ def find_checkpoint(config: SensiaConfig, args: "AdaptArguments") -> str | None:
         elif config.should_save:
             text = json.dumps(_settings(config, args), indent=2) + "\n"
             write_whole(output / "settings.json", text.encode())
-    # Also before the first checkpoint: a folder of a machine's own has no settings in it.
-    PartialState().wait_for_everyone()
-    seen = (checkpoint, (output / "settings.json").is_file())
-    if len(found := set(gather_object([seen]))) > 1:
-        raise ValueError(
-            f"`output_dir` must be one folder that all machines share; in {output} they see different checkpoints or "
-            f"settings: {sorted(map(str, found))}."
-        )
     return checkpoint
+
+
+def _refuse_folders_apart(output: Path):
+    """
+    Refuses machines whose `output_dir` is not one folder: each would write a part of what belongs together. What an
+    earlier run left there tells nothing, so a file is put there that only this start can have put there.
+    """
+    state = PartialState()
+    if state.num_processes == 1:
+        return
+    mark = output / broadcast_object_list([f".start-{uuid4().hex}"])[0]
+    if state.is_main_process:
+        mark.touch()
+    state.wait_for_everyone()
+    apart = [rank for rank, there in enumerate(gather_object([mark.exists()])) if not there]
+    if state.is_main_process:
+        mark.unlink()
+    if apart:
+        raise ValueError(
+            f"`output_dir` must be one folder that all machines share; rank {', '.join(map(str, apart))} does not see "
+            f"in {output} what rank 0 has written there."
+        )
 
 
 def newest_checkpoint(folder: str | Path) -> str | None:

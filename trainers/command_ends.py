@@ -61,4 +61,7 @@ def _has_process_group() -> bool:
 
 
 def _line(program: str, message: str) -> str:
-    return f"{program}: {' '.join(message.split())}"
+    # Of several processes the line says which one wrote it.
+    several = _has_process_group() and distributed.get_world_size() > 1
+    process = f", rank {distributed.get_rank()}" if several else ""
+    return f"{program}{process}: {' '.join(message.split())}"

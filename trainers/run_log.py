@@ -58,6 +58,9 @@ class RunLog(TrainerCallback):
         told += [f"{_LOSSES[name]} {logs[name]:6.3f}" for name in names if name != "loss" or len(names) == 1]
         told.append(f"lr {logs.get('learning_rate', 0.0):.1e}")
         told.append(self._speed(step, max_steps, logs.get("seconds", 0.0)))
+        if "checkpoint_seconds" in logs:
+            stood, written = logs["checkpoint_seconds"], logs["checkpoint_write_seconds"]
+            told.append(f"checkpoint {stood:.1f} s, {written:.1f} s beside the steps")
         self._print("  ".join(told))
 
     def _speed(self, step: int, max_steps: int, seconds: float) -> str:

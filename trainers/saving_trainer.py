@@ -1,23 +1,27 @@
 """The stock Trainer, except that checkpoints, models and pushes are whole or not there, and hold no pickles."""
 
 import shutil
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from huggingface_hub import CommitInfo, HfApi
 from peft import PeftModel
 from torch import nn
 from torch.distributed.fsdp import FSDPModule
 from torch.optim import Optimizer
 from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback
-from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME, TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, HubStrategy, SchedulerType, TrainOutput
 from transformers.utils import logging
 from transformers.utils.hub import PushInProgress
 
+from sensia.trainers.background_saving import BackgroundSaving, copy_on_cpu, fits_in_memory
 from sensia.trainers.checkpoints import (
     WRITING_FOLDER,
     commit_checkpoint,
@@ -39,24 +43,49 @@ class StepsAsSetNow(TrainerCallback):
         state.compute_steps(args, state.max_steps)
 
 
+class RaiseErrorsOfSaving(TrainerCallback):
+    """Ends the run before the next step when a checkpoint could not be written beside it."""
+
+    def __init__(self, saving: BackgroundSaving):
+        self.saving = saving
+
+    def on_step_begin(self, args, state, control, **kwargs):
+        self.saving.raise_error()
+
+
 class SavingTrainer(Trainer):
     """
     `transformers.Trainer`, with other ways to save:
 
     - A checkpoint gets its name when all processes have written their part of it. Older ones are deleted after that;
-      see [`checkpoints`].
+      see [`checkpoints`]. Weights and optimizer of a model that is not sharded are copied, where there is memory for
+      it, and written from the copy while the training goes on. Every checkpoint is flushed to the disk and gets its
+      name beside the training; see [`BackgroundSaving`].
     - A saved model has its code and tokenizer beside it, and no pickle. A push is one commit of named files; see
       [`publish`].
     - The decay of the learning rate schedule `warmup_stable_decay` is a share of the steps, `decay_share`.
     """
 
     _writing = False
+    #: Whether the checkpoint under way is written from copies, beside the training.
+    _copies = False
     #: Last share of the steps in which `warmup_stable_decay` decays.
     decay_share = 0.2
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
+        self._saving = BackgroundSaving()
         self.add_callback(StepsAsSetNow())
+        self.add_callback(RaiseErrorsOfSaving(self._saving))
+
+    def log(self, logs: dict[str, float], start_time: float | None = None):
+        """Logs; beside the losses also the seconds of checkpoints, see [`BackgroundSaving`]."""
+        super().log({**logs, **self._saving.seconds()} if "loss" in logs else logs, start_time)
+
+    def _finalize_training(self, *args, **kwargs):
+        self._saving.wait()
+        self.accelerator.wait_for_everyone()  # others may load the best one now
+        return super()._finalize_training(*args, **kwargs)
 
     def create_scheduler(self, num_training_steps: int, optimizer: Optimizer | None = None):
         """The learning rate's schedule; the decay of `warmup_stable_decay` is a share of the steps, if not given."""
@@ -86,19 +115,49 @@ class SavingTrainer(Trainer):
     def train(self, *args, **kwargs) -> TrainOutput:
         """Trains as `transformers.Trainer` does. Ctrl-C and SIGTERM say how the run is resumed."""
         try:
-            return super().train(*args, **kwargs)
+            output = super().train(*args, **kwargs)
+            self._saving.wait()
+            return output
         except KeyboardInterrupt as interrupt:
+            self._saving.wait()
             whole = newest_checkpoint(str(self.args.output_dir))
             resumed = f"goes on from {whole}" if whole else "begins anew: no checkpoint was saved yet (`save_steps`)"
             raise type(interrupt)(f"The same command {resumed}.") from None
+        except Exception:
+            with suppress(Exception):  # the first error is the one to tell
+                self._saving.wait()
+            raise
 
     def _save_checkpoint(self, model, trial):
+        began = time.monotonic()
+        self._saving.wait()  # for the checkpoint before
         run, name = Path(self._get_output_dir(trial)), f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
         size = checkpoint_bytes(self.args, self.accelerator.unwrap_model(self.model))
-        with naming_a_full_disk(name, run, size), _removed_after_an_error(run / WRITING_FOLDER):
-            self._save_whole(model, trial, run, name)
+        self._copies = self._writes_copies and fits_in_memory(size)
+        with self._cleaned_up(name, run, size):
+            self._write_aside(model, trial, run, name)
+        best = self.state.best_model_checkpoint
 
-    def _save_whole(self, model, trial, run: Path, name: str):
+        def finish():
+            with self._cleaned_up(name, run, size):
+                self._saving.write_deferred()
+                if self.args.should_save:
+                    self._commit(run, name, best)
+
+        self._saving.start(finish, time.monotonic() - began)
+
+    @contextmanager
+    def _cleaned_up(self, name: str, run: Path, size: int) -> Iterator[None]:
+        """After an error removes what is half-written, and says where the disk is full."""
+        with naming_a_full_disk(name, run, size), _removed_after_an_error(run / WRITING_FOLDER):
+            try:
+                yield
+            except BaseException:
+                self._saving.drop_deferred()
+                raise
+
+    def _write_aside(self, model, trial, run: Path, name: str):
+        """Writes all of a checkpoint that all processes have to write, and copies the rest."""
         writing = run / WRITING_FOLDER
         if self.args.should_save:
             shutil.rmtree(writing / name, ignore_errors=True)  # a killed process may have left it
@@ -109,11 +168,24 @@ class SavingTrainer(Trainer):
         if self.args.should_save:
             self.state.save_to_json(str(writing / name / TRAINER_STATE_NAME))
         self.accelerator.wait_for_everyone()
-        if self.args.should_save:
-            commit_checkpoint(writing / name, run / name)
-            rotate(run / name, self.args.save_total_limit, self.state.best_model_checkpoint)
-            shutil.rmtree(writing, ignore_errors=True)
-        self.accelerator.wait_for_everyone()
+
+    def _commit(self, run: Path, name: str, best: str | None):
+        commit_checkpoint(run / WRITING_FOLDER / name, run / name)
+        rotate(run / name, self.args.save_total_limit, best)
+        shutil.rmtree(run / WRITING_FOLDER, ignore_errors=True)
+
+    @property
+    def _writes_copies(self) -> bool:
+        """Whether this process alone has weights and optimizer to write: sharded ones are written by all together."""
+        return not (self.is_fsdp_enabled or self.is_deepspeed_enabled)
+
+    def _save_optimizer_and_scheduler(self, output_dir: str):
+        if not (self._copies and self.args.should_save):
+            super()._save_optimizer_and_scheduler(output_dir)
+            return
+        optimizer, folder = copy_on_cpu(self.optimizer.state_dict()), Path(output_dir)
+        self._saving.defer(lambda: torch.save(optimizer, folder / OPTIMIZER_NAME))
+        torch.save(self.lr_scheduler.state_dict(), folder / SCHEDULER_NAME)
 
     @contextmanager
     def _written_aside(self) -> Iterator[None]:
@@ -140,10 +212,16 @@ class SavingTrainer(Trainer):
         model = self.accelerator.unwrap_model(self.model)
         if isinstance(model, PeftModel) and self.args.should_save:
             self._save_adapted(model, folder, state_dict)
+        elif self._writing and self._copies and self.args.should_save:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._saving.defer(partial(self._save_model, output_dir, copy_on_cpu(model.state_dict())))
         else:
-            with _class_of_ours(model):
-                super()._save(output_dir, state_dict)
-            remove_pickled_arguments(folder)
+            self._save_model(output_dir, state_dict)
+
+    def _save_model(self, output_dir: str | None, state_dict: dict[str, Any] | None):
+        with _class_of_ours(self.accelerator.unwrap_model(self.model)):
+            super()._save(output_dir, state_dict)
+        remove_pickled_arguments(Path(output_dir) if output_dir else self.output_folder)
 
     def _save_adapted(self, model: PeftModel, folder: Path, state_dict: dict[str, Any] | None):
         """A checkpoint holds the adapter alone; everywhere else, what is saved is a whole model."""
@@ -181,6 +259,7 @@ class SavingTrainer(Trainer):
             if not self.args.hub_always_push:
                 return
             self._finish_current_push()
+        self._saving.write_deferred()
         staged = stage(Path(checkpoint_folder), self.output_folder / "push")
         message = f"Training in progress, step {self.state.global_step}"
         push = self._publish(staged, message, run_as_future=True)

@@ -38,6 +38,7 @@ from sensia.trainers.disk_space import check_free_disk, naming_a_full_disk, weig
 from sensia.trainers.licence_notes import licence_warnings, licensed_parts
 from sensia.trainers.output_folder import claim_output_folder
 from sensia.trainers.prompts import check_prompts, continue_prompts
+from sensia.trainers.rank_watch import watch_ranks
 from sensia.trainers.run_arguments import AdaptArguments
 from sensia.trainers.run_record import describe_run
 from sensia.trainers.run_rehearsal import made_up_record
@@ -54,7 +55,7 @@ from sensia.whole_files import write_whole
 
 def main():
     args, config = parse_arguments(AdaptArguments, SensiaConfig, description=__doc__)
-    with claim_output_folder(config):
+    with watch_ranks(config), claim_output_folder(config):
         adapt(args, config)
 
 

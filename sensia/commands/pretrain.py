@@ -36,6 +36,7 @@ from sensia.trainers.command_ends import exit_on_input_error
 from sensia.trainers.disk_space import check_free_disk, naming_a_full_disk, weight_bytes
 from sensia.trainers.output_folder import claim_output_folder
 from sensia.trainers.pretraining import MixedBlocks, PretrainArguments, PretrainingTrainer, train_tokenizer
+from sensia.trainers.rank_watch import watch_ranks
 from sensia.whole_files import write_whole
 
 
@@ -140,7 +141,7 @@ def build_model(args: PretrainArguments, tokenizer: PreTrainedTokenizerBase) -> 
 
 def main():
     args, training_args = parse_arguments(PretrainArguments, TrainingArguments, description=__doc__)
-    with claim_output_folder(training_args):
+    with watch_ranks(training_args), claim_output_folder(training_args):
         pretrain(args, training_args)
 
 

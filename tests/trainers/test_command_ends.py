@@ -43,7 +43,7 @@ def test_sigterm_ends_the_script_with_one_line(capsys):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("way", "code", "said"),
-    [("well", 0, ""), ("wrong", 1, "command_ends.py: no such word"), ("mistake", 1, "KeyError: 'a mistake'")],
+    [("well", 0, ""), ("wrong", 1, "command_ends.py, rank 1: no such word"), ("mistake", 1, "KeyError: 'a mistake'")],
 )
 def test_the_process_group_is_closed_however_a_command_ends(way, code, said):
     where = ("--master_addr", "127.0.0.1", "--master_port", free_port(), "--nproc_per_node", 2)

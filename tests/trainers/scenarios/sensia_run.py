@@ -19,6 +19,7 @@ from modeling_sensia import BackpackConfig, BackpackForCausalLM
 from sensia.corpora import clean_pairs, read_pairs
 from sensia.trainers import SensiaConfig, SensiaTrainer
 from sensia.trainers.command_ends import exit_on_input_error
+from sensia.trainers.lora import AdapterArguments, with_adapter
 from sensia.trainers.pretraining import train_tokenizer
 from sensia.trainers.run_arguments import AdaptArguments
 from sensia.trainers.training_data import load_train_pairs
@@ -98,6 +99,7 @@ def build(settings: dict[str, Any]) -> SensiaTrainer:
     train = pairs.select(range(settings.pop("pairs", 64)))
     if settings.pop("streamed", False):
         train = stream(bitext.select(range(64)), tokenizer, Path(settings["output_dir"]).with_suffix(".jsonl"))
+    model = with_adapter(model, AdapterArguments(use_peft=settings.pop("lora", False), lora_r=4), "org/base")
     config = SensiaConfig(
         **{
             "learning_rate": 1e-2,
@@ -128,8 +130,9 @@ def run(settings: dict[str, Any], *callbacks: TrainerCallback):
     Trains, evaluates and saves.
 
     Args:
-        settings (`dict`): of [`SensiaConfig`], and `dropout` (of the model), `pairs` (how many to train on),
-            `streamed`, `resume` (go on from the newest checkpoint), `stop_at` (steps after which to stop).
+        settings (`dict`): of [`SensiaConfig`], and `dropout` (of the model), `lora` (train an adapter), `pairs` (how
+            many to train on), `streamed`, `resume` (go on from the newest checkpoint), `stop_at` (steps after which
+            to stop).
         callbacks: of the trainer.
     """
     settings = dict(settings)
