@@ -118,7 +118,10 @@ class SensiaConfig(TrainingArguments):
     )
     text_rate: float = field(
         default=0.0,
-        metadata={"help": "Texts (see text_data) that the language model loss gets for each pair; 0 for none."},
+        metadata={
+            "help": "Texts and instruction pairs (see text_data, instruction_data) that the language model loss gets "
+            "for each pair; 0 for none."
+        },
     )
     source_lm_weight: float = field(
         default=0.0,

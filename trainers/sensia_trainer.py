@@ -73,8 +73,8 @@ class SensiaTrainer(SavingTrainer):
         model ([`BackpackForCausalLM`] or `PeftModel` of one): the English Backpack to adapt; see [`with_adapter`].
         args ([`SensiaConfig`]): the settings.
         train_dataset (`datasets.Dataset` or `datasets.IterableDataset`): pairs from [`sensia.corpora.clean_pairs`].
-        train_texts (`datasets.Dataset`, *optional*): texts from [`sensia.corpora.encode_texts`], with
-            `args.text_rate`.
+        train_texts (`datasets.Dataset`, *optional*): texts from [`sensia.corpora.encode_texts`] or
+            [`sensia.corpora.encode_instructions`], with `args.text_rate`.
         new_token_ids (`Sequence[int]`, *optional*): ids of the tokens that the tokenizer has and the base model's had
             not; see [`NewTokenRows`].
         eval_dataset (`datasets.Dataset`, *optional*): pairs from [`sensia.corpora.clean_pairs`]; may be a `dict` of

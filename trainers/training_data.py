@@ -16,10 +16,12 @@ from sensia.corpora import (
     DataPart,
     Language,
     clean_pairs,
+    encode_instructions,
     encode_texts,
     find_language,
     held_out_part,
     join_documents,
+    read_instructions,
     read_texts,
     row_keys,
     shared_rows,
@@ -30,7 +32,8 @@ from sensia.corpora.hub_pairs import pair_part
 from sensia.corpora.locations import is_local
 from sensia.corpora.pivot import join_by_source
 from sensia.corpora.tokenizer_use import tokenizer_use
-from sensia.trainers.data_sources import DataSource, TextSource
+from sensia.trainers.data_order import with_prompt_tokens
+from sensia.trainers.data_sources import DataSource, InstructionSource, TextSource
 from sensia.trainers.prepared_pairs import PreparedPairs, cached_pairs
 from sensia.trainers.run_arguments import AdaptArguments
 
@@ -64,7 +67,7 @@ class PairSet:
         pairs (`datasets.Dataset` or `IterableDataset`): from [`sensia.corpora.clean_pairs`] or
             [`sensia.corpora.encode_texts`].
         report (`CleaningReport`): what was dropped.
-        role (`str`): `bitext`, `text` or `evaluation`.
+        role (`str`): `bitext`, `text`, `instructions` or `evaluation`.
         fertility (`dict`): tokens per word of each side; empty for a stream, and for a side without spaces.
         part ([`DataPart`], *optional*): what was read of a Hub data set.
         keys (`np.ndarray`, *optional*): of [`sensia.corpora.row_keys`]: of the rows kept; of a stream's first rows.
@@ -105,8 +108,9 @@ class TrainingData:
     Args:
         pairs (`datasets.Dataset` or `IterableDataset`): the bitext, mixed; `row` and, of several, `dataset` say where
             a pair comes from.
-        parts (`list` of [`PairSet`]): each data set by itself: bitext in the order of `train_data`, then texts.
-        texts (`datasets.Dataset`, *optional*): texts for the language model loss.
+        parts (`list` of [`PairSet`]): each data set by itself: bitext in the order of `train_data`, then texts, then
+            instruction pairs.
+        texts (`datasets.Dataset`, *optional*): texts and instruction pairs for the language model loss.
     """
 
     pairs: Dataset | IterableDataset
@@ -134,9 +138,8 @@ def load_train_pairs(
     if isinstance(pairs, IterableDataset):
         pairs = pairs.shuffle(seed=seed, buffer_size=args.shuffle_buffer)
     texts = [_load_texts(source, args, tokenizer, max_length) for source in args.text_sources]
-    return TrainingData(
-        pairs, [*parts, *texts], concatenate_datasets([each.pairs for each in texts]) if texts else None
-    )
+    texts += [_load_instructions(source, args, tokenizer, max_length) for source in args.instruction_sources]
+    return TrainingData(pairs, [*parts, *texts], _join_texts([each.pairs for each in texts]) if texts else None)
 
 
 def _load_part(
@@ -246,6 +249,13 @@ def _rows_of(stream: IterableDataset) -> Iterator[dict[str, Any]]:
     yield from stream
 
 
+def _join_texts(texts: list[Dataset]) -> Dataset:
+    """Texts, and instruction pairs, which have a prompt."""
+    if not any("prompt_tokens" in each.column_names for each in texts):
+        return concatenate_datasets(texts)
+    return concatenate_datasets([with_prompt_tokens(each) for each in texts])
+
+
 def _load_texts(
     source: TextSource, args: AdaptArguments, tokenizer: PreTrainedTokenizerBase, max_length: int
 ) -> PairSet:
@@ -258,6 +268,19 @@ def _load_texts(
         raise ValueError(f"{source.path}: {error}") from error
     part = None if is_local(path) else DataPart(path, source.config, source.split or "train")
     return PairSet(Path(source.path).name, path, texts, report, "text", part=part, licence=source.license)
+
+
+def _load_instructions(
+    source: InstructionSource, args: AdaptArguments, tokenizer: PreTrainedTokenizerBase, max_length: int
+) -> PairSet:
+    path = args.locate(source.path)
+    try:
+        conversations = read_instructions(path, split=source.split, config_name=source.config)
+        rows, report = encode_instructions(conversations, tokenizer, max_length=max_length)
+    except ValueError as error:
+        raise ValueError(f"{source.path}: {error}") from error
+    part = None if is_local(path) else DataPart(path, source.config, source.split or "train")
+    return PairSet(Path(source.path).name, path, rows, report, "instructions", part=part, licence=source.license)
 
 
 def _mix(parts: list[PairSet], args: AdaptArguments, seed: int) -> Dataset | IterableDataset:

@@ -27,6 +27,7 @@ from transformers import set_seed
 
 from modeling_sensia import BackpackForCausalLM
 from modeling_sensia.loading import load_base
+from sensia.corpora import give_chat_template
 from sensia.model_cards import comparison_rows, format_value, write_card
 from sensia.model_cards.card import strip_folders
 from sensia.model_cards.markdown import list_names
@@ -80,6 +81,8 @@ def adapt(
     checkpoint = find_checkpoint(config, args)
     start = load_start(args, config, model_class)
     model, tokenizer = start.model, start.tokenizer
+    if args.instruction_data:
+        give_chat_template(tokenizer)
     positions = model.config.max_position_embeddings
     check_prompts(args.prompts, tokenizer, positions)
     with PartialState().main_process_first():

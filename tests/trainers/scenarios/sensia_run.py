@@ -16,7 +16,7 @@ from torch.distributed.tensor import DTensor
 from transformers import TrainerCallback
 
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
-from sensia.corpora import clean_pairs, read_pairs
+from sensia.corpora import clean_pairs, encode_instructions, give_chat_template, read_pairs
 from sensia.trainers import SensiaConfig, SensiaTrainer
 from sensia.trainers.command_ends import exit_on_input_error
 from sensia.trainers.pretraining import train_tokenizer
@@ -98,6 +98,7 @@ def build(settings: dict[str, Any]) -> SensiaTrainer:
     train = pairs.select(range(settings.pop("pairs", 64)))
     if settings.pop("streamed", False):
         train = stream(bitext.select(range(64)), tokenizer, Path(settings["output_dir"]).with_suffix(".jsonl"))
+    texts = instructions(bitext.select(range(100, 120)), tokenizer) if settings.get("text_rate") else None
     config = SensiaConfig(
         **{
             "learning_rate": 1e-2,
@@ -111,7 +112,16 @@ def build(settings: dict[str, Any]) -> SensiaTrainer:
     )
     make = ShardedTrainer if config.fsdp else SensiaTrainer
     held_out = pairs.select(range(64, 93))
-    return make(model, config, train_dataset=train, eval_dataset=held_out, processing_class=tokenizer)
+    data = {"train_dataset": train, "train_texts": texts, "eval_dataset": held_out}
+    return make(model, config, **data, processing_class=tokenizer)
+
+
+def instructions(bitext, tokenizer):
+    """Answers of five to some forty tokens, after prompts of as different lengths."""
+    give_chat_template(tokenizer)
+    sides = zip(bitext["source"], bitext["target"], strict=True)
+    turns = ([{"role": "user", "content": en}, {"role": "assistant", "content": target}] for en, target in sides)
+    return encode_instructions(list(turns), tokenizer, max_length=64)[0]
 
 
 def stream(bitext, tokenizer, path: Path):
