@@ -138,6 +138,14 @@ class SensiaConfig(TrainingArguments):
             "second copy of the model in memory."
         },
     )
+    word_alignment_weight: float = field(
+        default=0.0,
+        metadata={
+            "help": "Weight of an InfoNCE term, with temperature tau_sns, on the sense vectors of words that a "
+            "statistical aligner links in the bitext; 0 for none. It finds translations of single words; see "
+            "docs/senses.md. Needs the extra `align`."
+        },
+    )
     decay_share: float = field(
         default=_DECAY_SHARE,
         metadata={"help": "Last share of the steps in which `lr_scheduler_type: warmup_stable_decay` decays."},
@@ -311,7 +319,7 @@ class SensiaConfig(TrainingArguments):
         if self.contrastive_batch_size is not None and not self.phase_schedule().contrasts:
             raise ValueError("`contrastive_batch_size` means nothing where no phase weighs an InfoNCE term.")
         check_counts(self, "batches_per_window")
-        not_negative = ("text_rate", "source_lm_weight", "source_kl_weight")
+        not_negative = ("text_rate", "source_lm_weight", "source_kl_weight", "word_alignment_weight")
         check_not_negative(self, *not_negative, "sense_learning_rate", "trunk_learning_rate")
         check_positive(self, "new_token_learning_rate")
         if self.source_lm_weight and self.source_kl_weight:

@@ -32,7 +32,7 @@ from sensia.model_cards import comparison_rows, format_value, write_card
 from sensia.model_cards.card import strip_folders
 from sensia.model_cards.markdown import list_names
 from sensia.trainers import SensiaConfig, SensiaTrainer, parse_arguments
-from sensia.trainers.base_model import load_start
+from sensia.trainers.base_model import load_start, read_sides
 from sensia.trainers.checkpoints import find_checkpoint
 from sensia.trainers.command_ends import exit_on_input_error
 from sensia.trainers.disk_space import check_free_disk, naming_a_full_disk, weight_bytes
@@ -50,6 +50,7 @@ from sensia.trainers.training_data import (
     load_train_pairs,
     pair_targets,
 )
+from sensia.trainers.word_alignment import align_words
 from sensia.whole_files import write_whole
 
 
@@ -108,6 +109,7 @@ def adapt(
         config,
         train_dataset=train.pairs,
         train_texts=train.texts,
+        aligned_words=align_words(*read_sides(args), tokenizer) if config.word_alignment_weight else None,
         new_token_ids=start.new_ids,
         eval_dataset=watched or None,
         processing_class=tokenizer,

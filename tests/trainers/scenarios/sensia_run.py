@@ -22,6 +22,7 @@ from sensia.trainers.command_ends import exit_on_input_error
 from sensia.trainers.pretraining import train_tokenizer
 from sensia.trainers.run_arguments import AdaptArguments
 from sensia.trainers.training_data import load_train_pairs
+from sensia.trainers.word_alignment import AlignedWords
 
 BITEXT = "examples/assets/bitext/en-id.dev-indomain.parquet"
 
@@ -112,8 +113,19 @@ def build(settings: dict[str, Any]) -> SensiaTrainer:
     )
     make = ShardedTrainer if config.fsdp else SensiaTrainer
     held_out = pairs.select(range(64, 93))
-    data = {"train_dataset": train, "train_texts": texts, "eval_dataset": held_out}
+    words = made_up_words(tokenizer) if config.word_alignment_weight else None
+    data = {"train_dataset": train, "train_texts": texts, "aligned_words": words, "eval_dataset": held_out}
     return make(model, config, **data, processing_class=tokenizer)
+
+
+def made_up_words(tokenizer, number=20):
+    """Pairs of words of one to three tokens, drawn at random."""
+    drawing = torch.Generator().manual_seed(0)
+    ids = torch.randint(5, len(tokenizer), (2, number, 3), generator=drawing)
+    lengths = torch.randint(1, 4, (2, number, 1), generator=drawing)
+    ids = ids.masked_fill(torch.arange(3) >= lengths, -1)
+    weights = 0.1 + 0.9 * torch.rand(number, generator=drawing)
+    return AlignedWords(ids, weights, [(f"a{place}", f"b{place}") for place in range(number)])
 
 
 def instructions(bitext, tokenizer):
