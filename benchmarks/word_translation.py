@@ -94,15 +94,17 @@ def hits(left: torch.Tensor, right: torch.Tensor, words: Words, *, csls: bool = 
     return translation_ranks(left, right, words.gold, csls=csls) == 1
 
 
-def vectors_by_kind(model, tokenizer, words: list[str]) -> dict[str, torch.Tensor]:
+def vectors_by_kind(model, tokenizer, words: list[str], sentences: bool = True) -> dict[str, torch.Tensor]:
+    if not sentences:
+        return word_vectors(model, tokenizer, words)
     as_sentences = sentence_vectors(model, tokenizer, [in_running_text(word) for word in words])
     return {**word_vectors(model, tokenizer, words), "sentence": as_sentences["sense"]}
 
 
-def by_frequency(model, tokenizer, words: Words) -> dict[str, dict[str, float]]:
+def by_frequency(model, tokenizer, words: Words, sentences: bool = True) -> dict[str, dict[str, float]]:
     """Precision@1 of each group and kind of vector, centred, with the `number` of words."""
-    left, right = (vectors_by_kind(model, tokenizer, side) for side in (words.sources, words.targets))
-    found = {kind: hits(centred(left[kind]), centred(right[kind]), words).double() for kind in COLUMNS}
+    left, right = (vectors_by_kind(model, tokenizer, side, sentences) for side in (words.sources, words.targets))
+    found = {kind: hits(centred(left[kind]), centred(right[kind]), words).double() for kind in left}
     return {
         name: {"number": len(places)} | {kind: of_all[places].mean().item() for kind, of_all in found.items()}
         for name, places in words.groups().items()

@@ -93,8 +93,9 @@ def weighted_info_nce(
     with torch.autocast(queries.device.type, enabled=False):
         logits = queries @ keys.T / temperature  # [N, N]
         right = torch.arange(len(logits), device=logits.device)
-        both = sum(F.cross_entropy(each, right, reduction="none") for each in (logits, logits.T)) / 2  # [N]
-        return (weights * both).sum() / weights.sum()
+        forward = F.cross_entropy(logits, right, reduction="none")  # [N]
+        backward = F.cross_entropy(logits.T, right, reduction="none")  # [N]
+        return (weights * (forward + backward) / 2).sum() / weights.sum()
 
 
 def _rows_find_partners(rows: torch.Tensor, candidates: torch.Tensor, temperature: float) -> torch.Tensor:

@@ -191,14 +191,15 @@ class SensiaTrainer(SavingTrainer):
         """SENSIA's objective on one micro-batch (arXiv 2601.10310); see the class."""
         point = self.phase_point
         contrastive_scale, lm_scale = self._micro_batch_scales(num_items_in_batch)
-        words, word_weights = self._words_of_step()
+        words = self._words_of_step()
         if words is not None:
-            inputs = {**inputs, "word_ids": words.flatten(0, 1)}
+            inputs = {**inputs, "word_ids": words[0].flatten(0, 1)}
         outputs = self.encode(model, inputs, num_items_in_batch)
         losses = {"loss_lm": lm_scale * outputs["loss"], "loss_lm_plain": lm_scale * outputs["plain_loss"]}
         loss = point.w_lm * losses["loss_lm"]
         if words is not None:
-            losses["loss_words"] = weighted_info_nce(*outputs["word_vectors"].chunk(2), word_weights, point.tau_sns)
+            sources, targets = outputs["word_vectors"].chunk(2)  # [N, K D] each
+            losses["loss_words"] = weighted_info_nce(sources, targets, words[1], point.tau_sns)
             loss = self.args.word_alignment_weight * losses["loss_words"] + loss
         if "distillation_loss" in outputs:
             losses["loss_kl"] = lm_scale * outputs["distillation_loss"]
@@ -253,13 +254,13 @@ class SensiaTrainer(SavingTrainer):
         """Predicted tokens of sources and of targets [2]: of the step, or of this batch where it is not of a step."""
         return _tokens_of_sides(inputs) if num_items_in_batch is None else self._side_tokens
 
-    def _words_of_step(self) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+    def _words_of_step(self) -> tuple[torch.Tensor, torch.Tensor] | None:
         """
         Token ids [2, N, T] and weights [N] of the aligned words that this step contrasts. They are the same on every
         process, and go with the first micro-batch alone, so the term is the same however a step is cut.
         """
         if self.aligned_words is None or "loss_words" in self._step_losses:
-            return None, None
+            return None
         drawing = torch.Generator().manual_seed(self.args.seed + self.state.global_step)
         chosen = torch.randperm(len(self.aligned_words.words), generator=drawing)[:_WORDS_OF_A_STEP]
         ids, weights = self.aligned_words.word_ids[:, chosen], self.aligned_words.weights[chosen]
