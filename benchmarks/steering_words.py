@@ -17,6 +17,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from modeling_sensia.loading import load_base
+from modeling_sensia.sentence_rows import padded
 from modeling_sensia.steering import Edit, Steering, SwapSenses, TowardsTopic, find_words
 from modeling_sensia.steering_directions import TokenOrWord, chosen_senses, senses_of, tokens_of
 from sensia.corpora import read_pairs
@@ -149,9 +150,11 @@ def word_likelihoods(
     found = []
     with Steering([edit] if edit else []).applied(model):
         for word in map(tokens_of, find_words(tokenizer, words)):
-            rows = [[*tokenizer(tokenizer.eos_token + begin)["input_ids"], *word] for begin in beginnings]
-            logs = [model(torch.tensor([row])).logits[0, -len(word) - 1 : -1].log_softmax(-1) for row in rows]
-            found.append(sum(each[range(len(word)), list(word)].sum().item() for each in logs) / len(rows))
+            begins = [tokenizer(tokenizer.eos_token + begin)["input_ids"] for begin in beginnings]
+            logs = model(**padded([[*begin, *word] for begin in begins])).logits.log_softmax(-1)  # [N, L, V]
+            places = [range(len(begin) - 1, len(begin) - 1 + len(word)) for begin in begins]
+            sums = [row[place, list(word)].sum().item() for row, place in zip(logs, map(list, places), strict=True)]
+            found.append(sum(sums) / len(sums))
     return found
 
 
