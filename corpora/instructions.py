@@ -153,7 +153,7 @@ def answer_ids(tokenizer: PreTrainedTokenizerBase, turns: Conversation) -> tuple
     Raises:
         `ValueError`: if the chat template writes the turns before the answer in another way once it follows.
     """
-    options = {"tokenize": True, "return_dict": False}
+    options: dict[str, Any] = {"tokenize": True, "return_dict": False}
     prompt = list(tokenizer.apply_chat_template(turns[:-1], add_generation_prompt=True, **options))
     whole = list(tokenizer.apply_chat_template(turns, **options))
     if whole[: len(prompt)] != prompt:
