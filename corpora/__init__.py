@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from sensia.corpora.fingerprint import describe_file
     from sensia.corpora.grouping import group_near_duplicates
     from sensia.corpora.held_out import DataPart, held_out_part
+    from sensia.corpora.instructions import encode_instructions, give_chat_template, read_instructions
     from sensia.corpora.languages import Language, find_language
     from sensia.corpora.monolingual import encode_texts
     from sensia.corpora.overlap import row_keys, shared_rows
@@ -24,6 +25,9 @@ _NAMES = {
     "group_near_duplicates": "sensia.corpora.grouping",
     "DataPart": "sensia.corpora.held_out",
     "held_out_part": "sensia.corpora.held_out",
+    "encode_instructions": "sensia.corpora.instructions",
+    "give_chat_template": "sensia.corpora.instructions",
+    "read_instructions": "sensia.corpora.instructions",
     "Language": "sensia.corpora.languages",
     "find_language": "sensia.corpora.languages",
     "encode_texts": "sensia.corpora.monolingual",
@@ -40,12 +44,15 @@ __all__ = [
     "Language",
     "clean_pairs",
     "describe_file",
+    "encode_instructions",
     "encode_texts",
     "find_language",
+    "give_chat_template",
     "group_near_duplicates",
     "held_out_part",
     "join_documents",
     "pack_texts",
+    "read_instructions",
     "read_pairs",
     "read_texts",
     "row_keys",

@@ -92,8 +92,12 @@ def _forgetting(results: Mapping[str, Any]) -> list[str]:
 
 
 def _general(results: Mapping[str, Any]) -> list[str]:
+    answers = sum(data["rows_kept"] for data in results["datasets"] if data.get("instructions"))
     return [
-        "It is a base language model: it continues text. It was tuned neither to follow instructions nor to be "
+        f"It was tuned on {answers:,} answers of instruction pairs, but not to be safe, and may write what is false "
+        "or offensive."
+        if answers
+        else "It is a base language model: it continues text. It was tuned neither to follow instructions nor to be "
         "safe, and may write what is false or offensive.",
         "It repeats the biases of its data, those of its base model's and those of the parallel sentences. This card "
         "does not measure them.",

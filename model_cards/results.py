@@ -147,6 +147,8 @@ DATASET = {
     "rows_kept": COUNT,
     "dropped": COUNTS,
     "license?": TEXT,
+    # Whether it is instruction pairs; only what was trained on.
+    "instructions?": Field("true or false", lambda value: isinstance(value, bool)),
     # `domain` says what the rows are, in the words of those who gave the data, as in "software manuals".
     "sources": [{"name": TEXT, "rows": COUNT, "license?": TEXT, "domain?": TEXT}],
 }

@@ -56,6 +56,7 @@ class BackpackCausalLMOutput(ModelOutput):
         logits (`torch.Tensor` [B, L, V], *optional*): scores of the next token; absent with `return_logits=False`.
         token_losses (`torch.Tensor` [B, L], *optional*): with labels, the loss in nats of predicting the next token at
             each position, without smoothing, weights or gradient; 0 where nothing is predicted.
+        word_vectors (`torch.Tensor` [W, K D], *optional*): with `word_ids`, the vectors of words, of length 1.
     """
 
     loss: Tensor | None = None
@@ -71,6 +72,7 @@ class BackpackCausalLMOutput(ModelOutput):
     mixture_entropy: Tensor | None = None
     token_losses: Tensor | None = None
     distillation_loss: Tensor | None = None
+    word_vectors: Tensor | None = None
 
 
 __all__ = ["BackpackCausalLMOutput", "BackpackModelOutput"]

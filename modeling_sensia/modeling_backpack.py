@@ -124,6 +124,27 @@ class BackpackModel(SenseKeepingMixin, BackpackPreTrainedModel):
     def set_input_embeddings(self, value: nn.Module):
         self.trunk.set_input_embeddings(value)
 
+    def word_vectors(self, word_ids: Tensor) -> Tensor:
+        """
+        Computes vectors of words from their senses alone. Sense k of a word is the mean of sense k over its tokens.
+        The vector has all K senses side by side, each of length 1 / sqrt(K): the cosine of two vectors is the mean
+        over k of the cosines of their senses k.
+
+        Args:
+            word_ids (`torch.Tensor` of `int` [W, T]): token ids of each word, filled with -1.
+
+        Returns:
+            `torch.Tensor` [W, K D]: in float32 at least.
+        """
+        is_token = word_ids >= 0  # [W, T]
+        tokens, index = word_ids.clamp(min=0).unique(return_inverse=True)  # [U], [W, T]
+        senses = self._compute_senses(tokens).flatten(1)  # [U, K D]
+        senses = senses.to(torch.promote_types(senses.dtype, torch.float32))
+        shares = is_token.to(senses.dtype)
+        of_words = F.embedding_bag(index, senses, mode="sum", per_sample_weights=shares)  # [W, K D]
+        by_sense = F.normalize(of_words.unflatten(1, (self.config.num_senses, -1)), dim=-1)  # [W, K, D]
+        return by_sense.flatten(1) / self.config.num_senses**0.5
+
     def _compute_senses(self, token_ids: Tensor, embeddings: Tensor | None = None) -> Tensor:
         if embeddings is None:
             embeddings = self.get_input_embeddings()(self._tokens_of(token_ids))
@@ -376,6 +397,7 @@ class BackpackForCausalLM(DecoderWrappingMixin, BackpackPreTrainedModel, Generat
         label_weights: Tensor | None = None,
         return_logits: bool = True,
         reference: Reference | None = None,
+        word_ids: Tensor | None = None,
         **kwargs,
     ) -> BackpackCausalLMOutput:
         r"""
@@ -394,6 +416,8 @@ class BackpackForCausalLM(DecoderWrappingMixin, BackpackPreTrainedModel, Generat
                 alone and no logits are returned.
             reference ([`Reference`], *optional*): predictions of a frozen model, which some of the labels are learned
                 from; with labels and `return_logits=False`.
+            word_ids (`torch.Tensor` of `int` [W, T], *optional*): token ids of words, filled with -1, whose vectors
+                are to be returned; see [`BackpackModel.word_vectors`].
 
         Returns:
             [`BackpackCausalLMOutput`]
@@ -432,6 +456,8 @@ class BackpackForCausalLM(DecoderWrappingMixin, BackpackPreTrainedModel, Generat
             settings = label_smoothing, num_items_in_batch
             losses = self._losses_of_tokens(mixture, logits, targets, selected, label_weights, settings, reference)
         others = {name: value for name, value in outputs.items() if name != "last_hidden_state"}
+        if word_ids is not None:  # after all else, which sees the same dropout with and without words
+            others["word_vectors"] = self.backpack.word_vectors(word_ids)
         return BackpackCausalLMOutput(logits=logits, **losses, **others)
 
     def _losses_of_tokens(

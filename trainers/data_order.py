@@ -1,6 +1,7 @@
 """The order in which training sees pairs and texts: batches of similar length, no sentence twice in a step."""
 
 import datasets
+import numpy as np
 from torch.utils.data import Sampler
 from transformers.utils import logging
 
@@ -25,7 +26,8 @@ class DataOrder:
         args ([`SensiaConfig`]): the settings.
         pairs (`datasets.Dataset` or `datasets.IterableDataset`, *optional*): pairs from
             [`sensia.corpora.clean_pairs`].
-        texts (`datasets.Dataset`, *optional*): texts from [`sensia.corpora.encode_texts`], with `args.text_rate`.
+        texts (`datasets.Dataset`, *optional*): texts from [`sensia.corpora.encode_texts`] or
+            [`sensia.corpora.encode_instructions`], with `args.text_rate`.
 
     Raises:
         ValueError: for texts without a rate, and a rate without texts.
@@ -39,7 +41,10 @@ class DataOrder:
     ):
         if (texts is None) != (args.text_rate == 0):
             given = "`text_rate` 0" if texts is not None else f"`text_rate` {args.text_rate} without texts"
-            raise ValueError(f"Texts need a `text_rate` and a `text_rate` needs texts (`text_data`), got {given}.")
+            raise ValueError(
+                "Texts need a `text_rate` and a `text_rate` needs texts (`text_data` or `instruction_data`), got "
+                f"{given}."
+            )
         self.args, self.pairs, self.texts = args, pairs, texts
         if args.text_rate and args.text_rate * args.train_batch_size < 0.5:
             logger.warning(
@@ -70,6 +75,8 @@ class DataOrder:
         if self.texts is None:
             return self.pairs
         pairs = _training_columns(self.pairs)
+        if "prompt_tokens" in self.texts.column_names:
+            pairs = with_prompt_tokens(pairs)
         return datasets.concatenate_datasets([pairs, _fill(self.texts, pairs.features)])
 
     def sampler(self) -> Sampler:
@@ -115,6 +122,18 @@ def texts_per_forward(args: SensiaConfig) -> int:
 
 def _training_columns(pairs: datasets.Dataset) -> datasets.Dataset:
     return pairs.select_columns([name for name in TRAINING_COLUMNS if name in pairs.column_names])
+
+
+def with_prompt_tokens(rows: datasets.Dataset) -> datasets.Dataset:
+    """
+    Rows with the column `prompt_tokens`, 0 where nothing is a prompt.
+
+    Args:
+        rows (`datasets.Dataset`): pairs or texts.
+    """
+    if "prompt_tokens" in rows.column_names:
+        return rows
+    return rows.add_column("prompt_tokens", np.zeros(len(rows), np.int32))  # type: ignore[call-arg]
 
 
 def _fill(texts: datasets.Dataset, features: datasets.Features) -> datasets.Dataset:

@@ -1,4 +1,4 @@
-"""Entries of `train_data`, `eval_data` and `text_data`: a name, or a mapping that says how the data set is read."""
+"""Entries of `train_data`, `eval_data`, `text_data` and the like: names, or mappings that say how data is read."""
 
 import json
 import math
@@ -94,6 +94,30 @@ class TextSource:
 
 
 @dataclass(frozen=True)
+class InstructionSource:
+    """
+    Instruction pairs, whose answers the language model loss is on.
+
+    Args:
+        path (`str`): file, folder or Hub id.
+        config (`str`, *optional*): configuration of a Hub data set.
+        split (`str`, *optional*): split of a Hub data set, or word in the names of a folder's files.
+        license (`str`, *optional*): licence of the pairs, where nothing beside them states one.
+
+    Raises:
+        ValueError: naming the key that is wrong.
+    """
+
+    path: str
+    config: str | None = None
+    split: str | None = None
+    license: str | None = None
+
+    def __post_init__(self):
+        _check_texts(self, "path", "config", "split", "license")
+
+
+@dataclass(frozen=True)
 class BitextSource:
     """
     Bitext that a larger one is built from.
@@ -160,6 +184,22 @@ def read_text_source(entry: Entry) -> TextSource:
     """
     entry = _checked(entry, "text_data")
     return TextSource(entry) if isinstance(entry, str) else _from_mapping(entry, "text_data", TextSource)
+
+
+def read_instruction_source(entry: Entry) -> InstructionSource:
+    """
+    An entry of `instruction_data`.
+
+    Args:
+        entry (`str` or `dict`): a name, or the arguments of [`InstructionSource`].
+
+    Raises:
+        ValueError: in one line that names the setting and the key.
+    """
+    entry = _checked(entry, "instruction_data")
+    if isinstance(entry, str):
+        return InstructionSource(entry)
+    return _from_mapping(entry, "instruction_data", InstructionSource)
 
 
 def read_train_source(entry: Entry) -> DataSource:

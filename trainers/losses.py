@@ -75,6 +75,29 @@ def info_nce(queries: torch.Tensor, keys: torch.Tensor, temperature: float, one_
         return (forward + _rows_find_partners(keys, gather_rows(queries), temperature)) / 2
 
 
+def weighted_info_nce(
+    queries: torch.Tensor, keys: torch.Tensor, weights: torch.Tensor, temperature: float
+) -> torch.Tensor:
+    """
+    Symmetric InfoNCE of aligned unit vectors that count differently: the weighted mean over rows. Nothing is gathered
+    from other processes, which all have the same rows.
+
+    Args:
+        queries (`torch.Tensor` [N, D]), keys (`torch.Tensor` [N, D]): unit vectors of both sides; row i belongs to i.
+        weights (`torch.Tensor` [N]): how much each row counts; positive.
+        temperature (`float`): divides the cosines; positive.
+
+    Returns:
+        `torch.Tensor`: scalar, in nats.
+    """
+    with torch.autocast(queries.device.type, enabled=False):
+        logits = queries @ keys.T / temperature  # [N, N]
+        right = torch.arange(len(logits), device=logits.device)
+        forward = F.cross_entropy(logits, right, reduction="none")  # [N]
+        backward = F.cross_entropy(logits.T, right, reduction="none")  # [N]
+        return (weights * (forward + backward) / 2).sum() / weights.sum()
+
+
 def _rows_find_partners(rows: torch.Tensor, candidates: torch.Tensor, temperature: float) -> torch.Tensor:
     logits = rows @ candidates.T / temperature  # [B, B * processes]
     first = distributed.get_rank() * len(rows) if len(candidates) > len(rows) else 0

@@ -19,7 +19,7 @@ class PairSet:
         pairs (`datasets.Dataset` or `IterableDataset`): from [`sensia.corpora.clean_pairs`] or
             [`sensia.corpora.encode_texts`].
         report (`CleaningReport`): what was dropped.
-        role (`str`): `bitext`, `text` or `evaluation`.
+        role (`str`): `bitext`, `text`, `instructions` or `evaluation`.
         fertility (`dict`): tokens per word of each side; empty for a stream, and for a side without spaces.
         part ([`DataPart`], *optional*): what was read of a Hub data set.
         keys (`np.ndarray`, *optional*): of [`sensia.corpora.row_keys`]: of the rows kept; of a stream's first rows.
@@ -61,8 +61,9 @@ class TrainingData:
     Args:
         pairs (`datasets.Dataset` or `IterableDataset`): the bitext, mixed; `row` and, of several, `dataset` say where
             a pair comes from.
-        parts (`list` of [`PairSet`]): each data set by itself: bitext in the order of `train_data`, then texts.
-        texts (`datasets.Dataset`, *optional*): texts for the language model loss.
+        parts (`list` of [`PairSet`]): each data set by itself: bitext in the order of `train_data`, then texts, then
+            instruction pairs.
+        texts (`datasets.Dataset`, *optional*): texts and instruction pairs for the language model loss.
     """
 
     pairs: Dataset | IterableDataset

@@ -24,6 +24,7 @@ PUBLISHED_FILES = (
     f"{ADAPTER_FOLDER}/adapter_*.safetensors",
     "tokenizer.json",
     "tokenizer_config.json",
+    "chat_template.jinja",
     "special_tokens_map.json",
     "vocab.json",
     "merges.txt",

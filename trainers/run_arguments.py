@@ -19,9 +19,11 @@ from sensia.corpora.tables import QUOTINGS
 from sensia.model_cards.results import is_absolute
 from sensia.trainers.data_sources import (
     DataSource,
+    InstructionSource,
     TextSource,
     for_each_target,
     read_eval_source,
+    read_instruction_source,
     read_text_source,
     read_train_source,
 )
@@ -166,6 +168,14 @@ class AdaptArguments(ResultSettings, MixtureSettings, AdapterArguments, Tokenize
             "source language, such as the base model was pretrained on, keeps what the model knows of it."
         },
     )
+    instruction_data: list[Any] = field(
+        default_factory=list,
+        metadata={
+            "help": "Instruction pairs for the language model loss on the answers; they count as texts in text_rate. "
+            "Names, or mappings with path, config, split or license; columns are messages, or instruction, input and "
+            "output, or prompt and completion. The model gets a chat template. See docs/instructions.md."
+        },
+    )
     dropout: float | None = field(
         default=None, metadata={"help": "Dropout of trunk and senses while training, if not the base model's own."}
     )
@@ -188,6 +198,7 @@ class AdaptArguments(ResultSettings, MixtureSettings, AdapterArguments, Tokenize
             "train_data",
             "target_language",
             "text_data",
+            "instruction_data",
             "eval_data",
             "prompts",
             "data_weights",
@@ -239,6 +250,7 @@ class AdaptArguments(ResultSettings, MixtureSettings, AdapterArguments, Tokenize
                 )
 
     def _check_texts(self):
+        _ = self.instruction_sources  # a key that is wrong is told now
         for each in self.text_sources:
             if each.language is None and len(self.targets) > 1:
                 raise ValueError(f"`text_data`, entry {each.path!r}: give its `language`, for there are several.")
@@ -304,6 +316,11 @@ class AdaptArguments(ResultSettings, MixtureSettings, AdapterArguments, Tokenize
     def text_sources(self) -> list[TextSource]:
         """`list` of [`TextSource`]: entries of `text_data`."""
         return [read_text_source(entry) for entry in self.text_data]
+
+    @property
+    def instruction_sources(self) -> list[InstructionSource]:
+        """`list` of [`InstructionSource`]: entries of `instruction_data`."""
+        return [read_instruction_source(entry) for entry in self.instruction_data]
 
     @property
     def shares(self) -> list[float]:

@@ -10,7 +10,14 @@ from rich.table import Table
 from transformers import TrainerCallback
 
 LOG_FORMATS = ("text", "json")
-_LOSSES = {"loss_ctx": "ctx", "loss_sns": "sns", "loss_lm": "lm", "loss_kl": "kl", "loss": "loss"}
+_LOSSES = {
+    "loss_ctx": "ctx",
+    "loss_sns": "sns",
+    "loss_lm": "lm",
+    "loss_kl": "kl",
+    "loss_words": "words",
+    "loss": "loss",
+}
 
 
 class RunLog(TrainerCallback):

@@ -162,6 +162,7 @@ def _describe_data(pairs: PairSet, role: str, args: AdaptArguments) -> dict[str,
         "rows_kept": pairs.report.kept,
         "dropped": pairs.report.dropped,
         "license": data_licence(pairs, args),
+        "instructions": pairs.role == "instructions",
         "sources": stated.get("sources") or _count_origins(pairs),
     }
 

@@ -121,7 +121,10 @@ class SensiaConfig(TrainingArguments):
     )
     text_rate: float = field(
         default=0.0,
-        metadata={"help": "Number of texts (see text_data) that are added for each pair; 0 for none."},
+        metadata={
+            "help": "Texts and instruction pairs (see text_data, instruction_data) that the language model loss gets "
+            "for each pair; 0 for none."
+        },
     )
     source_lm_weight: float = field(
         default=0.0,
@@ -136,6 +139,14 @@ class SensiaConfig(TrainingArguments):
             "help": "Weight of a loss that keeps the source language: the KL divergence of the model from the model "
             "before training, on tokens of the source language; 0 for none. 1 keeps it better than source_lm_weight "
             "does, but a second copy of the model is held in memory."
+        },
+    )
+    word_alignment_weight: float = field(
+        default=0.0,
+        metadata={
+            "help": "Weight of an InfoNCE term, with temperature tau_sns, on the sense vectors of words that a "
+            "statistical aligner links in the bitext; 0 for none. It finds translations of single words; see "
+            "docs/senses.md. Needs the extra `align`."
         },
     )
     decay_share: float = field(
@@ -323,7 +334,7 @@ class SensiaConfig(TrainingArguments):
         if self.contrastive_batch_size is not None and not self.phase_schedule().contrasts:
             raise ValueError("`contrastive_batch_size` means nothing where no phase weighs an InfoNCE term.")
         check_counts(self, "batches_per_window")
-        not_negative = ("text_rate", "source_lm_weight", "source_kl_weight")
+        not_negative = ("text_rate", "source_lm_weight", "source_kl_weight", "word_alignment_weight")
         check_not_negative(self, *not_negative, "sense_learning_rate", "trunk_learning_rate")
         check_positive(self, "new_token_learning_rate")
         if self.source_lm_weight and self.source_kl_weight:

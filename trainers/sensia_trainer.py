@@ -36,7 +36,7 @@ from sensia.trainers.contrastive_cache import ContrastiveCache, RandomState
 from sensia.trainers.data_order import TRAINING_COLUMNS, DataOrder
 from sensia.trainers.frozen_reference import FrozenReference
 from sensia.trainers.lora import check_something_learns
-from sensia.trainers.losses import info_nce, with_nan_gradient_if_nonfinite
+from sensia.trainers.losses import info_nce, weighted_info_nce, with_nan_gradient_if_nonfinite
 from sensia.trainers.new_token_rows import NewTokenRows
 from sensia.trainers.nonfinite import NonfiniteSteps
 from sensia.trainers.parameter_groups import decaying_parameter_names, set_learning_rates
@@ -45,12 +45,15 @@ from sensia.trainers.saving_trainer import SavingTrainer
 from sensia.trainers.schedule import PhasePoint
 from sensia.trainers.sensia_config import SensiaConfig
 from sensia.trainers.step_flops import flop_counter
+from sensia.trainers.word_alignment import AlignedWords
 
 logger = logging.get_logger(__name__)
 
 #: Keys of a batch that are not arguments of the model's forward.
 _NOT_OF_THE_MODEL = ("num_pairs", "num_source_texts", "row_numbers", "sources")
 _SIDES = ("source", "target")
+#: Pairs of aligned words that a step contrasts with each other.
+_WORDS_OF_A_STEP = 512
 
 
 class SensiaTrainer(SavingTrainer):
@@ -64,17 +67,19 @@ class SensiaTrainer(SavingTrainer):
     The phase schedule gives the weights and temperatures. With `source_lm_weight` w, LM is one mean over the tokens of
     both sides, in which a source token counts w. With `source_kl_weight` w, the sum also has w times the
     Kullback-Leibler divergence from the model before training to the model, a mean over the tokens of the source side.
-    Gradient accumulation leaves these terms as if the batch were whole. The InfoNCE terms are means over micro-batches
-    whose negatives are their own pairs, unless `contrastive_batch_size` asks for gradient caching: then every pair of
-    the step is a negative of every other. Where no phase weighs an InfoNCE term and nothing is learned on the source
-    side, sources are not encoded.
+    With `word_alignment_weight` w, it also has w times the InfoNCE of 512 pairs of aligned words, which depend on the
+    seed and the step alone. Gradient accumulation leaves these terms as if the batch were whole. The InfoNCE terms of
+    sentences are means over micro-batches whose negatives are their own pairs, unless `contrastive_batch_size` asks
+    for gradient caching: then every pair of the step is a negative of every other. Where no phase weighs an InfoNCE
+    term and nothing is learned on the source side, sources are not encoded.
 
     Args:
         model ([`BackpackForCausalLM`] or `PeftModel` of one): the English Backpack to adapt; see [`with_adapter`].
         args ([`SensiaConfig`]): the settings.
         train_dataset (`datasets.Dataset` or `datasets.IterableDataset`): pairs from [`sensia.corpora.clean_pairs`].
-        train_texts (`datasets.Dataset`, *optional*): texts from [`sensia.corpora.encode_texts`], with
-            `args.text_rate`.
+        train_texts (`datasets.Dataset`, *optional*): texts from [`sensia.corpora.encode_texts`] or
+            [`sensia.corpora.encode_instructions`], with `args.text_rate`.
+        aligned_words ([`AlignedWords`], *optional*): what `args.word_alignment_weight` is for.
         new_token_ids (`Sequence[int]`, *optional*): ids of the tokens that the tokenizer has and the base model's had
             not; see [`NewTokenRows`].
         eval_dataset (`datasets.Dataset`, *optional*): pairs from [`sensia.corpora.clean_pairs`]; may be a `dict` of
@@ -103,6 +108,7 @@ class SensiaTrainer(SavingTrainer):
         processing_class,
         train_dataset: Dataset | IterableDataset | None = None,
         train_texts: Dataset | None = None,
+        aligned_words: AlignedWords | None = None,
         new_token_ids: Sequence[int] = (),
         data_collator=None,
         **kwargs,
@@ -122,6 +128,12 @@ class SensiaTrainer(SavingTrainer):
             ends_phases = AdaptivePhases.from_config(args, kwargs.get("eval_dataset"))
             kwargs["callbacks"] = [*(kwargs.get("callbacks") or []), ends_phases]
         self.data_order = DataOrder(args, train_dataset, train_texts)
+        if (aligned_words is None) != (args.word_alignment_weight == 0):
+            raise ValueError(
+                "`word_alignment_weight` needs `aligned_words`, and they need a weight above 0; got weight "
+                f"{args.word_alignment_weight} {'without' if aligned_words is None else 'with'} words."
+            )
+        self.aligned_words = aligned_words
         self.new_tokens = NewTokenRows(new_token_ids, args, model)
         super().__init__(
             model,
@@ -179,9 +191,16 @@ class SensiaTrainer(SavingTrainer):
         """SENSIA's objective on one micro-batch (arXiv 2601.10310); see the class."""
         point = self.phase_point
         contrastive_scale, lm_scale = self._micro_batch_scales(num_items_in_batch)
+        words = self._words_of_step()
+        if words is not None:
+            inputs = {**inputs, "word_ids": words[0].flatten(0, 1)}
         outputs = self.encode(model, inputs, num_items_in_batch)
         losses = {"loss_lm": lm_scale * outputs["loss"], "loss_lm_plain": lm_scale * outputs["plain_loss"]}
         loss = point.w_lm * losses["loss_lm"]
+        if words is not None:
+            sources, targets = outputs["word_vectors"].chunk(2)  # [N, K D] each
+            losses["loss_words"] = weighted_info_nce(sources, targets, words[1], point.tau_sns)
+            loss = self.args.word_alignment_weight * losses["loss_words"] + loss
         if "distillation_loss" in outputs:
             losses["loss_kl"] = lm_scale * outputs["distillation_loss"]
             loss = self.args.source_kl_weight * losses["loss_kl"] + loss
@@ -234,6 +253,18 @@ class SensiaTrainer(SavingTrainer):
     def _tokens_of_step(self, inputs, num_items_in_batch) -> torch.Tensor:
         """Predicted tokens of sources and of targets [2]: of the step, or of this batch where it is not of a step."""
         return _tokens_of_sides(inputs) if num_items_in_batch is None else self._side_tokens
+
+    def _words_of_step(self) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """
+        Token ids [2, N, T] and weights [N] of the aligned words that this step contrasts. They are the same on every
+        process, and go with the first micro-batch alone, so the term is the same however a step is cut.
+        """
+        if self.aligned_words is None or "loss_words" in self._step_losses:
+            return None
+        drawing = torch.Generator().manual_seed(self.args.seed + self.state.global_step)
+        chosen = torch.randperm(len(self.aligned_words.words), generator=drawing)[:_WORDS_OF_A_STEP]
+        ids, weights = self.aligned_words.word_ids[:, chosen], self.aligned_words.weights[chosen]
+        return ids.to(self.args.device), weights.to(self.args.device)
 
     def _contrast(self, ctx: torch.Tensor, sns: torch.Tensor, point: PhasePoint) -> tuple[torch.Tensor, torch.Tensor]:
         """InfoNCE of stacked context and sense vectors [2 B, D] each, sources first."""

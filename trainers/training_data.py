@@ -14,10 +14,12 @@ from sensia.corpora import (
     CleaningReport,
     DataPart,
     clean_pairs,
+    encode_instructions,
     encode_texts,
     find_language,
     held_out_part,
     join_documents,
+    read_instructions,
     read_texts,
     row_keys,
     shared_rows,
@@ -29,7 +31,8 @@ from sensia.corpora.locations import is_local
 from sensia.corpora.pivot import join_by_source
 from sensia.corpora.tokenizer_use import tokenizer_use
 from sensia.trainers.data_mixing import mix
-from sensia.trainers.data_sources import DataSource, TextSource
+from sensia.trainers.data_order import with_prompt_tokens
+from sensia.trainers.data_sources import DataSource, InstructionSource, TextSource
 from sensia.trainers.pair_sets import PairSet, TrainingData, first_rows
 from sensia.trainers.prepared_pairs import PreparedPairs, cached_pairs
 from sensia.trainers.run_arguments import AdaptArguments
@@ -73,9 +76,8 @@ def load_train_pairs(
     if isinstance(pairs, IterableDataset):
         pairs = pairs.shuffle(seed=seed, buffer_size=args.shuffle_buffer)
     texts = [_load_texts(source, args, tokenizer, max_length) for source in args.text_sources]
-    return TrainingData(
-        pairs, [*parts, *texts], concatenate_datasets([each.pairs for each in texts]) if texts else None
-    )
+    texts += [_load_instructions(source, args, tokenizer, max_length) for source in args.instruction_sources]
+    return TrainingData(pairs, [*parts, *texts], _join_texts([each.pairs for each in texts]) if texts else None)
 
 
 def _load_part(
@@ -185,6 +187,13 @@ def _rows_of(stream: IterableDataset) -> Iterator[dict[str, Any]]:
     yield from stream
 
 
+def _join_texts(texts: list[Dataset]) -> Dataset:
+    """Texts, and instruction pairs, which have a prompt."""
+    if not any("prompt_tokens" in each.column_names for each in texts):
+        return concatenate_datasets(texts)
+    return concatenate_datasets([with_prompt_tokens(each) for each in texts])
+
+
 def _load_texts(
     source: TextSource, args: AdaptArguments, tokenizer: PreTrainedTokenizerBase, max_length: int
 ) -> PairSet:
@@ -197,6 +206,19 @@ def _load_texts(
         raise ValueError(f"{source.path}: {error}") from error
     part = None if is_local(path) else DataPart(path, source.config, source.split or "train")
     return PairSet(Path(source.path).name, path, texts, report, "text", part=part, licence=source.license)
+
+
+def _load_instructions(
+    source: InstructionSource, args: AdaptArguments, tokenizer: PreTrainedTokenizerBase, max_length: int
+) -> PairSet:
+    path = args.locate(source.path)
+    try:
+        conversations = read_instructions(path, split=source.split, config_name=source.config)
+        rows, report = encode_instructions(conversations, tokenizer, max_length=max_length)
+    except ValueError as error:
+        raise ValueError(f"{source.path}: {error}") from error
+    part = None if is_local(path) else DataPart(path, source.config, source.split or "train")
+    return PairSet(Path(source.path).name, path, rows, report, "instructions", part=part, licence=source.license)
 
 
 def load_eval_pairs(args: AdaptArguments, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[PairSet]:

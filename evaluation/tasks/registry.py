@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sensia.corpora import find_language, held_out_part, read_pairs, read_texts
+from sensia.corpora import find_language, held_out_part, read_instructions, read_pairs, read_texts
 from sensia.corpora.configurations import check_pair_offered
 from sensia.corpora.data_sets import is_clone
 from sensia.corpora.held_out import configurations_of, name_part, within
@@ -16,6 +16,7 @@ from sensia.evaluation.bitext import measure_bitext
 from sensia.evaluation.perplexity import measure_perplexity
 from sensia.evaluation.tasks.choice_readers import CHOICE_FORMS, read_choices
 from sensia.evaluation.tasks.choices import measure_choices
+from sensia.evaluation.tasks.instructions import measure_instructions
 from sensia.evaluation.tasks.loaded import Loaded, NotOfferedError
 from sensia.evaluation.tasks.mixture_ablation import measure_mixture_ablation
 from sensia.evaluation.tasks.topic_rows import read_topics
@@ -152,6 +153,16 @@ def _load_texts(source: str, settings: dict[str, Any]) -> Loaded:
     return Loaded(measure, [describe_rows(source, ({"text": text} for text in texts), **_hub(settings))])
 
 
+def _load_instructions(source: str, settings: dict[str, Any]) -> Loaded:
+    conversations = _first(read_instructions(source, **_hub(settings)), settings["limit"])
+
+    def measure(model, tokenizer, progress: bool) -> dict[str, Any]:
+        return measure_instructions(model, tokenizer, conversations, progress=progress)
+
+    described = ({"messages": turns} for turns in conversations)
+    return Loaded(measure, [describe_rows(source, described, **_hub(settings))])
+
+
 def _load_bitext(source: str, settings: dict[str, Any]) -> Loaded:
     sources, targets, data = _read_sides(source, settings)
 
@@ -223,6 +234,7 @@ _TOPICS = {"topic": "category", "id": "index_id", "column": "text", "test": ""}
 TASK_KINDS = {
     "perplexity": _Kind(_load_texts, {"column": "text", **_ONE_LANGUAGE}),
     "bitext": _Kind(_load_bitext, {**_LANGUAGES, **_COLUMNS, **_VECTORS, **_HUB_OPTIONS, "limit": None}),
+    "instructions": _Kind(_load_instructions, {**_HUB_OPTIONS, "limit": None}),
     **{form: _Kind(_choice_loader(form), _ONE_LANGUAGE) for form in CHOICE_FORMS},
     "lexicon": _Kind(load_lexicon, {"max_words": 3000, "shared_tokens": False, "seed": 0}),
     "wordsim": _Kind(load_similarity, {}),

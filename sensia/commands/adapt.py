@@ -27,11 +27,12 @@ from transformers import set_seed
 
 from modeling_sensia import BackpackForCausalLM
 from modeling_sensia.loading import load_base
+from sensia.corpora import give_chat_template
 from sensia.model_cards import comparison_rows, format_value, write_card
 from sensia.model_cards.card import strip_folders
 from sensia.model_cards.markdown import list_names
 from sensia.trainers import SensiaConfig, SensiaTrainer, parse_arguments
-from sensia.trainers.base_model import load_start
+from sensia.trainers.base_model import load_start, read_sides
 from sensia.trainers.checkpoints import find_checkpoint
 from sensia.trainers.command_ends import exit_on_input_error
 from sensia.trainers.disk_space import check_free_disk, naming_a_full_disk, weight_bytes
@@ -50,6 +51,7 @@ from sensia.trainers.training_data import (
     load_train_pairs,
     pair_targets,
 )
+from sensia.trainers.word_alignment import align_words
 from sensia.whole_files import write_whole
 
 
@@ -81,6 +83,8 @@ def adapt(
     checkpoint = find_checkpoint(config, args)
     start = load_start(args, config, model_class)
     model, tokenizer = start.model, start.tokenizer
+    if args.instruction_data:
+        give_chat_template(tokenizer)
     positions = model.config.max_position_embeddings
     check_prompts(args.prompts, tokenizer, positions)
     with PartialState().main_process_first():
@@ -106,6 +110,7 @@ def adapt(
         config,
         train_dataset=train.pairs,
         train_texts=train.texts,
+        aligned_words=align_words(*read_sides(args), tokenizer) if config.word_alignment_weight else None,
         new_token_ids=start.new_ids,
         eval_dataset=watched or None,
         processing_class=tokenizer,

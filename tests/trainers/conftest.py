@@ -30,7 +30,15 @@ def make_model(tokenizer):
 
 @pytest.fixture
 def make_trainer(make_model, pairs, tokenizer, tmp_path):
-    def make(model=None, train=None, evaluate=None, texts=None, kinds=(SensiaConfig, SensiaTrainer), **settings):
+    def make(
+        model=None,
+        train=None,
+        evaluate=None,
+        texts=None,
+        aligned_words=None,
+        kinds=(SensiaConfig, SensiaTrainer),
+        **settings,
+    ):
         config, trainer = kinds
         settings = {
             "output_dir": str(tmp_path / "run"),
@@ -50,6 +58,7 @@ def make_trainer(make_model, pairs, tokenizer, tmp_path):
             config(**settings),
             train_dataset=pairs if train is None else train,
             train_texts=texts,
+            aligned_words=aligned_words,
             eval_dataset=evaluate,
             processing_class=tokenizer,
         )

@@ -21,6 +21,8 @@ CASES = {
     "accumulated": {"gradient_accumulation_steps": 2, "polish_freeze": "none"},
     "both sides": {"gradient_accumulation_steps": 2, "polish_freeze": "none", "source_lm_weight": 0.5},
     "frozen copy": {"gradient_accumulation_steps": 2, "polish_freeze": "none", "source_kl_weight": 0.5},
+    "instructions": {"gradient_accumulation_steps": 2, "polish_freeze": "none", "text_rate": 0.5},
+    "aligned words": {"gradient_accumulation_steps": 2, "polish_freeze": "none", "word_alignment_weight": 0.5},
     "gradient-cached": {"contrastive_batch_size": 2 * PAIRS, "polish_freeze": "sense_vectors"},
 }
 LOSSES = ("loss", "loss_ctx", "loss_sns", "loss_lm", "loss_lm_plain", "entropy_source", "entropy_target", "grad_norm")
@@ -30,6 +32,8 @@ FROZEN = {
     "accumulated": (),
     "both sides": (),
     "frozen copy": (),
+    "instructions": (),
+    "aligned words": (),
     "gradient-cached": ("backpack.sense_network", "backpack.trunk.wte"),
 }
 POLISH = 3  # steps done before it begins: half of five, rounded up

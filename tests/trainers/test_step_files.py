@@ -3,7 +3,10 @@
 import sys
 from pathlib import Path
 
+import pytest
 from transformers import TrainerCallback
+
+from tests.trainers.scenarios.sensia_run import made_up_words
 
 ROOT = Path(__file__).parents[2]
 #: Backpack: model, senses, mixing, masks, loss. Training: trainer, InfoNCE, schedule.
@@ -30,8 +33,10 @@ class FilesOfAStep(TrainerCallback):
             self.files.add(path.relative_to(ROOT).as_posix())
 
 
-def test_a_step_enters_at_most_eight_files(make_trainer):
-    trainer, entered = make_trainer(max_steps=4, logging_steps=10), FilesOfAStep()
+@pytest.mark.parametrize("contrasts_words", [False, True])
+def test_a_step_enters_at_most_eight_files(make_trainer, tokenizer, contrasts_words):
+    words = {"aligned_words": made_up_words(tokenizer), "word_alignment_weight": 1.0} if contrasts_words else {}
+    trainer, entered = make_trainer(max_steps=4, logging_steps=10, **words), FilesOfAStep()
     trainer.add_callback(entered)
     trainer.train()
     assert "trainers/sensia_trainer.py" in entered.files

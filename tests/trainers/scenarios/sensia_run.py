@@ -16,13 +16,14 @@ from torch.distributed.tensor import DTensor
 from transformers import TrainerCallback
 
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
-from sensia.corpora import clean_pairs, read_pairs
+from sensia.corpora import clean_pairs, encode_instructions, give_chat_template, read_pairs
 from sensia.trainers import SensiaConfig, SensiaTrainer
 from sensia.trainers.command_ends import exit_on_input_error
 from sensia.trainers.lora import AdapterArguments, with_adapter
 from sensia.trainers.pretraining import train_tokenizer
 from sensia.trainers.run_arguments import AdaptArguments
 from sensia.trainers.training_data import load_train_pairs
+from sensia.trainers.word_alignment import AlignedWords
 
 BITEXT = "examples/assets/bitext/en-id.dev-indomain.parquet"
 
@@ -100,6 +101,7 @@ def build(settings: dict[str, Any]) -> SensiaTrainer:
     if settings.pop("streamed", False):
         train = stream(bitext.select(range(64)), tokenizer, Path(settings["output_dir"]).with_suffix(".jsonl"))
     model = with_adapter(model, AdapterArguments(use_peft=settings.pop("lora", False), lora_r=4), "org/base")
+    texts = instructions(bitext.select(range(100, 120)), tokenizer) if settings.get("text_rate") else None
     config = SensiaConfig(
         **{
             "learning_rate": 1e-2,
@@ -113,7 +115,27 @@ def build(settings: dict[str, Any]) -> SensiaTrainer:
     )
     make = ShardedTrainer if config.fsdp else SensiaTrainer
     held_out = pairs.select(range(64, 93))
-    return make(model, config, train_dataset=train, eval_dataset=held_out, processing_class=tokenizer)
+    words = made_up_words(tokenizer) if config.word_alignment_weight else None
+    data = {"train_dataset": train, "train_texts": texts, "aligned_words": words, "eval_dataset": held_out}
+    return make(model, config, **data, processing_class=tokenizer)
+
+
+def made_up_words(tokenizer, number=20):
+    """Pairs of words of one to three tokens, drawn at random."""
+    drawing = torch.Generator().manual_seed(0)
+    ids = torch.randint(5, len(tokenizer), (2, number, 3), generator=drawing)
+    lengths = torch.randint(1, 4, (2, number, 1), generator=drawing)
+    ids = ids.masked_fill(torch.arange(3) >= lengths, -1)
+    weights = 0.1 + 0.9 * torch.rand(number, generator=drawing)
+    return AlignedWords(ids, weights, [(f"a{place}", f"b{place}") for place in range(number)])
+
+
+def instructions(bitext, tokenizer):
+    """Answers of five to some forty tokens, after prompts of as different lengths."""
+    give_chat_template(tokenizer)
+    sides = zip(bitext["source"], bitext["target"], strict=True)
+    turns = ([{"role": "user", "content": en}, {"role": "assistant", "content": target}] for en, target in sides)
+    return encode_instructions(list(turns), tokenizer, max_length=64)[0]
 
 
 def stream(bitext, tokenizer, path: Path):
