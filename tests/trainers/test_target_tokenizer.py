@@ -1,6 +1,7 @@
 """A base model with a tokenizer for its target language."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,15 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from modeling_sensia.loading import load_base
 from sensia.commands.tokenizer import TokenizerArguments
+from sensia.corpora import find_language
+from sensia.corpora.tokenizer_pruning import prune_tokenizer
 from sensia.trainers import SensiaConfig
 from sensia.trainers.base_model import load_start
+from sensia.trainers.checkpoints import commit_checkpoint
 from sensia.trainers.pretraining import train_tokenizer
 from sensia.trainers.run_arguments import AdaptArguments
-from sensia.trainers.target_tokenizer import TokenizerSettings, retokenize
-from sensia.trainers.tokenizer_lines import hard_to_write
+from sensia.trainers.target_tokenizer import TargetText, TokenizerSettings, retokenize, with_embeddings
+from sensia.trainers.tokenizer_lines import hard_to_write, told_change
 from sensia.trainers.training_data import load_train_pairs
 from tests.trainers.scenarios.sensia_run import BITEXT, tiny_model
 
@@ -27,7 +31,7 @@ def sides(bitext):
 
 def changed(tokenizer, sides, **settings):
     settings = TokenizerSettings(**{"token_initialization": "mean", **settings})
-    return retokenize(tiny_model(tokenizer), tokenizer, settings, *sides)
+    return retokenize(tiny_model(tokenizer), tokenizer, settings, [TargetText("Indonesian", *sides)])
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +84,70 @@ def test_the_change_is_told_with_what_a_sentence_takes(extended):
     assert change["new_tokens"] == 50
     assert change["after"]["source"] == change["before"]["source"]
     assert change["after"]["target"]["tokens_per_sentence"] < change["before"]["target"]["tokens_per_sentence"]
+
+
+@pytest.mark.parametrize("kind", ["extend", "replace"])
+def test_several_end_tokens_stay_the_same_tokens(tokenizer, sides, kind):
+    model = tiny_model(tokenizer)
+    stop = tokenizer.convert_tokens_to_ids(".")
+    model.generation_config.eos_token_id = [tokenizer.eos_token_id, stop]
+    settings = TokenizerSettings(target_tokenizer=kind, token_initialization="mean", new_tokens=30)
+    new = retokenize(model, tokenizer, settings, [TargetText("Indonesian", *sides)])
+    ends = new.model.generation_config.eos_token_id
+    assert new.tokenizer.convert_ids_to_tokens(ends) == [tokenizer.eos_token, "."]
+
+
+def test_an_end_token_that_is_pruned_ends_nothing(tokenizer):
+    smaller, old_ids = prune_tokenizer(tokenizer, ["one bird"])
+    gone = next(number for number in tokenizer.get_vocab().values() if number not in old_ids)
+    model = tiny_model(tokenizer)
+    model.generation_config.eos_token_id = [gone, tokenizer.eos_token_id]
+    model.generation_config.pad_token_id = tokenizer.eos_token_id
+    rows = model.get_input_embeddings().weight[old_ids].detach().clone()
+    cut = with_embeddings(model, rows, smaller, dict(enumerate(old_ids)))
+    assert cut.generation_config.eos_token_id == [smaller.eos_token_id]
+    assert cut.generation_config.pad_token_id == smaller.pad_token_id
+
+
+def padded_model(tokenizer):
+    """A model with more embeddings than its tokenizer has tokens, as many that are published."""
+    model = tiny_model(tokenizer)
+    model.resize_token_embeddings(len(tokenizer) + 60)
+    with torch.no_grad():
+        model.get_input_embeddings().weight[len(tokenizer) :] = 100.0
+    return model
+
+
+def test_new_tokens_take_the_rows_that_no_token_has(tokenizer, sides):
+    settings = TokenizerSettings(target_tokenizer="extend", new_tokens=50, token_initialization="mean")
+    new = retokenize(padded_model(tokenizer), tokenizer, settings, [TargetText("Indonesian", *sides)])
+    rows = new.model.get_input_embeddings().weight
+    assert len(rows) == len(tokenizer) + 60
+    norms = rows.norm(dim=1)
+    torch.testing.assert_close(norms[new.new_ids].mean(), norms[: len(tokenizer)].mean())
+
+
+@pytest.fixture
+def two_languages(sides):
+    swahili = [f"Virusi hivi vinaweza kuambukiza watu wengi {text[:9]}" for text in sides[1]]
+    return [TargetText("Indonesian", *sides), TargetText("Swahili", sides[0][:100], swahili[:100])]
+
+
+def test_each_language_is_told_with_what_a_sentence_takes(tokenizer, two_languages):
+    settings = TokenizerSettings(target_tokenizer="extend", new_tokens=50, token_initialization="mean")
+    change = retokenize(tiny_model(tokenizer), tokenizer, settings, two_languages).change
+    (before,), (after,) = (change[when]["other_targets"] for when in ("before", "after"))
+    assert after["tokens_per_sentence"] < before["tokens_per_sentence"]
+    told = told_change(change, [find_language("id"), find_language("sw")])
+    assert told.endswith(
+        f"{after['tokens_per_sentence']:.1f} tokens instead of {before['tokens_per_sentence']:.1f} in Swahili"
+    )
+
+
+def test_a_language_without_text_is_named(tokenizer, two_languages):
+    settings = TokenizerSettings(target_tokenizer="extend")
+    with pytest.raises(ValueError, match=r"A tokenizer for Turkish needs sentence pairs"):
+        retokenize(tiny_model(tokenizer), tokenizer, settings, [*two_languages, TargetText("Turkish", [], [])])
 
 
 def given_tokenizer(folder, sides, normalizer=None, eos=None):
@@ -157,6 +225,28 @@ def test_a_run_that_goes_on_begins_with_the_same_model(run, tmp_path):
 def test_other_settings_make_another_model(run):
     assert len(run().new_ids) == 30
     assert len(run(new_tokens=20).new_ids) == 20
+
+
+def test_a_checkpoint_with_other_tokens_is_not_gone_on_from(run, tmp_path):
+    run()
+    written = tmp_path / "run" / ".writing" / "step"
+    shutil.copytree(tmp_path / "run" / "base", written)
+    commit_checkpoint(written, tmp_path / "run" / "checkpoint-1")
+    with pytest.raises(ValueError, match=r"checkpoint-1 has other new tokens: the training data changed"):
+        run(new_tokens=20)
+    assert len(run().new_ids) == 30
+
+
+def test_a_model_that_cannot_be_written_leaves_nothing(extended, tmp_path):
+    with pytest.raises(ValueError, match="Out of range float values"):
+        extended.save(tmp_path / "base", {"made_from": float("nan")})
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_record_that_was_cut_off_is_made_again(run, tmp_path):
+    first = run()
+    (tmp_path / "run" / "base" / "tokenizer_change.json").write_text('{"new_tok', encoding="utf-8")
+    assert run().new_ids == first.new_ids
 
 
 def test_a_language_in_many_tokens_is_told_before_training(tmp_path, tokenizer):
