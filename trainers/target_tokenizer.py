@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -92,12 +93,19 @@ class TargetText:
         sources (`Sequence[str]`): N sentences of the base model's language.
         targets (`Sequence[str]`): their translations.
         texts (`Iterable[str]`, *optional*): further text of the target language, which `extend` learns from.
+
+    Raises:
+        ValueError: if a side has no text.
     """
 
     language: str
     sources: Sequence[str]
     targets: Sequence[str]
     texts: Iterable[str] = ()
+
+    def __post_init__(self):
+        if not any(self.sources) or not any(self.targets):
+            raise ValueError(f"A tokenizer for {self.language} needs sentence pairs: a side of the data has no text.")
 
 
 @dataclass
@@ -122,6 +130,7 @@ class Retokenized:
 
     def save(self, folder: Path, record: dict[str, Any]):
         """Writes model, tokenizer and what was done to a folder, which appears whole or not at all."""
+        folder = Path(os.path.abspath(folder))  # `new/../new` has no parent while `new` is not there
         unfinished = folder.with_name(f".{folder.name}.writing")
         shutil.rmtree(unfinished, ignore_errors=True)
         try:
@@ -157,9 +166,6 @@ def retokenize(
     Raises:
         ValueError: if the tokenizer cannot be changed so, or a given one does not fit the model.
     """
-    for each in languages:
-        if not any(each.sources) or not any(each.targets):
-            raise ValueError(f"A tokenizer for {each.language} needs sentence pairs: a side of the data has no text.")
     sources, targets = _in_turn(languages)
     refused = 0
     if settings.target_tokenizer == "extend":
@@ -248,7 +254,10 @@ def _replacement(
         )
     where = model_source(name)
     check_tokenizer_folder(where)
-    given = AutoTokenizer.from_pretrained(where, trust_remote_code=False)
+    try:
+        given = AutoTokenizer.from_pretrained(where, trust_remote_code=False)
+    except Exception as error:  # `tokenizers` raises no class of its own
+        raise ValueError(f"`new_tokenizer` {name} cannot be loaded: {error}") from error
     _check_fits(given, tokenizer, name, [*sources[:_CHECKED_TEXTS], *targets[:_CHECKED_TEXTS]])
     return given
 

@@ -10,8 +10,7 @@ from tokenizers import normalizers
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from modeling_sensia.loading import load_base
-from sensia.commands.tokenizer import TokenizerArguments
-from sensia.corpora import find_language
+from sensia.commands.tokenizer import TokenizerArguments, change
 from sensia.corpora.tokenizer_pruning import prune_tokenizer
 from sensia.trainers import SensiaConfig
 from sensia.trainers.base_model import load_start
@@ -19,7 +18,7 @@ from sensia.trainers.checkpoints import commit_checkpoint
 from sensia.trainers.pretraining import train_tokenizer
 from sensia.trainers.run_arguments import AdaptArguments
 from sensia.trainers.target_tokenizer import TargetText, TokenizerSettings, retokenize, with_embeddings
-from sensia.trainers.tokenizer_lines import hard_to_write, told_change
+from sensia.trainers.tokenizer_lines import hard_to_write
 from sensia.trainers.training_data import load_train_pairs
 from tests.trainers.scenarios.sensia_run import BITEXT, tiny_model
 
@@ -80,10 +79,10 @@ def test_replace_carries_over_the_embeddings_of_shared_tokens(tokenizer, sides):
 
 
 def test_the_change_is_told_with_what_a_sentence_takes(extended):
-    change = extended.change
-    assert change["new_tokens"] == 50
-    assert change["after"]["source"] == change["before"]["source"]
-    assert change["after"]["target"]["tokens_per_sentence"] < change["before"]["target"]["tokens_per_sentence"]
+    told = extended.change
+    assert told["new_tokens"] == 50
+    assert told["after"]["source"] == told["before"]["source"]
+    assert told["after"]["target"]["tokens_per_sentence"] < told["before"]["target"]["tokens_per_sentence"]
 
 
 @pytest.mark.parametrize("kind", ["extend", "replace"])
@@ -125,29 +124,6 @@ def test_new_tokens_take_the_rows_that_no_token_has(tokenizer, sides):
     assert len(rows) == len(tokenizer) + 60
     norms = rows.norm(dim=1)
     torch.testing.assert_close(norms[new.new_ids].mean(), norms[: len(tokenizer)].mean())
-
-
-@pytest.fixture
-def two_languages(sides):
-    swahili = [f"Virusi hivi vinaweza kuambukiza watu wengi {text[:9]}" for text in sides[1]]
-    return [TargetText("Indonesian", *sides), TargetText("Swahili", sides[0][:100], swahili[:100])]
-
-
-def test_each_language_is_told_with_what_a_sentence_takes(tokenizer, two_languages):
-    settings = TokenizerSettings(target_tokenizer="extend", new_tokens=50, token_initialization="mean")
-    change = retokenize(tiny_model(tokenizer), tokenizer, settings, two_languages).change
-    (before,), (after,) = (change[when]["other_targets"] for when in ("before", "after"))
-    assert after["tokens_per_sentence"] < before["tokens_per_sentence"]
-    told = told_change(change, [find_language("id"), find_language("sw")])
-    assert told.endswith(
-        f"{after['tokens_per_sentence']:.1f} tokens instead of {before['tokens_per_sentence']:.1f} in Swahili"
-    )
-
-
-def test_a_language_without_text_is_named(tokenizer, two_languages):
-    settings = TokenizerSettings(target_tokenizer="extend")
-    with pytest.raises(ValueError, match=r"A tokenizer for Turkish needs sentence pairs"):
-        retokenize(tiny_model(tokenizer), tokenizer, settings, [*two_languages, TargetText("Turkish", [], [])])
 
 
 def given_tokenizer(folder, sides, normalizer=None, eos=None):
@@ -305,6 +281,35 @@ def test_replace_learns_from_a_single_word(tokenizer, method):
     pytest.importorskip("systran_align")
     replaced = changed(tokenizer, (["bird"], ["burung"]), target_tokenizer="replace", token_initialization=method)
     assert replaced.model.get_input_embeddings().weight.isfinite().all()
+
+
+@pytest.mark.parametrize("content", ['{"model": ', '{"model": {"type": "no such kind"}}'])
+def test_a_given_tokenizer_that_cannot_be_loaded_is_named(tokenizer, sides, tmp_path, content):
+    name = given_tokenizer(tmp_path / "given", sides)
+    (tmp_path / "given/tokenizer.json").write_text(content, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"`new_tokenizer` .*given cannot be loaded: "):
+        changed(tokenizer, sides, target_tokenizer="replace", new_tokenizer=name)
+
+
+def test_a_folder_that_is_written_with_two_dots_is_found(extended, tmp_path):
+    extended.save(tmp_path / "new" / ".." / "new", {})
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+    assert (tmp_path / "new/config.json").is_file()
+
+
+def test_a_model_is_not_pruned_to_data_without_text(tokenizer, tmp_path):
+    tiny_model(tokenizer).save_pretrained(tmp_path / "tiny")
+    tokenizer.save_pretrained(tmp_path / "tiny")
+    (tmp_path / "empty.tsv").write_text("en\tid\nA bird.\t\n", encoding="utf-8")
+    args = TokenizerArguments(
+        target_tokenizer="prune",
+        model=str(tmp_path / "tiny"),
+        output_dir=str(tmp_path / "new"),
+        train_data=[str(tmp_path / "empty.tsv")],
+        target_language="id",
+    )
+    with pytest.raises(ValueError, match="A tokenizer for Indonesian needs sentence pairs"):
+        change(args)
 
 
 @pytest.mark.parametrize("sides", [([], []), ([""], ["burung"])])
