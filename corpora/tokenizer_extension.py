@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -65,13 +65,38 @@ def extend_tokenizer(
     Raises:
         ValueError: if the tokenizer is not of this kind, or the text does not teach so many tokens.
     """
+    return extend_to_languages(tokenizer, sources, [targets], new_tokens)
+
+
+def extend_to_languages(
+    tokenizer: PreTrainedTokenizerBase, sources: Iterable[str], languages: Sequence[Iterable[str]], new_tokens: int
+) -> Extension:
+    """
+    Adds tokens for several languages to one tokenizer, as [`extend_tokenizer`] does for one.
+
+    Each language gets an equal share of the tokens, however much text it has: learned on all texts together, the
+    tokens would be those of the language with most text. The language with the fewest words comes first. What its text
+    cannot teach goes to the others. A later language uses tokens of an earlier one where they fit.
+
+    Args:
+        tokenizer (`PreTrainedTokenizerBase`): the model's tokenizer.
+        sources (`Iterable[str]`): text whose words must be cut as before.
+        languages (`Sequence[Iterable[str]]`): text of each language to add.
+        new_tokens (`int`): number of tokens to add for all of them.
+
+    Returns:
+        [`Extension`]
+
+    Raises:
+        ValueError: if the tokenizer is not of this kind, or the text does not teach so many tokens.
+    """
     if new_tokens < 1:
         raise ValueError(f"`new_tokens` must be at least 1, got {new_tokens}.")
     bpe_description(tokenizer)  # refuses other kinds before the texts are read
-    kept = count_words(tokenizer, sources)
-    learned = _Learned(tokenizer, count_words(tokenizer, targets), kept)
-    while learned.added < new_tokens and learned.rounds < _MOST_ROUNDS and learned.learn(new_tokens):
-        pass
+    learned = _Learned(tokenizer, count_words(tokenizer, sources))
+    words = sorted((count_words(tokenizer, texts) for texts in languages), key=Counter.total)
+    for place, each in enumerate(words):
+        learned.learn_language(each, (new_tokens - learned.added) // (len(words) - place))
     if learned.added < new_tokens:
         raise ValueError(
             f"`new_tokens` {new_tokens:,} is more than the target text can teach: {learned.added:,} tokens occur at "
@@ -104,28 +129,34 @@ def count_words(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -> Cou
 class _Learned:
     """The description of a tokenizer with the merges learned so far, and how words are cut by it."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, targets: Mapping[str, int], sources: Mapping[str, int]):
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, sources: Mapping[str, int]):
         self.description = bpe_description(tokenizer)
         self.next_id = max(tokenizer.get_vocab().values()) + 1
         self.cut = Tokenizer.from_str(json.dumps(self.description))
-        # A word that both texts have stays as it is.
-        self.targets = {word: count for word, count in targets.items() if word not in sources}
-        self.sources = {word: self._pieces(word) for word in sources}
-        self.sources = {word: pieces for word, pieces in self.sources.items() if len(pieces) > 1}
+        self.known = sources.keys()
+        pieces = {word: self._pieces(word) for word in sources}
+        self.sources = {word: each for word, each in pieces.items() if len(each) > 1}
+        self.targets: dict[str, int] = {}
         self.refused: set[Merge] = set()
-        self.added = self.rounds = 0
+        self.added = 0
 
     def _pieces(self, word: str) -> list[str]:
         return [token.value for token in self.cut.model.tokenize(word)]
 
-    def learn(self, wanted: int) -> bool:
-        """Adds merges of one round until `wanted` tokens are there; `False` if the text has no further merges."""
-        self.rounds += 1
-        missing = wanted - self.added
+    def learn_language(self, words: Mapping[str, int], number: int):
+        """Adds so many tokens for the words of a language, or as many as they teach."""
+        # A word that both texts have stays as it is.
+        self.targets = {word: count for word, count in words.items() if word not in self.known}
+        end, rounds = self.added + number, 0
+        while self.added < end and rounds < _MOST_ROUNDS and self._learn(end - self.added, -(-number // _PARTS)):
+            rounds += 1
+
+    def _learn(self, missing: int, part: int) -> bool:
+        """Adds merges of one round, at most `missing`; `False` if the text has no further merges."""
         proposed = self._propose(2 * missing + len(self.refused))
         refused = self._refuse(proposed)
         few = len(refused) <= _FEW_REFUSED * len(proposed)
-        added = self._append(proposed, missing if few else min(missing, -(-wanted // _PARTS)))
+        added = self._append(proposed, missing if few else min(missing, part))
         return bool(added or refused)
 
     def _propose(self, number: int) -> list[Merge]:

@@ -180,14 +180,15 @@ def _tokenizer(results: Mapping[str, Any]) -> dict[str, Any] | None:
         "tokens_per_word": "Tokens a word",
         "characters_per_token": "Characters a token",
     }
+    languages = [results["languages"]["source"], *targets_of(results)]
+    before, after = (
+        [use["source"], use["target"], *use.get("other_targets", ())] for use in (change["before"], change["after"])
+    )
     rows = [
-        [
-            f"{label}, {results['languages'][side]['name']}",
-            *(f"{change[when][side][key]:.2f}" for when in ("before", "after")),
-        ]
-        for side in ("source", "target")
+        [f"{label}, {language['name']}", f"{was[key]:.2f}", f"{now[key]:.2f}"]
+        for language, was, now in zip(languages, before, after, strict=True)
         for key, label in labels.items()
-        if key in change["before"][side] and key in change["after"][side]
+        if key in was and key in now
     ]
     did = "were added to" if change["kind"] == "extend" else "are not of"
     text = (

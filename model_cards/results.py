@@ -136,6 +136,7 @@ LANGUAGE = {
 
 FERTILITY = {"source?": NUMBER, "target?": NUMBER}
 TOKENIZER_USE = {"tokens_per_sentence": NUMBER, "characters_per_token": NUMBER, "tokens_per_word?": NUMBER}
+TOKENIZER_USES = {"source": TOKENIZER_USE, "target": TOKENIZER_USE, "other_targets?": [TOKENIZER_USE]}
 
 DATASET = {
     "name": NAME,
@@ -246,8 +247,8 @@ RESULTS = {
         "initialization": TEXT,
         "new_tokens": COUNT,
         "refused": COUNT,
-        "before": {"source": TOKENIZER_USE, "target": TOKENIZER_USE},
-        "after": {"source": TOKENIZER_USE, "target": TOKENIZER_USE},
+        "before": TOKENIZER_USES,
+        "after": TOKENIZER_USES,
     },
     "limits": [TEXT],
     "versions": TEXTS,

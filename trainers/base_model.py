@@ -10,10 +10,11 @@ from accelerate.state import PartialState
 
 from modeling_sensia import BackpackForCausalLM
 from modeling_sensia.loading import load_base
-from sensia.corpora import find_language, read_texts
+from sensia.corpora import Language, find_language, read_texts
+from sensia.trainers.checkpoints import newest_checkpoint
 from sensia.trainers.run_arguments import AdaptArguments
 from sensia.trainers.sensia_config import SensiaConfig
-from sensia.trainers.target_tokenizer import Retokenized, load_retokenized, retokenize
+from sensia.trainers.target_tokenizer import Retokenized, TargetText, load_retokenized, retokenize
 
 #: Folder in `output_dir` of a base model with another tokenizer.
 BASE_FOLDER = "base"
@@ -31,7 +32,7 @@ def load_start(args: AdaptArguments, config: SensiaConfig, model_class: type = B
         model_class (`type`, *optional*, defaults to [`BackpackForCausalLM`]): class that loads the model.
 
     Raises:
-        ValueError: if the model, its tokenizer or the data do not fit what is asked for.
+        ValueError: if the model, its tokenizer or the data do not fit what is asked for, or what a checkpoint has.
     """
     options: dict[str, Any] = {
         "attn_implementation": args.attn_implementation,
@@ -50,18 +51,25 @@ def load_start(args: AdaptArguments, config: SensiaConfig, model_class: type = B
             _made_from(args, config.seed),
             lambda: _retokenized(args, config.seed),
             options,
+            newest_checkpoint(str(config.output_dir)),
         )
 
 
-def read_sides(args: AdaptArguments) -> tuple[list[str], list[str]]:
+def read_target_texts(args: AdaptArguments) -> list[TargetText]:
     """
-    Sources and targets of the training bitext, at most 200,000 pairs of each data set.
+    Text of each target language: its training bitext, at most 200,000 pairs of each data set, and its `text_data`.
 
     Args:
         args ([`AdaptArguments`]): names the data.
     """
+    return [TargetText(each.name, *_read_sides(args, each), _texts(args, each)) for each in args.targets]
+
+
+def _read_sides(args: AdaptArguments, language: Language) -> tuple[list[str], list[str]]:
     sources, targets = list[str](), list[str]()
     for source in args.train_sources:
+        if args.languages_of(source)[1] != language:
+            continue
         rows = args.read(source, streaming=args.streaming, on_bad_rows=args.on_bad_rows)
         for row in islice(rows, _MOST_PAIRS):
             if isinstance(row["source"], str) and isinstance(row["target"], str):
@@ -72,14 +80,13 @@ def read_sides(args: AdaptArguments) -> tuple[list[str], list[str]]:
 
 def _retokenized(args: AdaptArguments, seed: int) -> Retokenized:
     model, tokenizer = load_base(args.model, tokenizer_name=args.tokenizer)
-    of_source, of_target = (_texts(args, of_source=each) for each in (True, False))
-    return retokenize(model, tokenizer, args, *read_sides(args), of_source, of_target, seed)
+    return retokenize(model, tokenizer, args, read_target_texts(args), _texts(args, args.source), seed)
 
 
-def _texts(args: AdaptArguments, of_source: bool) -> Iterator[str]:
-    """Texts of `text_data` of the source language, or of the target languages."""
+def _texts(args: AdaptArguments, language: Language) -> Iterator[str]:
+    """Texts of `text_data` of a language; those that name none are of the target language."""
     for source in args.text_sources:
-        if (source.language is not None and find_language(source.language) == args.source) == of_source:
+        if find_language(source.language or args.target_language[0]) == language:
             path = args.locate(source.path)
             yield from read_texts(path, column=source.column, split=source.split, config_name=source.config)["text"]
 

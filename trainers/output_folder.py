@@ -28,7 +28,8 @@ def claim_output_folder(config: TrainingArguments) -> Iterator[None]:
         yield
         return
     folder = Path(str(config.output_dir))
-    _check_writable(folder)
+    _check_no_file(folder)
+    _check_writable(folder, folder)
     lock = FileLock(folder / LOCK_NAME, timeout=0)
     try:
         lock.acquire()
@@ -42,13 +43,34 @@ def claim_output_folder(config: TrainingArguments) -> Iterator[None]:
         lock.release()
 
 
-def _check_writable(folder: Path):
+def check_new_folder(name: str):
+    """
+    Checks that an `output_dir` that must be new can be made, and makes nothing.
+
+    Args:
+        name (`str`): the folder.
+
+    Raises:
+        ValueError: if something is there already, a file is in the way, or the folder above cannot be written to.
+    """
+    folder = Path(name)
+    if os.path.lexists(folder):
+        raise ValueError(f"`output_dir` {folder} exists: give a new folder.")
+    _check_no_file(folder)
+    _check_writable(folder, next(path for path in folder.absolute().parents if path.exists()))
+
+
+def _check_no_file(folder: Path):
     in_the_way = next((path for path in (folder, *folder.parents) if path.exists() and not path.is_dir()), None)
     if in_the_way:
         raise ValueError(f"`output_dir` must be a folder, got {folder}, but {in_the_way} is a file.")
+
+
+def _check_writable(folder: Path, place: Path):
+    """Writes a file to a place, which is the folder or lies above it."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
+        place.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=place):
             pass
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)

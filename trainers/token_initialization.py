@@ -52,8 +52,13 @@ class NewTokens:
 
     @cached_property
     def old_rows(self) -> Tensor:
-        """Embeddings [V, D] of the old tokens."""
+        """Embeddings [V, D] of the old tokens, and of ids that no token has."""
         return self.model.get_input_embeddings().weight.detach().float()  # type: ignore[union-attr,operator]
+
+    @cached_property
+    def known_rows(self) -> Tensor:
+        """Embeddings of the old tokens alone: many models have more rows, up to a multiple of 64, say."""
+        return self.old_rows[sorted(set(self.old.get_vocab().values()))]
 
     @cached_property
     def piece_weights(self) -> sp.csr_matrix:
@@ -138,7 +143,7 @@ def initial_embeddings(method: str, tokens: NewTokens) -> Tensor:
     if method not in METHODS:
         raise ValueError(f"`token_initialization` must be one of {', '.join(METHODS)}, got {method!r}.")
     rows = METHODS[method](tokens)  # [N, D]
-    return rows * (tokens.old_rows.norm(dim=1).mean() / rows.norm(dim=1).mean().clamp(min=1e-12))
+    return rows * (tokens.known_rows.norm(dim=1).mean() / rows.norm(dim=1).mean().clamp(min=1e-12))
 
 
 def _mean(tokens: NewTokens) -> Tensor:
@@ -156,7 +161,7 @@ def _focus(tokens: NewTokens) -> Tensor:
 def _random(tokens: NewTokens) -> Tensor:
     generator = torch.Generator().manual_seed(tokens.seed)
     noise = torch.randn(len(tokens.ids), tokens.old_rows.shape[1], generator=generator)
-    return tokens.old_rows.mean(0) + tokens.old_rows.std(0) * noise
+    return tokens.known_rows.mean(0) + tokens.known_rows.std(0) * noise
 
 
 def _sense(tokens: NewTokens) -> Tensor:

@@ -5,6 +5,7 @@ from typing import Any
 
 from datasets import Dataset
 
+from sensia.corpora import Language
 from sensia.trainers.pair_sets import PairSet
 from sensia.trainers.run_arguments import AdaptArguments
 
@@ -35,15 +36,20 @@ def hard_to_write(args: AdaptArguments, parts: Sequence[PairSet]) -> Iterator[st
             )
 
 
-def told_change(change: Mapping[str, Any]) -> str:
+def told_change(change: Mapping[str, Any], languages: Sequence[Language]) -> str:
     """
     A change of the tokenizer in one line.
 
     Args:
         change (`Mapping`): of [`Retokenized`].
+        languages (`Sequence` of [`Language`]): the target languages.
     """
-    before, after = (change[when]["target"] for when in ("before", "after"))
-    return (
-        f"{change['new_tokens']:,} new tokens; a target sentence takes {after['tokens_per_sentence']:.1f} tokens "
-        f"instead of {before['tokens_per_sentence']:.1f}"
+    before, after = (
+        [each["tokens_per_sentence"] for each in (use["target"], *use.get("other_targets", ()))]
+        for use in (change["before"], change["after"])
     )
+    told = [
+        f"{now:.1f} tokens instead of {was:.1f} in {language.name}"
+        for language, was, now in zip(languages, before, after, strict=True)
+    ]
+    return f"{change['new_tokens']:,} new tokens; a target sentence takes {', '.join(told)}"

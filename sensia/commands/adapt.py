@@ -98,7 +98,7 @@ def adapt(
     for line in tokens_of_words(evals):
         say(f"  {line}")
     if start.change:
-        say(f"  tokenizer: {told_change(start.change)}")
+        say(f"  tokenizer: {told_change(start.change, args.targets)}")
     for line in hard_to_write(args, train.parts):
         say(f"Warning: {line}")
     for warning in licence_warnings(args.model_license, licensed_parts(args, train.parts)):

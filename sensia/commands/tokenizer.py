@@ -18,8 +18,9 @@ from typing import Any
 from modeling_sensia.loading import load_base
 from sensia.corpora.tokenizer_pruning import prune_tokenizer
 from sensia.trainers import parse_arguments
-from sensia.trainers.base_model import read_sides
+from sensia.trainers.base_model import read_target_texts
 from sensia.trainers.command_ends import exit_on_input_error
+from sensia.trainers.output_folder import check_new_folder
 from sensia.trainers.run_arguments import AdaptArguments
 from sensia.trainers.setting_ranges import check_seeds
 from sensia.trainers.target_tokenizer import (
@@ -69,19 +70,15 @@ class TokenizerArguments(TokenizerSettings):
             )
         self.check_tokenizer_settings()
         check_seeds(self, "seed")
-        if Path(self.output_dir).exists():
-            raise ValueError(f"`output_dir` {self.output_dir} exists: give a new folder.")
-
-    def read_sides(self) -> tuple[list[str], list[str]]:
-        """Sources and targets of the data."""
-        reading = AdaptArguments(
+        check_new_folder(self.output_dir)
+        # Data and languages are checked as those of a run, before the model is loaded.
+        self.reading = AdaptArguments(
             model=self.model,
             train_data=self.train_data,
             target_language=[self.target_language],
             source_language=self.source_language,
             data=self.data,
         )
-        return read_sides(reading)
 
 
 def change(args: TokenizerArguments) -> Retokenized:
@@ -95,13 +92,14 @@ def change(args: TokenizerArguments) -> Retokenized:
         ValueError: if model, tokenizer or data do not fit.
     """
     model, tokenizer = load_base(args.model)
-    sources, targets = args.read_sides()
+    (text,) = read_target_texts(args.reading)
     if args.target_tokenizer != "prune":
-        return retokenize(model, tokenizer, args, sources, targets, seed=args.seed)
-    smaller, old_ids = prune_tokenizer(tokenizer, targets if args.prune_to == "target" else chain(sources, targets))
+        return retokenize(model, tokenizer, args, [text], seed=args.seed)
+    kept = text.targets if args.prune_to == "target" else chain(text.sources, text.targets)
+    smaller, old_ids = prune_tokenizer(tokenizer, kept)
     embeddings: Any = model.get_input_embeddings()
     rows = embeddings.weight.detach()[old_ids].clone()  # [V', D]
-    return Retokenized(with_embeddings(model, rows, smaller), smaller, new_ids=[])
+    return Retokenized(with_embeddings(model, rows, smaller, dict(enumerate(old_ids))), smaller, new_ids=[])
 
 
 def main():

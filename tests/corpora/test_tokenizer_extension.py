@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from sensia.corpora.tokenizer_extension import extend_tokenizer
+from sensia.corpora.tokenizer_extension import extend_to_languages, extend_tokenizer
 from sensia.trainers.pretraining import train_tokenizer
 
 ENGLISH = [
@@ -91,3 +91,36 @@ def test_another_kind_of_tokenizer_is_refused():
     words = Tokenizer(models.WordLevel({"a": 0, "b": 1}, unk_token="a"))
     with pytest.raises(ValueError, match=r"byte-level BPE tokenizer, .* type WordLevel"):
         extend_tokenizer(PreTrainedTokenizerFast(tokenizer_object=words), ENGLISH, TURKISH, 5)
+
+
+ESTONIAN = [
+    "Lind istub j\u00f5e kaldal puu otsas ja laulab.",
+    "Rahva valitsus ei l\u00f5pe k\u00f5nega.",
+    "Nad lugesid samu s\u00f5nu uuesti ja said rohkem aru.",
+] * 8
+
+
+def test_languages_share_the_tokens_equally_however_much_text_they_have(base):
+    extension = extend_to_languages(base, ENGLISH, [TURKISH * 20, ESTONIAN], 60)
+    alone = extend_tokenizer(base, ENGLISH, ESTONIAN, 30)
+    assert len(extension.new_ids) == 60
+    assert extension.tokenizer.convert_ids_to_tokens(extension.new_ids[:30]) == (
+        alone.tokenizer.convert_ids_to_tokens(alone.new_ids)
+    )
+    before, after = (sum(map(len, each(TURKISH)["input_ids"])) for each in (base, extension.tokenizer))
+    assert after < 0.8 * before
+
+
+def test_source_text_is_cut_as_before_with_two_languages(base):
+    extension = extend_to_languages(base, ENGLISH, [TURKISH, ESTONIAN], 60)
+    assert extension.tokenizer(ENGLISH)["input_ids"] == base(ENGLISH)["input_ids"]
+
+
+def test_what_a_language_cannot_teach_goes_to_the_others(base):
+    extension = extend_to_languages(base, ENGLISH, [TURKISH, ["Lind laulab."] * 5], 60)
+    assert len(extension.new_ids) == 60
+
+
+def test_languages_that_teach_too_little_are_refused(base):
+    with pytest.raises(ValueError, match=r"`new_tokens` 5,000 is more than the target text can teach"):
+        extend_to_languages(base, ENGLISH, [TURKISH, ESTONIAN], 5000)

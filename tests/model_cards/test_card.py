@@ -252,3 +252,20 @@ def test_data_that_is_no_single_file_needs_no_hash(results):
     text = render_card(results)
     assert "b2" * 32 in text and "a1" * 32 not in text
     assert "None" not in text
+
+
+def test_each_language_has_its_tokens_before_and_after(results):
+    results["languages"]["other_targets"] = [{**results["languages"]["target"], "name": "Swahili"}]
+    uses = [
+        {"tokens_per_sentence": each, "characters_per_token": 3.0, "tokens_per_word": 2.0}
+        for each in (20.0, 55.5, 88.25, 20.0, 31.5, 47.75)
+    ]
+    before, after = (
+        {"source": source, "target": target, "other_targets": [other]}
+        for source, target, other in (uses[:3], uses[3:])
+    )
+    change = {"kind": "extend", "initialization": "aligned", "new_tokens": 3000, "refused": 2}
+    results["tokenizer"] = {**change, "before": before, "after": after}
+    text = render_card(results)
+    assert "| Tokens a sentence, Indonesian | 55.50 | 31.50 |" in text
+    assert "| Tokens a sentence, Swahili | 88.25 | 47.75 |" in text

@@ -6,7 +6,7 @@ import sys
 import pytest
 from transformers import TrainingArguments
 
-from sensia.trainers.output_folder import claim_output_folder
+from sensia.trainers.output_folder import check_new_folder, claim_output_folder
 from tests.trainers.spawning import ENVIRONMENT, ROOT
 
 HOLD = """
@@ -53,3 +53,26 @@ def test_a_second_run_into_the_folder_is_refused_until_the_first_has_ended(tmp_p
         other.kill()  # not by its own end: a lock must not outlive its process
     with claim_output_folder(settings(tmp_path)):
         pass
+
+
+def test_a_new_folder_is_checked_and_not_made(tmp_path):
+    check_new_folder(str(tmp_path / "runs/new"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_new_folder_that_is_there_is_refused(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for name in ("", "link"):
+        with pytest.raises(ValueError, match=r"`output_dir` .* exists: give a new folder"):
+            check_new_folder(str(tmp_path / name))
+
+
+def test_a_file_above_a_new_folder_is_named(tmp_path):
+    (tmp_path / "taken").write_text("something")
+    with pytest.raises(ValueError, match=r"`output_dir` must be a folder.*taken is a file"):
+        check_new_folder(str(tmp_path / "taken/new"))
+
+
+def test_a_new_folder_where_nobody_may_write_is_refused():
+    with pytest.raises(ValueError, match=r"`output_dir` /proc/new/one cannot be written to"):
+        check_new_folder("/proc/new/one")

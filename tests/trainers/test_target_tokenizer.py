@@ -1,6 +1,7 @@
 """A base model with a tokenizer for its target language."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,12 +10,14 @@ from tokenizers import normalizers
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from modeling_sensia.loading import load_base
-from sensia.commands.tokenizer import TokenizerArguments
+from sensia.commands.tokenizer import TokenizerArguments, change
+from sensia.corpora.tokenizer_pruning import prune_tokenizer
 from sensia.trainers import SensiaConfig
 from sensia.trainers.base_model import load_start
+from sensia.trainers.checkpoints import commit_checkpoint
 from sensia.trainers.pretraining import train_tokenizer
 from sensia.trainers.run_arguments import AdaptArguments
-from sensia.trainers.target_tokenizer import TokenizerSettings, retokenize
+from sensia.trainers.target_tokenizer import TargetText, TokenizerSettings, retokenize, with_embeddings
 from sensia.trainers.tokenizer_lines import hard_to_write
 from sensia.trainers.training_data import load_train_pairs
 from tests.trainers.scenarios.sensia_run import BITEXT, tiny_model
@@ -27,7 +30,7 @@ def sides(bitext):
 
 def changed(tokenizer, sides, **settings):
     settings = TokenizerSettings(**{"token_initialization": "mean", **settings})
-    return retokenize(tiny_model(tokenizer), tokenizer, settings, *sides)
+    return retokenize(tiny_model(tokenizer), tokenizer, settings, [TargetText("Indonesian", *sides)])
 
 
 @pytest.fixture(scope="module")
@@ -76,10 +79,51 @@ def test_replace_carries_over_the_embeddings_of_shared_tokens(tokenizer, sides):
 
 
 def test_the_change_is_told_with_what_a_sentence_takes(extended):
-    change = extended.change
-    assert change["new_tokens"] == 50
-    assert change["after"]["source"] == change["before"]["source"]
-    assert change["after"]["target"]["tokens_per_sentence"] < change["before"]["target"]["tokens_per_sentence"]
+    told = extended.change
+    assert told["new_tokens"] == 50
+    assert told["after"]["source"] == told["before"]["source"]
+    assert told["after"]["target"]["tokens_per_sentence"] < told["before"]["target"]["tokens_per_sentence"]
+
+
+@pytest.mark.parametrize("kind", ["extend", "replace"])
+def test_several_end_tokens_stay_the_same_tokens(tokenizer, sides, kind):
+    model = tiny_model(tokenizer)
+    stop = tokenizer.convert_tokens_to_ids(".")
+    model.generation_config.eos_token_id = [tokenizer.eos_token_id, stop]
+    settings = TokenizerSettings(target_tokenizer=kind, token_initialization="mean", new_tokens=30)
+    new = retokenize(model, tokenizer, settings, [TargetText("Indonesian", *sides)])
+    ends = new.model.generation_config.eos_token_id
+    assert new.tokenizer.convert_ids_to_tokens(ends) == [tokenizer.eos_token, "."]
+
+
+def test_an_end_token_that_is_pruned_ends_nothing(tokenizer):
+    smaller, old_ids = prune_tokenizer(tokenizer, ["one bird"])
+    gone = next(number for number in tokenizer.get_vocab().values() if number not in old_ids)
+    model = tiny_model(tokenizer)
+    model.generation_config.eos_token_id = [gone, tokenizer.eos_token_id]
+    model.generation_config.pad_token_id = tokenizer.eos_token_id
+    rows = model.get_input_embeddings().weight[old_ids].detach().clone()
+    cut = with_embeddings(model, rows, smaller, dict(enumerate(old_ids)))
+    assert cut.generation_config.eos_token_id == [smaller.eos_token_id]
+    assert cut.generation_config.pad_token_id == smaller.pad_token_id
+
+
+def padded_model(tokenizer):
+    """A model with more embeddings than its tokenizer has tokens, as many that are published."""
+    model = tiny_model(tokenizer)
+    model.resize_token_embeddings(len(tokenizer) + 60)
+    with torch.no_grad():
+        model.get_input_embeddings().weight[len(tokenizer) :] = 100.0
+    return model
+
+
+def test_new_tokens_take_the_rows_that_no_token_has(tokenizer, sides):
+    settings = TokenizerSettings(target_tokenizer="extend", new_tokens=50, token_initialization="mean")
+    new = retokenize(padded_model(tokenizer), tokenizer, settings, [TargetText("Indonesian", *sides)])
+    rows = new.model.get_input_embeddings().weight
+    assert len(rows) == len(tokenizer) + 60
+    norms = rows.norm(dim=1)
+    torch.testing.assert_close(norms[new.new_ids].mean(), norms[: len(tokenizer)].mean())
 
 
 def given_tokenizer(folder, sides, normalizer=None, eos=None):
@@ -159,6 +203,28 @@ def test_other_settings_make_another_model(run):
     assert len(run(new_tokens=20).new_ids) == 20
 
 
+def test_a_checkpoint_with_other_tokens_is_not_gone_on_from(run, tmp_path):
+    run()
+    written = tmp_path / "run" / ".writing" / "step"
+    shutil.copytree(tmp_path / "run" / "base", written)
+    commit_checkpoint(written, tmp_path / "run" / "checkpoint-1")
+    with pytest.raises(ValueError, match=r"checkpoint-1 has other new tokens: the training data changed"):
+        run(new_tokens=20)
+    assert len(run().new_ids) == 30
+
+
+def test_a_model_that_cannot_be_written_leaves_nothing(extended, tmp_path):
+    with pytest.raises(ValueError, match="Out of range float values"):
+        extended.save(tmp_path / "base", {"made_from": float("nan")})
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_record_that_was_cut_off_is_made_again(run, tmp_path):
+    first = run()
+    (tmp_path / "run" / "base" / "tokenizer_change.json").write_text('{"new_tok', encoding="utf-8")
+    assert run().new_ids == first.new_ids
+
+
 def test_a_language_in_many_tokens_is_told_before_training(tmp_path, tokenizer):
     amharic = "\u1230\u120b\u121d \u12c8\u12f3\u1304\u1362 \u12a5\u1295\u12f0\u121d\u1295 \u12a0\u1208\u1205\u1362"
     lines = "".join(f"Hello, friend {n}.\t{amharic} {n}\n" for n in range(30))
@@ -215,6 +281,35 @@ def test_replace_learns_from_a_single_word(tokenizer, method):
     pytest.importorskip("systran_align")
     replaced = changed(tokenizer, (["bird"], ["burung"]), target_tokenizer="replace", token_initialization=method)
     assert replaced.model.get_input_embeddings().weight.isfinite().all()
+
+
+@pytest.mark.parametrize("content", ['{"model": ', '{"model": {"type": "no such kind"}}'])
+def test_a_given_tokenizer_that_cannot_be_loaded_is_named(tokenizer, sides, tmp_path, content):
+    name = given_tokenizer(tmp_path / "given", sides)
+    (tmp_path / "given/tokenizer.json").write_text(content, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"`new_tokenizer` .*given cannot be loaded: "):
+        changed(tokenizer, sides, target_tokenizer="replace", new_tokenizer=name)
+
+
+def test_a_folder_that_is_written_with_two_dots_is_found(extended, tmp_path):
+    extended.save(tmp_path / "new" / ".." / "new", {})
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+    assert (tmp_path / "new/config.json").is_file()
+
+
+def test_a_model_is_not_pruned_to_data_without_text(tokenizer, tmp_path):
+    tiny_model(tokenizer).save_pretrained(tmp_path / "tiny")
+    tokenizer.save_pretrained(tmp_path / "tiny")
+    (tmp_path / "empty.tsv").write_text("en\tid\nA bird.\t\n", encoding="utf-8")
+    args = TokenizerArguments(
+        target_tokenizer="prune",
+        model=str(tmp_path / "tiny"),
+        output_dir=str(tmp_path / "new"),
+        train_data=[str(tmp_path / "empty.tsv")],
+        target_language="id",
+    )
+    with pytest.raises(ValueError, match="A tokenizer for Indonesian needs sentence pairs"):
+        change(args)
 
 
 @pytest.mark.parametrize("sides", [([], []), ([""], ["burung"])])

@@ -1,5 +1,7 @@
 """Embeddings that new tokens begin with, against their definitions on a tiny model."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -74,6 +76,22 @@ def test_the_model_is_left_as_it_was(tokens):
     initial_embeddings("sense", tokens)
     assert all(torch.equal(weight, before[name]) for name, weight in tokens.model.named_parameters())
     assert all(weight.grad is None for weight in tokens.model.parameters())
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_rows_that_no_token_has_change_nothing(tokens, method):
+    padded = copy.copy(tokens)
+    padded.model = tiny_model(tokens.old)
+    size = len(tokens.old)
+    padded.model.resize_token_embeddings(size + 24)
+    rows = padded.model.get_input_embeddings().weight
+    with torch.no_grad():
+        rows[:size] = tokens.old_rows
+        rows[size:] = 100.0
+    for name in ("old_rows", "known_rows", "piece_weights", "aligned_weights", "static_weights"):
+        padded.__dict__.pop(name, None)  # of the model without such rows
+    expected = initial_embeddings(method, tokens)
+    torch.testing.assert_close(initial_embeddings(method, padded), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_random_depends_on_the_seed_alone(tokens):
