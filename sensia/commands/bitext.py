@@ -37,6 +37,7 @@ from sensia.corpora.bitext_build import (
     usual_ratio,
     write_pairs,
 )
+from sensia.corpora.file_rows import ON_BAD_ROWS
 from sensia.corpora.licences import HUB_LICENCES, demands_of, find_licence, licences_in
 from sensia.corpora.locations import is_there
 from sensia.corpora.pair_checks import Limits, PairContext
@@ -71,6 +72,15 @@ class BitextArguments:
     data: str = field(default=".", metadata={"help": "Folder that the sources are relative to."})
     skip: list[str] = field(
         default_factory=list, metadata={"help": f"Steps to leave out. The steps are {', '.join(STEPS)}."}
+    )
+    on_bad_rows: str | None = field(
+        default=None,
+        metadata={
+            "help": "What to do about rows that cannot be used: stop ends the build at the first one, with file, line "
+            "and field; drop leaves them out and counts them as empty. If not given, rows that cannot be read end the "
+            "build, and rows with a side that is empty or not text are dropped. See docs/bitext.md.",
+            "choices": ON_BAD_ROWS,
+        },
     )
     held_out: list[str] = field(
         default_factory=list,
@@ -178,6 +188,7 @@ class BitextArguments:
             split=source.split,
             config_name=source.config,
             streaming=True,
+            on_bad_rows=self.on_bad_rows,
         )
         for row in rows:
             if source.origin is not None and _origin(row) != source.origin:
@@ -257,6 +268,7 @@ def check_source(args: BitextArguments, source: BitextSource, folder: Path) -> t
     limits = Limits(args.min_characters, args.max_characters, args.max_ratio)
     steps = [step for step in args.steps if step != "similarity"]
     settings = {"source": asdict(source), "limits": asdict(limits), "steps": steps, "data": _state(args, source)}
+    settings["on_bad_rows"] = args.on_bad_rows
     path = folder / f"{settings_key(settings)}.parquet"
     counts = path.with_suffix(".json")
     if not counts.exists():
