@@ -24,7 +24,7 @@ from sensia.corpora.repair import repair
 #: `source`, `target`, and what else is known: `origin`, and `score`, a number.
 Pair = dict[str, Any]
 #: Steps of a build, in their order. `checks` are those of [`pair_checks.CHECKS`].
-STEPS = ("normalize", *CHECKS, "similarity", "duplicates", "held_out", "repeated", "near_duplicates")
+STEPS = ("normalize", *CHECKS, "quality", "similarity", "duplicates", "held_out", "repeated", "near_duplicates")
 #: Columns beside the two sides.
 _BESIDE = {"origin": pa.string(), "score": pa.float64()}
 #: Dropped pairs that a report shows of each step.
