@@ -1,21 +1,25 @@
 """Share of planted noise that the steps of `sensia bitext` find, by kind, and of clean pairs that they lose.
 
-    python benchmarks/bitext_noise.py --data DIR --languages id tr et sw zh
+    python benchmarks/bitext_noise.py --data DIR --languages id tr et sw zh --output runs/noise
 
-DIR holds en-XX.dev-indomain.jsonl.gz of each language. Half of its pairs stay as they are. In the other half each
-pair is damaged in one way.
+DIR holds en-XX.train.jsonl.gz, en-XX.dev-indomain.jsonl.gz and en-XX.dev.jsonl.gz (news) of each language. A bitext is
+made of `--pairs` pairs of the first, chosen at random, and of all pairs of the other two. Noise is planted in runs of
+ten rows: in one of ten runs of the first file, and in every second run of the others, of which the table tells. Each
+run is damaged in one way. Where a damage changes nothing, the pair stays clean: a sentence of one word cannot be
+glued, and Chinese has no white space to lose.
 
-With `--similarity_model runs/{lang}/final`, a second column of each language has the shares where pairs are also
-dropped by their margin scores. The threshold is the highest at which `--clean_loss` of the clean pairs are lost, by
-rules and scores together.
+OUTPUT/en-XX.tsv then has every pair with its kind of damage, the step that drops it, and its quality.
+benchmarks/opusfilter_noise.py reads these files.
 """
 
 import argparse
+import csv
+import io
 import random
-from collections import Counter
 from collections.abc import Callable
 from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -24,96 +28,132 @@ import sensia  # noqa: F401 (in a checkout, finds the packages)
 from sensia.corpora import find_language, read_pairs
 from sensia.corpora.bitext_build import STEPS, SeenText, SourceReport, check_pairs, usual_ratio
 from sensia.corpora.pair_checks import Limits, PairContext
-from sensia.evaluation.mining import centred_vectors, score_pairs
-from sensia.evaluation.similarity import load_encoder
+from sensia.corpora.pair_quality import QualityScorer
+from sensia.whole_files import write_whole
 
-Pair = dict[str, str]
+Pair = dict[str, Any]
 CLEAN = "clean"
+#: Files of a language, and the share of their runs that are damaged.
+PARTS = {"train": 0.1, "dev-indomain": 0.5, "dev": 0.5}
+RUN = 10
+#: Least qualities of which the table tells.
+QUALITIES = (0.05, 0.15, 0.3)
 
 
-def damages(pairs: list[Pair], foreign: list[str], rng: random.Random) -> dict[str, Callable[[int], Pair]]:
-    """Ways to damage the pair of a number."""
-    boilerplate = pairs[0]["target"]
+def damages(run: list[Pair], others: list[Pair], foreign: list[Pair], order: random.Random) -> dict[str, Callable]:
+    """Ways to damage the pair of a number in a run: each gives the two sides."""
 
-    def glued(number: int) -> Pair:
-        words = pairs[number]["target"].split(" ")
-        place = rng.randrange(max(len(words) - 1, 1))
-        words[place : place + 2] = ["".join(word[:1].upper() + word[1:] for word in words[place : place + 2])]
-        return {**pairs[number], "target": " ".join(words)}
+    def glued(number: int) -> tuple[str, str]:
+        words = run[number]["target"].split(" ")
+        if len(words) > 1:
+            place = order.randrange(len(words) - 1)
+            words[place : place + 2] = ["".join(word[:1].upper() + word[1:] for word in words[place : place + 2])]
+        return run[number]["source"], " ".join(words)
 
-    def truncated(number: int) -> Pair:
-        target = pairs[number]["target"]
-        return {**pairs[number], "target": target[: max(len(target) * 3 // 10, 1)]}
+    def with_target(choose: Callable[[int], str]) -> Callable[[int], tuple[str, str]]:
+        return lambda number: (run[number]["source"], choose(number))
 
     return {
-        "untranslated": lambda number: {**pairs[number], "target": pairs[number]["source"]},
-        "other language": lambda number: {**pairs[number], "target": foreign[number % len(foreign)]},
-        "truncated to 30 %": truncated,
-        "repeated boilerplate": lambda number: {**pairs[number], "target": boilerplate},
-        "glued words": glued,
-        "swapped sides": lambda number: {"source": pairs[number]["target"], "target": pairs[number]["source"]},
-        "misaligned by one": lambda number: {**pairs[number], "target": pairs[(number + 1) % len(pairs)]["target"]},
+        "untranslated": with_target(lambda number: run[number]["source"]),
+        "in another language": with_target(lambda number: order.choice(foreign)["target"]),
+        "target cut to 30 %": with_target(
+            lambda number: run[number]["target"][: len(run[number]["target"]) * 3 // 10]
+        ),
+        "repeated boilerplate": with_target(lambda number: others[0]["target"]),
+        "two words glued together": glued,
+        "swapped sides": lambda number: (run[number]["target"], run[number]["source"]),
+        "misaligned by one line": with_target(lambda number: run[(number + 1) % len(run)]["target"]),
+        "target of any other pair": with_target(lambda number: order.choice(others)["target"]),
     }
 
 
-def plant(pairs: list[Pair], foreign: list[str], seed: int) -> list[Pair]:
-    """Every second pair damaged, in turn by each way; `kind` says how."""
-    ways = cycle(damages(pairs, foreign, random.Random(seed)).items())
+def plant(pairs: list[Pair], foreign: list[Pair], part: str, order: random.Random) -> list[Pair]:
+    """The pairs, of which runs are damaged, each in one way, by turns; `kind` says how."""
     planted = []
-    for number, pair in enumerate(pairs):
-        kind, damage = next(ways) if number % 2 else (CLEAN, lambda _, pair=pair: pair)
-        planted.append({**damage(number), "kind": kind})
+    kinds = cycle(damages(pairs, pairs, foreign, order))
+    every = round(1 / PARTS[part])
+    for start in range(0, len(pairs), RUN):
+        run = pairs[start : start + RUN]
+        kind = next(kinds) if start // RUN % every == 1 and len(run) > 1 else CLEAN
+        for number, pair in enumerate(run):
+            sides = (pair["source"], pair["target"])
+            if kind != CLEAN:
+                sides = damages(run, pairs, foreign, order)[kind](number)
+            same = sides == (pair["source"], pair["target"])
+            planted.append({"source": sides[0], "target": sides[1], "kind": CLEAN if same else kind, "part": part})
     return planted
 
 
-def kept(pairs: list[Pair], code: str) -> list[Pair]:
+def drop(pairs: list[Pair], code: str, seed: int):
+    """Adds `step`, which drops the pair by a rule, and the `quality` of pairs that pass the checks of single pairs."""
+    for number, pair in enumerate(pairs):
+        pair.update(number=number, step="")
     context = PairContext(find_language("en"), find_language(code), Limits(), usual_ratio(pairs))
+    passed = list(check_pairs(pairs, STEPS, context, SourceReport()))
+    left = {pair["number"] for pair in passed}
     seen = SeenText(STEPS, 2, [])
-    return [pair for pair in check_pairs(pairs, STEPS, context, SourceReport()) if seen.reason_to_drop(pair) is None]
+    scores = QualityScorer([(pair["source"], pair["target"]) for pair in passed], seed).score()
+    for number in set(range(len(pairs))) - left:
+        pairs[number]["step"] = "checks"
+    for pair, quality in zip(passed, scores, strict=True):
+        pairs[pair["number"]].update(quality=quality, step=seen.reason_to_drop(pair) or "")
 
 
-def similar(pairs: list[Pair], clean: int, model: str, clean_loss: float) -> list[Pair]:
-    """Pairs whose margin score is high enough, of those that the rules kept; `clean` is their number before that."""
-    encode = load_encoder(model)
-    source, target = (centred_vectors(encode([pair[side] for pair in pairs])) for side in ("source", "target"))
-    scores = score_pairs(source, target).tolist()
-    of_clean = sorted(score for score, pair in zip(scores, pairs, strict=True) if pair["kind"] == CLEAN)
-    lost = max(int(clean_loss * clean) - (clean - len(of_clean)), 0)
-    return [pair for score, pair in zip(scores, pairs, strict=True) if score >= of_clean[lost]]
+def shares(pairs: list[Pair], least: float | None) -> dict[str, float]:
+    """Share of the pairs that are dropped: of the clean ones of both files that the table tells of, and by kind."""
+    groups: dict[str, list[bool]] = {}
+    for pair in pairs:
+        if pair["part"] != "train":
+            dropped = bool(pair["step"]) or (least is not None and pair["quality"] < least)
+            clean = {"dev": "clean news, lost", "dev-indomain": "clean in-domain, lost"}[pair["part"]]
+            groups.setdefault(clean if pair["kind"] == CLEAN else pair["kind"], []).append(dropped)
+    return {kind: sum(dropped) / len(dropped) for kind, dropped in groups.items()}
 
 
-def read(folder: Path, code: str) -> list[Pair]:
-    rows = read_pairs(str(folder / f"en-{code}.dev-indomain.jsonl.gz"), source_language="en", target_language=code)
+def read(folder: Path, code: str, part: str) -> list[Pair]:
+    rows = read_pairs(str(folder / f"en-{code}.{part}.jsonl.gz"), source_language="en", target_language=code)
     return [{"source": row["source"], "target": row["target"]} for row in rows]
+
+
+def make(args: argparse.Namespace, code: str, other: str) -> list[Pair]:
+    order = random.Random(args.seed)
+    foreign = read(args.data, other, "dev-indomain")
+    pairs = []
+    for part in PARTS:
+        rows = read(args.data, code, part)
+        if part == "train":
+            rows = order.sample(rows, min(args.pairs, len(rows)))
+        pairs += plant(rows, foreign, part, order)
+    drop(pairs, code, args.seed)
+    return pairs
+
+
+def write(path: Path, pairs: list[Pair]):
+    names = ["part", "kind", "step", "quality", "source", "target"]
+    text = io.StringIO()
+    table = csv.DictWriter(text, names, extrasaction="ignore", delimiter="\t", lineterminator="\n")
+    table.writeheader()
+    table.writerows(pairs)
+    write_whole(path, text.getvalue().encode())
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of the bitext")
     parser.add_argument("--languages", nargs="+", default=["id", "tr", "et", "sw", "zh"], help="codes (%(default)s)")
+    parser.add_argument("--pairs", type=int, default=20000, help="of the training file (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of the damages (%(default)s)")
-    parser.add_argument("--similarity_model", help="adapted model; {lang} stands for the code of a language")
-    parser.add_argument("--clean_loss", type=float, default=0.03, help="of rules and scores together (%(default)s)")
+    parser.add_argument("--output", type=Path, required=True, help="folder")
     args = parser.parse_args()
-    found: dict[str, dict[str, float]] = {}
-    columns: list[str] = []
-    for code, other in zip(args.languages, args.languages[1:] + args.languages[:1], strict=True):
-        foreign = [pair["target"] for pair in read(args.data, other)]
-        planted = plant(read(args.data, code), foreign, args.seed)
-        numbers = Counter(pair["kind"] for pair in planted)
-        left = {code: kept(planted, code)}
-        if args.similarity_model:
-            model = args.similarity_model.replace("{lang}", code)
-            left[f"{code}, scored"] = similar(left[code], numbers[CLEAN], model, args.clean_loss)
-        for column, pairs in left.items():
-            columns.append(column)
-            for kind, number in numbers.items():
-                shares = found.setdefault(kind, {})
-                shares[column] = 1 - sum(pair["kind"] == kind for pair in pairs) / number
-    table = Table("kind", *columns, title="Share of pairs that were dropped")
-    for kind, shares in found.items():
-        table.add_row(kind, *(f"{shares[column]:.3f}" for column in columns))
-    Console().print(table)
+    for code in args.languages:
+        pairs = make(args, code, "tr" if code != "tr" else "id")
+        write(args.output / f"en-{code}.tsv", pairs)
+        columns = {"rules": None, **{f"quality {least}": least for least in QUALITIES}}
+        found = {name: shares(pairs, least) for name, least in columns.items()}
+        table = Table(code, *columns, title="Share of pairs that were dropped")
+        for kind in sorted(found["rules"]):
+            table.add_row(kind, *(f"{found[name][kind]:.3f}" for name in columns))
+        Console().print(table)
 
 
 if __name__ == "__main__":

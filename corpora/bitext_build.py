@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sensia.corpora.grouping import group_near_duplicates
+from sensia.corpora.grouping import group_near_duplicates, word_runs
 from sensia.corpora.letter_case import lowered
 from sensia.corpora.near_duplicates import NearDuplicates
 from sensia.corpora.pair_checks import CHECKS, PairContext
@@ -24,13 +24,11 @@ from sensia.corpora.repair import repair
 #: `source`, `target`, and what else is known: `origin`, and `score`, a number.
 Pair = dict[str, Any]
 #: Steps of a build, in their order. `checks` are those of [`pair_checks.CHECKS`].
-STEPS = ("normalize", *CHECKS, "similarity", "duplicates", "held_out", "repeated", "near_duplicates")
+STEPS = ("normalize", *CHECKS, "quality", "similarity", "duplicates", "held_out", "repeated", "near_duplicates")
 #: Columns beside the two sides.
 _BESIDE = {"origin": pa.string(), "score": pa.float64()}
 #: Dropped pairs that a report shows of each step.
 _EXAMPLES = 3
-#: Words in a row that make a sentence a near-duplicate of held-out text.
-_GRAM = 8
 #: Shares of the pairs whose scores a report has.
 _SHARES = (0.01, 0.03, 0.1, 0.25, 0.5)
 #: Pairs from which the usual ratio of lengths is taken.
@@ -298,10 +296,6 @@ def _fingerprint(side: str, text: str) -> bytes:
 
 
 def _runs(text: str) -> Iterator[bytes]:
-    """Hashes of eight words in a row, or of all words of a shorter text."""
-    words = re.findall(r"\w+", lowered(text))
-    if len(words) == 1 and len(text) > _GRAM:  # a script without spaces: eight signs in a row are a few words
-        words = list(text)
-    for start in range(max(len(words) - _GRAM, 0) + 1):
-        run = " ".join(words[start : start + _GRAM])
-        yield hashlib.blake2b(run.encode(), digest_size=8).digest()
+    """Hashes of the runs of words that no other text may share."""
+    for run in word_runs(text):
+        yield hashlib.blake2b(" ".join(run).encode(), digest_size=8).digest()

@@ -4,6 +4,13 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 
+from sensia.corpora.letter_case import lowered
+
+#: A sign of a script that writes no spaces between words (Chinese, Japanese, Thai, Lao, Tibetan, Burmese, Khmer).
+SIGN = r"[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]"
+_SIGN = re.compile(SIGN)
+_WORD = re.compile(rf"(?!\d){SIGN}|(?:(?!{SIGN})[^\W\d_])+")
+
 
 def group_near_duplicates(rows: Sequence[Sequence[str]], gram: int = 8) -> list[list[int]]:
     """
@@ -29,7 +36,7 @@ def group_near_duplicates(rows: Sequence[Sequence[str]], gram: int = 8) -> list[
 
     for index, texts in enumerate(rows):
         for side, text in enumerate(texts):
-            for run in _runs(text, gram):
+            for run in word_runs(text, gram):
                 first = owner.setdefault((side, *run), index)
                 parent[root(index)] = root(first)
     groups: dict[int, list[int]] = defaultdict(list)
@@ -38,7 +45,20 @@ def group_near_duplicates(rows: Sequence[Sequence[str]], gram: int = 8) -> list[
     return list(groups.values())
 
 
-def _runs(text: str, gram: int) -> list[tuple[str, ...]]:
-    words = re.findall(r"[^\W\d_]+", text.casefold())
-    # A text without words, such as a number, is like no other.
+def word_runs(text: str, gram: int = 8) -> list[tuple[str, ...]]:
+    """
+    Words in a row, by which texts that resemble each other are found; case, digits and punctuation do not count.
+
+    Args:
+        text (`str`): the text.
+        gram (`int`, *optional*, defaults to 8): words of a run. In scripts without spaces, where each sign counts as a
+            word, it is twice as many.
+
+    Returns:
+        `list` of `tuple` of `str`: every run, or all words of a shorter text; none of a text without words, such as a
+            number, which is like no other.
+    """
+    words = _WORD.findall(lowered(text))
+    if words and 2 * sum(map(bool, map(_SIGN.fullmatch, words))) > len(words):
+        gram *= 2
     return [tuple(words[start : start + gram]) for start in range(max(len(words) - gram, 0) + 1)] if words else []

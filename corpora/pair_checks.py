@@ -35,8 +35,14 @@ _NUMBER = re.compile(r"\d+(?:[.,\u00a0 ]\d{3})*")
 #: A word of ASCII letters, as names and code are in every script.
 _WORD = re.compile(r"[A-Za-z][\w.]*", re.ASCII)
 _ADDRESS = re.compile(r"(?:https?://|www\.)[^\s<>\"')]+|[\w.+-]+@[\w-]+\.\w+")
-#: A lower-case word with a capital in it, as where white space or markup was lost (`PilihSisipkan`).
-_GLUED = regex.compile(r"\b\p{L}*\p{Ll}{2,}\p{Lu}\p{Ll}{2,}\p{L}*")
+#: Where two words meet, as where white space or markup was lost: a capital within a word (`PilihSisipkan`), at the end
+#: of capitals (`USADan`), or after a sign (`rumah,Lalu`); a number and a word (`bagian3`, `3Bab`, `tahun2020`).
+_JOINTS = regex.compile(
+    r"\p{L}?\p{Ll}\p{Lu}\p{L}?|\p{Lu}{3}\p{Ll}{2}|\p{L}[,;:!?.)\]\"\u201d\u00bb\u2026]{1,2}\p{Lu}\p{L}?"
+    r"|\p{Ll}{3}\d|\d\p{Lu}\p{Ll}{2}|\p{Ll}{2}\d{4}"
+)
+#: Languages that write capitals within words (`isiZulu`, `hÉireann`).
+_INNER_CAPITALS = frozenset({"zul", "xho", "ssw", "nbl", "nde", "gle", "gla"})
 
 
 @dataclass(frozen=True)
@@ -136,8 +142,10 @@ def other_addresses(source: str, target: str, context: PairContext) -> bool:
 
 
 def glued(source: str, target: str, context: PairContext) -> bool:
-    """Tells a pair with words that are glued together on the target side and do not stand on the source side."""
-    return any(word not in source for word in _GLUED.findall(target))
+    """Tells a pair with words that are glued together on the target side, where the source side has no such place."""
+    if context.target_language.iso3 in _INNER_CAPITALS:
+        return False
+    return any(joint not in source for joint in _JOINTS.findall(target))
 
 
 def other_language(source: str, target: str, context: PairContext) -> bool:
@@ -189,7 +197,7 @@ def _script_pattern(script: str) -> regex.Pattern:
 
 def _numbers(text: str) -> list[str]:
     digits = (re.sub(r"\D", "", number) for number in _NUMBER.findall(_ADDRESS.sub(" ", text)))
-    return sorted(str(int(number)) for number in digits if len(number) > 1)
+    return sorted(number for number in map(str, map(int, filter(None, digits))) if len(number) > 1)
 
 
 def _is_other(text: str, language: Language, least: float) -> bool:

@@ -19,6 +19,7 @@ _MEANINGS = {
     "other_addresses": "addresses of the web or of mail that stand on one side only",
     "glued": "words that are glued together on the target side",
     "other_language": "a side that is surely in another language",
+    "quality": "the sides look misaligned, cut or swapped to a classifier that learned from this bitext",
     "similarity": "the sentence vectors of its sides are not similar enough",
     "duplicates": "the pair occurred before",
     "near_duplicates": "the pair is nearly the same as an earlier one",

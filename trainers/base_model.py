@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,17 @@ def read_target_texts(args: AdaptArguments) -> list[TargetText]:
         args ([`AdaptArguments`]): names the data.
     """
     return [TargetText(each.name, *_read_sides(args, each), _texts(args, each)) for each in args.targets]
+
+
+def read_sides(args: AdaptArguments) -> tuple[list[str], list[str]]:
+    """
+    Sources and targets of the training bitext of all target languages, at most 200,000 pairs of each data set.
+
+    Args:
+        args ([`AdaptArguments`]): names the data.
+    """
+    sources, targets = zip(*(_read_sides(args, each) for each in args.targets), strict=True)
+    return [*chain.from_iterable(sources)], [*chain.from_iterable(targets)]
 
 
 def _read_sides(args: AdaptArguments, language: Language) -> tuple[list[str], list[str]]:

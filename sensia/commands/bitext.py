@@ -20,7 +20,8 @@ from typing import Any
 
 from huggingface_hub import HfApi
 
-from sensia.commands.pair_scorer import PairScorer
+from sensia.commands.bitext_files import write_bitext
+from sensia.commands.pair_scorer import PairScorer, good_pairs, score_quality
 from sensia.corpora import find_language, read_pairs
 from sensia.corpora.bitext_build import (
     STEPS,
@@ -37,17 +38,17 @@ from sensia.corpora.bitext_build import (
     usual_ratio,
     write_pairs,
 )
-from sensia.corpora.licences import HUB_LICENCES, demands_of, find_licence, licences_in
+from sensia.corpora.file_rows import ON_BAD_ROWS
+from sensia.corpora.licences import demands_of, find_licence
 from sensia.corpora.locations import is_there
 from sensia.corpora.pair_checks import Limits, PairContext
 from sensia.evaluation.mining import SCORES
-from sensia.model_cards.bitext_card import bitext_card, notice
 from sensia.trainers import parse_arguments
 from sensia.trainers.command_ends import exit_on_input_error
 from sensia.trainers.data_sources import BitextSource, read_bitext_source
 from sensia.trainers.setting_ranges import check_counts, check_languages, check_names, check_range
 from sensia.trainers.suggestions import did_you_mean
-from sensia.whole_files import write_json_whole, write_whole
+from sensia.whole_files import write_json_whole
 
 #: Folder of the output for what is made of each source.
 _PARTS = ".sources"
@@ -71,6 +72,15 @@ class BitextArguments:
     data: str = field(default=".", metadata={"help": "Folder that the sources are relative to."})
     skip: list[str] = field(
         default_factory=list, metadata={"help": f"Steps to leave out. The steps are {', '.join(STEPS)}."}
+    )
+    on_bad_rows: str | None = field(
+        default=None,
+        metadata={
+            "help": "What to do about rows that cannot be used: stop ends the build at the first one, with file, line "
+            "and field; drop leaves them out and counts them as empty. If not given, rows that cannot be read end the "
+            "build, and rows with a side that is empty or not text are dropped. See docs/bitext.md.",
+            "choices": ON_BAD_ROWS,
+        },
     )
     held_out: list[str] = field(
         default_factory=list,
@@ -106,6 +116,14 @@ class BitextArguments:
             "(length_ratio)."
         },
     )
+    min_quality: float | None = field(
+        default=None,
+        metadata={
+            "help": "Least probability that a pair is whole (quality), as a classifier sees it that learns from these "
+            "pairs and from damaged copies of them; 0.15 loses few whole pairs. If not given, the step is not made. "
+            "Needs systran-align (pip install 'sensia[align]')."
+        },
+    )
     similarity_model: str | None = field(
         default=None,
         metadata={"help": "Adapted Backpack or sentence-transformers model that scores every pair: Hub id or folder."},
@@ -136,6 +154,8 @@ class BitextArguments:
                 raise ValueError(f"`{name}` must be 0 or more pairs, got {getattr(self, name)}.")
         if self.near_duplicates is not None and not 0 < self.near_duplicates <= 1:
             raise ValueError(f"`near_duplicates` must lie in (0, 1], got {self.near_duplicates}.")
+        if self.min_quality is not None and not 0 < self.min_quality < 1:
+            raise ValueError(f"`min_quality` must lie between 0 and 1, got {self.min_quality}.")
         if self.max_ratio <= 1:
             raise ValueError(f"`max_ratio` must be above 1, got {self.max_ratio}.")
         check_names(self, "similarity_model")
@@ -163,7 +183,8 @@ class BitextArguments:
     @property
     def steps(self) -> list[str]:
         """`list` of `str`: the steps that are made."""
-        return [step for step in STEPS if step not in self.skip and (step != "similarity" or self.scorer)]
+        wanted = {"similarity": self.scorer is not None, "quality": self.min_quality is not None}
+        return [step for step in STEPS if step not in self.skip and wanted.get(step, True)]
 
     @property
     def scorer(self) -> PairScorer | None:
@@ -189,6 +210,7 @@ class BitextArguments:
             split=source.split,
             config_name=source.config,
             streaming=True,
+            on_bad_rows=self.on_bad_rows,
         )
         for row in rows:
             if source.origin is not None and _origin(row) != source.origin:
@@ -219,9 +241,13 @@ def build(args: BitextArguments):
     seen = SeenText(args.steps, args.most_repeats, held_out, args.near_duplicates)
     scorer = args.scorer
     kept: list[Pair] = []
-    for source, (path, report) in zip(args.bitext_sources, checked, strict=True):
+    parts_read = [read_pairs_of_part(path) for path, _ in checked]
+    if args.min_quality is not None and "quality" in args.steps:
+        scored = score_quality(parts_read, [path for path, _ in checked], args.min_quality)
+        for number, (qualities, (_, report)) in enumerate(zip(scored, checked, strict=True)):
+            parts_read[number] = good_pairs(parts_read[number], qualities, args.min_quality, report)
+    for source, (path, report), pairs in zip(args.bitext_sources, checked, parts_read, strict=True):
         fresh = []
-        pairs = read_pairs_of_part(path)
         if scorer and pairs:
             pairs = scorer.score(pairs, path)
             report.scores = score_shares(pairs)
@@ -247,11 +273,15 @@ def build(args: BitextArguments):
         if len(parts[name]) < size:
             say(f"Warning: {name} has only {len(parts[name]):,} of {size:,} pairs: too many resemble each other.")
     parts = {name: pairs for name, pairs in parts.items() if pairs}
-    write(
-        args,
+    write_bitext(
         output,
         parts,
         {source.shown: report for source, (_, report) in zip(args.bitext_sources, checked, strict=True)},
+        args.bitext_sources,
+        codes=(_code(args.source_language), _code(args.target_language)),
+        name=args.name or output.resolve().name,
+        steps=args.steps,
+        scored_by=scorer.description if scorer else None,
     )
     told = ", ".join(f"{name} {len(pairs):,}" for name, pairs in parts.items())
     say(f"{output}: {told} pairs; README.md has the counts and examples of every step")
@@ -266,8 +296,9 @@ def build(args: BitextArguments):
 def check_source(args: BitextArguments, source: BitextSource, folder: Path) -> tuple[Path, SourceReport]:
     """Pairs of a source that pass the checks of single pairs, and their report; made once and kept in `folder`."""
     limits = Limits(args.min_characters, args.max_characters, args.max_ratio)
-    steps = [step for step in args.steps if step != "similarity"]
+    steps = [step for step in args.steps if step not in ("quality", "similarity")]
     settings = {"source": asdict(source), "limits": asdict(limits), "steps": steps, "data": _state(args, source)}
+    settings["on_bad_rows"] = args.on_bad_rows
     path = folder / f"{settings_key(settings)}.parquet"
     counts = path.with_suffix(".json")
     if not counts.exists():
@@ -291,39 +322,9 @@ def _state(args: BitextArguments, source: BitextSource) -> Any:
     return [path.stat().st_size, path.stat().st_mtime_ns] if path.is_file() else None
 
 
-def write(args: BitextArguments, output: Path, parts: dict[str, list[Pair]], reports: dict[str, SourceReport]):
-    codes = tuple(
-        find_language(each).iso1 or find_language(each).iso3 for each in (args.source_language, args.target_language)
-    )
-    for name, pairs in parts.items():
-        write_pairs(output / f"{name}.parquet", pairs, (codes[0], codes[1]))
-    listing = {f"{name}.parquet": _describe(args, pairs) for name, pairs in parts.items()}
-    write_json_whole(output / "sources.json", listing, indent=2)
-    write_whole(output / "NOTICE.md", notice(args.bitext_sources).encode())
-    sizes = {name: len(pairs) for name, pairs in parts.items()}
-    name, sources = args.name or output.resolve().name, args.bitext_sources
-    scored_by = args.scorer.description if args.scorer else None
-    card = bitext_card(name, codes, sources, reports, sizes, args.steps, _joint_licence(sources), scored_by)
-    write_whole(output / "README.md", card.encode(errors="replace"))
-
-
-def _joint_licence(sources: list[BitextSource]) -> str:
-    """The Hub's identifier of the licence of all sources together: theirs where they have one, else `other`."""
-    names = {name for each in sources for name in licences_in(each.license or "unknown")}
-    return names.pop() if len(names) == 1 and names <= set(HUB_LICENCES) else "other"
-
-
-def _describe(args: BitextArguments, pairs: list[Pair]) -> dict[str, Any]:
-    """Licence and sources of a file, in the form that model cards read."""
-    entries = []
-    for source in args.bitext_sources:
-        rows = sum(pair["origin"] == source.shown for pair in pairs)
-        if rows:
-            told = {"origin": source.attribution, "domain": source.domain}
-            entry = {"name": source.shown, "rows": rows, "license": source.license or "unknown"}
-            entries.append(entry | {key: text for key, text in told.items() if text})
-    licences = sorted({part for entry in entries for part in str(entry["license"]).split(" AND ")})
-    return {"license": " AND ".join(licences), "sources": entries}
+def _code(language: str) -> str:
+    found = find_language(language)
+    return found.iso1 or found.iso3
 
 
 def _told(report: SourceReport) -> str:

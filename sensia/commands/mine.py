@@ -10,7 +10,7 @@ output: work that was stopped goes on with those that are missing, and other set
 import io
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +20,8 @@ from tqdm.auto import tqdm
 
 from sensia.corpora import find_language, read_texts
 from sensia.corpora.bitext_build import normalize, settings_key, write_pairs
-from sensia.evaluation.mining import STRATEGIES, centred_vectors, mine_pairs
+from sensia.corpora.document_texts import read_documents
+from sensia.evaluation.mining import STRATEGIES, centred_vectors, mine_documents, mine_pairs
 from sensia.evaluation.similarity import Encoder, load_encoder, model_state
 from sensia.trainers import parse_arguments
 from sensia.trainers.command_ends import exit_on_input_error
@@ -43,6 +44,14 @@ class MineArguments:
     source_language: str = field(default="en", metadata={"help": "Code of the source language."})
     output: str = field(default="mined.parquet", metadata={"help": "Parquet file that is written."})
     text_column: str = field(default="text", metadata={"help": "Column of the text, where a file has columns."})
+    by_document: bool = field(
+        default=False,
+        metadata={
+            "help": "Look for pairs within documents of one id alone. An id is the name of a file of a folder, "
+            "without its language, or the column `document_column` of JSON lines or Parquet. Sentences are lines."
+        },
+    )
+    document_column: str = field(default="id", metadata={"help": "Column of the ids, where a file has columns."})
     strategy: str = field(
         default="max",
         metadata={
@@ -63,7 +72,7 @@ class MineArguments:
             setattr(self, name, [value] if isinstance(value, str) else value)
             if not getattr(self, name):
                 raise ValueError(f"`{name}` names no text.")
-        check_names(self, "source_text", "target_text", "model", "output", "text_column")
+        check_names(self, "source_text", "target_text", "model", "output", "text_column", "document_column")
         check_languages(self, "source_language", "target_language")
         check_range(self, f"be {' or '.join(STRATEGIES)}", STRATEGIES.__contains__, "strategy")
         check_counts(self, "neighbours", "max_pairs")
@@ -82,12 +91,21 @@ def mine(args: MineArguments):
     Raises:
         ValueError: if a text has no sentence, or no pair is left.
     """
-    sides = [_sentences(sources, args.text_column) for sources in (args.source_text, args.target_text)]
+    documents: list[tuple[torch.Tensor, torch.Tensor]] = []
+    if args.by_document:
+        sides, documents = _documents(args)
+    else:
+        sides = [_sentences(sources, args.text_column) for sources in (args.source_text, args.target_text)]
     vectors = Vectors(args.model, Path(args.output).with_suffix(".vectors"), args.device)
     device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
     source, target = (centred_vectors(vectors.compute(texts)).to(device) for texts in sides)
-    _say(f"Comparing {len(source):,} with {len(target):,} sentences")
-    rows, columns, scores = mine_pairs(source, target, strategy=args.strategy, neighbours=args.neighbours)
+    within = f", within {len(documents):,} pairs of documents" if args.by_document else ""
+    _say(f"Comparing {len(source):,} with {len(target):,} sentences{within}")
+    how = {"strategy": args.strategy, "neighbours": args.neighbours}
+    if args.by_document:
+        rows, columns, scores = mine_documents(source, target, documents, **how)
+    else:
+        rows, columns, scores = mine_pairs(source, target, **how)
     pairs = [
         {"source": sides[0][row], "target": sides[1][column], "score": round(score, 4)}
         for row, column, score in zip(rows.tolist(), columns.tolist(), scores.tolist(), strict=True)
@@ -112,6 +130,38 @@ def _sentences(sources: Sequence[str], column: str) -> list[str]:
     if not found:
         raise ValueError(f"There is no sentence in {', '.join(sources)}.")
     return list(found)
+
+
+def _documents(args: MineArguments) -> tuple[list[list[str]], list[tuple[torch.Tensor, torch.Tensor]]]:
+    """
+    Sentences of both sides that stand in documents of one id, and the rows of each pair of documents. A sentence has a
+    row for each of its documents, and one for all its copies within a document.
+    """
+    languages = find_language(args.source_language), find_language(args.target_language)
+    found: list[dict[str, list[str]]] = []
+    for sources, language in zip((args.source_text, args.target_text), languages, strict=True):
+        found.append({})
+        for source in sources:
+            for name, lines in read_documents(source, language, args.text_column, args.document_column).items():
+                found[-1].setdefault(name, []).extend(lines)
+    shared = [name for name in found[0] if name in found[1]]
+    if not shared:
+        raise ValueError(f"No id is in both sides; the first ids are {_first(found[0])}, and {_first(found[1])}.")
+    _say(f"{len(shared):,} ids are in both sides, {len(found[0]) + len(found[1]) - 2 * len(shared):,} in one of them")
+    sides: list[list[str]] = [[], []]
+    documents = []
+    for name in shared:
+        rows = []
+        for side, texts in zip(sides, found, strict=True):
+            sentences = dict.fromkeys(filter(None, map(normalize, texts[name])))
+            rows.append(torch.arange(len(side), len(side) + len(sentences)))
+            side += sentences
+        documents.append((rows[0], rows[1]))
+    return sides, documents
+
+
+def _first(documents: Iterable[str]) -> str:
+    return ", ".join(list(documents)[:3])
 
 
 class Vectors:

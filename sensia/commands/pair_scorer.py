@@ -1,10 +1,12 @@
-"""Scores of sentence pairs by the similarity of their sides, which are made once and kept on the disk."""
+"""Scores of sentence pairs, by the similarity of their sides or by their quality, made once and kept on the disk."""
 
 import json
-from itertools import pairwise
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from pathlib import Path
 
-from sensia.corpora.bitext_build import Pair, settings_key
+from sensia.corpora.bitext_build import Pair, SourceReport, settings_key
+from sensia.corpora.pair_quality import RULES_VERSION, QualityScorer
 from sensia.evaluation.mining import centred_vectors, score_pairs
 from sensia.evaluation.similarity import Encoder, load_encoder, model_state
 from sensia.whole_files import write_json_whole
@@ -68,3 +70,52 @@ class PairScorer:
         )
         scores = score_pairs(source, target, score=self.kind, neighbours=self.neighbours)
         return [round(score, 4) for score in scores.tolist()]
+
+
+def score_quality(sources: Sequence[Sequence[Pair]], paths: Sequence[Path], least: float) -> list[list[float]]:
+    """
+    The quality of the pairs of all sources, by a classifier that learns from them together.
+
+    Args:
+        sources (`Sequence` of `Sequence` of `dict`): pairs of each source, in its order.
+        paths (`Sequence[Path]`): file that each was read from. The scores are kept beside the first.
+        least (`float`): a quality; what share of planted damage has less is printed.
+
+    Returns:
+        `list` of `list` of `float`: by source, for each pair.
+
+    Raises:
+        ValueError: if there are too few pairs.
+    """
+    # Names of the files say what was read, and with which settings.
+    key = settings_key({"files": [path.name for path in paths], "version": RULES_VERSION})
+    kept = paths[0].with_name(f"quality-{key}.json")
+    if not kept.exists():
+        pairs = [(pair["source"], pair["target"]) for source in sources for pair in source]
+        print(f"Learning what damaged pairs look like from {len(pairs):,} pairs", flush=True)
+        scorer = QualityScorer(pairs)
+        found = ", ".join(f"{kind} {share:.1%}" for kind, share in scorer.found(least).items())
+        print(f"  of pairs damaged on purpose, below {least}: {found}", flush=True)
+        write_json_whole(kept, {"quality": scorer.score()})
+    scores = json.loads(kept.read_text(encoding="utf-8"))["quality"]
+    ends = [0, *accumulate(map(len, sources))]
+    return [scores[start:end] for start, end in pairwise(ends)]
+
+
+def good_pairs(pairs: Sequence[Pair], qualities: Sequence[float], least: float, report: SourceReport) -> list[Pair]:
+    """
+    Pairs of a least quality.
+
+    Args:
+        pairs (`Sequence[dict]`): pairs of a source.
+        qualities (`Sequence[float]`): the quality of each.
+        least (`float`): the least one.
+        report ([`SourceReport`]): counts what is dropped.
+    """
+    good = []
+    for pair, quality in zip(pairs, qualities, strict=True):
+        if quality >= least:
+            good.append(pair)
+        else:
+            report.drop("quality", pair)
+    return good

@@ -68,3 +68,44 @@ def test_the_share_of_a_script_counts_letters_alone(text, code, share):
 )
 def test_text_is_normalised(text, clean):
     assert normalize(text) == clean
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "Ia pergi diRumah itu.",
+        "Lalu,Dia pulang.",
+        "DanDia pulang.",
+        "USADan dia.",
+        "Pada bagian3 itu.",
+        "Sejak tahun2020 ini.",
+    ],
+)
+def test_words_that_are_glued_together_are_found(target):
+    assert CHECKS["glued"]("He went home then.", target, INDONESIAN)
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        ("LibreOffice opens PDFs.", "LibreOffice membuka PDFs."),
+        ("He is in Washington D.C. now.", "Ia di Washington D.C. kini."),
+        ("The COVID-19 virus of 2019.", "Virus COVID-19 dari 2019."),
+        ("It is 3 km; so far.", "Itu 3 km, begitu jauh."),
+    ],
+)
+def test_capitals_and_numbers_of_both_sides_are_not_glued(source, target):
+    assert not CHECKS["glued"](source, target, INDONESIAN)
+
+
+def test_a_language_that_writes_capitals_within_words_has_no_glued_words():
+    zulu = PairContext(find_language("en"), find_language("zu"), Limits())
+    assert not CHECKS["glued"]("He speaks Zulu.", "Ukhuluma isiZulu.", zulu)
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [("It began at 7 a.m.", "Acara itu mulai pukul 07.00."), ("It was 4:40 am then.", "Saat itu pukul 04.40 pagi.")],
+)
+def test_times_of_a_day_may_be_written_in_another_way(source, target):
+    assert not CHECKS["other_numbers"](source, target, INDONESIAN)

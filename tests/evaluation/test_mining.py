@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sensia.evaluation.mining import centred_vectors, mine_pairs, score_pairs
+from sensia.evaluation.mining import centred_vectors, mine_documents, mine_pairs, score_pairs
 from sensia.evaluation.retrieval import nearest_neighbours
 
 
@@ -125,3 +125,33 @@ def test_centred_vectors_have_lost_what_all_have_in_common():
 def test_wrong_input_of_mining_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@given(rows=st.tuples(st.integers(1, 9), st.integers(1, 9)), seed=st.integers(0, 300))
+@settings(deadline=None)
+@pytest.mark.parametrize("strategy", ["max", "intersection"])
+def test_one_pair_of_documents_is_mined_as_two_texts(strategy, rows, seed):
+    source, target = unit_vectors(rows[0], seed), unit_vectors(rows[1], seed + 1)
+    whole = [(torch.arange(rows[0]), torch.arange(rows[1]))]
+    # With as many neighbours as sentences, every sentence is a candidate of the text too.
+    settings = {"strategy": strategy, "neighbours": max(rows)}
+    expected = mine_pairs(source, target, **settings)
+    for found, wanted in zip(mine_documents(source, target, whole, **settings), expected, strict=True):
+        torch.testing.assert_close(found, wanted)
+
+
+@given(rows=st.integers(4, 12), neighbours=st.integers(1, 4), seed=st.integers(0, 300))
+@settings(deadline=None)
+def test_neighbours_of_a_document_are_looked_for_in_all_of_them(rows, neighbours, seed):
+    source, target = unit_vectors(rows, seed), unit_vectors(rows, seed + 1)
+    documents = [(torch.arange(2), torch.arange(2)), (torch.arange(2, rows), torch.arange(2, rows))]
+    found = mine_documents(source, target, documents, neighbours=neighbours)
+    for row, column, score in zip(*(each.tolist() for each in found), strict=True):
+        assert (row < 2) == (column < 2)
+        assert score == pytest.approx(naive_margin(source, target, row, column, neighbours))
+
+
+def test_documents_without_sentences_are_refused():
+    nothing = (torch.arange(0), torch.arange(3))
+    with pytest.raises(ValueError, match="no pair of documents with sentences"):
+        mine_documents(unit_vectors(3, 0), unit_vectors(3, 1), [nothing])

@@ -222,3 +222,32 @@ def test_the_command_reads_a_settings_file(folder):
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert len(read(folder / "made/train.parquet")) == 40 and not (folder / "made/dev.parquet").exists()
+
+
+def test_a_broken_row_ends_the_build_with_its_place_or_is_dropped_and_counted(folder):
+    with (folder / "one.tsv").open("a", encoding="utf-8") as file:
+        file.write("A row of three cells.\tSebuah baris.\tTiga.\n")
+    for on_bad_rows in (None, "stop"):
+        with pytest.raises(ValueError, match=r"one.tsv, line 43: 3 cells where the first row has 2"):
+            built(folder, on_bad_rows=on_bad_rows)
+    output = built(folder, on_bad_rows="drop")
+    assert len(read(output / "train.parquet")) + 5 == 60
+    assert "| empty | 1 |" in DatasetCard.load(output / "README.md").text
+
+
+def test_a_side_without_text_ends_the_build_only_if_asked_to(folder):
+    row = json.dumps({"en": "A house.", "id": ""}) + "\n"
+    rows = [json.dumps({"en": en, "id": other}) + "\n" for en, other in pairs(20)]
+    (folder / "gaps.jsonl").write_text("".join([*rows, row]), encoding="utf-8")
+    assert len(read(built(folder, sources=["gaps.jsonl"], dev_pairs=0) / "train.parquet")) == 20
+    with pytest.raises(ValueError, match=r"gaps.jsonl, line 21: field 'id' is empty"):
+        built(folder, sources=["gaps.jsonl"], dev_pairs=0, on_bad_rows="stop")
+
+
+def test_held_out_text_is_found_whatever_its_numbers_are(folder):
+    held_out = {"en": "In 2020 the old town by the river had many small shops.", "id": "Kota."}
+    near = {"en": "In 1998 the old town by the river had many small shops.", "id": "Pada tahun 1998 kota itu ramai."}
+    (folder / "dev.jsonl").write_text(json.dumps(held_out) + "\n", encoding="utf-8")
+    (folder / "new.jsonl").write_text(json.dumps(near) + "\n", encoding="utf-8")
+    output = built(folder, sources=["one.tsv", "new.jsonl"], held_out=["dev.jsonl"], dev_pairs=0)
+    assert len(read(output / "train.parquet")) == 40

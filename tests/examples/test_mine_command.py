@@ -1,5 +1,6 @@
 """`sensia mine`: translations found in two texts that nobody has aligned."""
 
+import json
 import random
 import subprocess
 import sys
@@ -119,3 +120,57 @@ def test_the_mine_command_reads_a_settings_file(folder, model):
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert "mined.parquet: 80 pairs" in done.stdout
+
+
+@pytest.fixture
+def documents(tmp_path):
+    """Ten documents of eight sentences, in which each source has its translation; the last two of each side differ."""
+    pairs = list(translations())
+    for side, code in enumerate(("en", "id")):
+        (tmp_path / code).mkdir()
+        for number in range(10):
+            lines = [pair[side] for pair in pairs[8 * number : 8 * number + 8]]
+            name = f"{number if number < 8 else number + 2 * side}.{code}.txt"
+            (tmp_path / code / name).write_text("\n".join(reversed(lines) if side else lines), encoding="utf-8")
+    return tmp_path
+
+
+def mined_by_document(folder, model, source, target, **settings):
+    paths = {"source_text": str(folder / source), "target_text": str(folder / target)}
+    args = MineArguments(
+        **paths, model=model, target_language="id", output=str(folder / "mined.parquet"), by_document=True, **settings
+    )
+    mine(args)
+    return {(row["en"], row["id"]) for row in pq.read_table(args.output).to_pylist()}
+
+
+def test_documents_of_one_name_are_mined(documents, model, capsys):
+    assert mined_by_document(documents, model, "en", "id", min_score=1.01) == set(list(translations())[:64])
+    assert "8 ids are in both sides, 4 in one of them" in capsys.readouterr().out
+
+
+def test_documents_of_one_id_are_mined_from_files_with_columns(documents, model):
+    pairs = list(translations())
+    for side, code in enumerate(("en", "id")):
+        rows = [
+            {"doc": number, "body": "\n".join(pair[side] for pair in pairs[8 * number : 8 * number + 8])}
+            for number in range(3)
+        ]
+        lines = "".join(json.dumps(row) + "\n" for row in rows)
+        (documents / f"{code}.jsonl").write_text(lines, encoding="utf-8")
+    columns = {"text_column": "body", "document_column": "doc"}
+    found = mined_by_document(documents, model, "en.jsonl", "id.jsonl", min_score=1.01, **columns)
+    assert found == set(pairs[:24])
+
+
+def test_documents_without_a_common_id_are_refused(documents, model):
+    (documents / "other").mkdir()
+    (documents / "other/a.txt").write_text("Si kucing.\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"No id is in both sides; the first ids are 0, 1, 2, and a\."):
+        mined_by_document(documents, model, "en", "other")
+
+
+def test_rows_without_an_id_are_refused_with_their_place(documents, model):
+    (documents / "en.jsonl").write_text(json.dumps({"text": "A cat.", "id": None}) + "\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"en.jsonl, line 1: field 'id' must be text or a number, got NoneType"):
+        mined_by_document(documents, model, "en.jsonl", "id")
