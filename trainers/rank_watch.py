@@ -51,7 +51,8 @@ class RankWatch:
         start = [uuid4().hex]
         distributed.broadcast_object_list(start)
         # A connection of its own: one that the training also used would be busy while that waits.
-        self._store: Any = distributed.PrefixStore(f"sensia/{start[0]}", _get_default_store().clone())
+        store: Any = _get_default_store()
+        self._store = distributed.PrefixStore(f"sensia/{start[0]}", store.clone())
         self._watched = [each for each in range(self.world) if each != self.rank] if self.rank == 0 else [0]
         self._ended = threading.Event()
         self._beats = 0

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from huggingface_hub import CommitInfo, HfApi
@@ -183,9 +183,10 @@ class SavingTrainer(Trainer):
         if not (self._copies and self.args.should_save):
             super()._save_optimizer_and_scheduler(output_dir)
             return
-        optimizer, folder = copy_on_cpu(self.optimizer.state_dict()), Path(output_dir)
-        self._saving.defer(lambda: torch.save(optimizer, folder / OPTIMIZER_NAME))
-        torch.save(self.lr_scheduler.state_dict(), folder / SCHEDULER_NAME)
+        optimizer, scheduler, folder = cast(Optimizer, self.optimizer), cast(Any, self.lr_scheduler), Path(output_dir)
+        state = copy_on_cpu(optimizer.state_dict())
+        self._saving.defer(lambda: torch.save(state, folder / OPTIMIZER_NAME))
+        torch.save(scheduler.state_dict(), folder / SCHEDULER_NAME)
 
     @contextmanager
     def _written_aside(self) -> Iterator[None]:

@@ -22,7 +22,7 @@ APART = {**ENVIRONMENT, "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
 #: Seconds that a run may take.
 PATIENCE = 300
 #: The launchers find out in seconds that a node is gone, where they would wait for minutes.
-RENDEZVOUS = "keep_alive_interval=1,keep_alive_max_attempt=3,last_call_timeout=1,join_timeout=120"
+RENDEZVOUS = "keep_alive_interval=2,keep_alive_max_attempt=5,last_call_timeout=1,join_timeout=120"
 
 
 def launcher(nodes, port, log, *arguments):
