@@ -3,7 +3,8 @@
 import re
 from pathlib import Path
 
-from sensia.corpora.fields import pick_column, text_or_none
+from sensia.corpora.cells import text_or_none
+from sensia.corpora.fields import pick_column
 from sensia.corpora.languages import Language, names_language
 from sensia.corpora.locations import COMPRESSIONS, local_files
 from sensia.corpora.records import read_records
