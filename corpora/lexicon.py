@@ -95,7 +95,7 @@ class Lexicon:
         own_links, own_source, own_target = self._own(left_out)
         best: tuple[dict[str, float], dict[str, float]] = dict.fromkeys(source, 0.0), dict.fromkeys(target, 0.0)
         for one in best[0]:
-            linked = self._linked.get(one, {})
+            linked = self._linked[one] if one in self._linked else Counter[str]()
             for other in linked.keys() & best[1].keys():
                 links = linked[other] - own_links[one, other]
                 if links > 0:

@@ -101,11 +101,12 @@ def mine(args: MineArguments):
     source, target = (centred_vectors(vectors.compute(texts)).to(device) for texts in sides)
     within = f", within {len(documents):,} pairs of documents" if args.by_document else ""
     _say(f"Comparing {len(source):,} with {len(target):,} sentences{within}")
-    how = {"strategy": args.strategy, "neighbours": args.neighbours}
     if args.by_document:
-        rows, columns, scores = mine_documents(source, target, documents, **how)
+        rows, columns, scores = mine_documents(
+            source, target, documents, strategy=args.strategy, neighbours=args.neighbours
+        )
     else:
-        rows, columns, scores = mine_pairs(source, target, **how)
+        rows, columns, scores = mine_pairs(source, target, strategy=args.strategy, neighbours=args.neighbours)
     pairs = [
         {"source": sides[0][row], "target": sides[1][column], "score": round(score, 4)}
         for row, column, score in zip(rows.tolist(), columns.tolist(), scores.tolist(), strict=True)
