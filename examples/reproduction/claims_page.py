@@ -42,6 +42,13 @@ in size" is an effect in the paper's direction that is smaller than the paper's.
 `examples/reproduction`; those for `mini_long` were written before its runs."""
 
 
+#: The paper's third open question has a plan of its own, with another base and other lengths.
+_TOKENIZERS_LINE = (
+    "| | [A language that the tokenizer breaks to pieces gains by tokens of its own](comparison-tokenizers.md) | "
+    "open question 3; see there |"
+)
+
+
 @dataclass(frozen=True)
 class Measured:
     """
@@ -129,7 +136,7 @@ def _verdict_lines(scales: Mapping[str, Measured]) -> list[str]:
         heading = _heading(claim)
         verdicts = " | ".join(_verdict(scale, number) for scale in scales.values())
         lines.append(f"| {claim.number} | [{claim.statement}](#{_anchor(heading)}) | {claim.paper} | {verdicts} |")
-    return lines
+    return [*lines, _TOKENIZERS_LINE + " |" * len(scales)]
 
 
 def _heading(claim: Claim) -> str:
