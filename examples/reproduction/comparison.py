@@ -142,7 +142,7 @@ def _table(results: Sequence[Result]) -> list[str]:
         "## All kinds of runs",
         "",
         "Means over seeds, with the smallest and the greatest value of a seed. Bits per byte and recall are of NTREX "
-        "unless a column says in-domain. PFLOP are counted for the whole training. Minutes are of a machine that did "
+        "unless a column says in-domain. TFLOP are counted for the whole training. Minutes are of a machine that did "
         "other work too, so they are no measure of speed.",
         "",
         f"| {' | '.join([*headings, 'steps', 'PFLOP', 'minutes'])} |",
@@ -165,7 +165,7 @@ def _row(language: str, kind: str, runs: Sequence[Result], tokens: float | None)
         "-" if tokens is None else f"{tokens:.2f}",
         *(_spread([column.value(each) for each in runs], column.digits) for column in COLUMNS),
         training[0]["steps"],
-        _spread([each["flops"] / 1e15 if "flops" in each else None for each in training], 2),
+        _spread([each["flops"] / 1e12 if "flops" in each else None for each in training], 1),
         _spread([each["seconds"] / 60 for each in training], 1),
     ]
     return f"| {' | '.join(map(str, cells))} |"
