@@ -4,7 +4,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -149,7 +149,9 @@ class SavingTrainer(Trainer):
     @contextmanager
     def _cleaned_up(self, name: str, run: Path, size: int) -> Iterator[None]:
         """After an error removes what is half-written, and says where the disk is full."""
-        with naming_a_full_disk(name, run, size), _removed_after_an_error(run / WRITING_FOLDER):
+        # Only one process removes: the others may still write there, and would fail for a folder that is gone.
+        removed = _removed_after_an_error(run / WRITING_FOLDER) if self.args.should_save else nullcontext()
+        with naming_a_full_disk(name, run, size), removed:
             try:
                 yield
             except BaseException:
