@@ -107,9 +107,10 @@ def state_bytes(plan: Plan, way: str, gpus: int) -> int:
 
 def activation_bytes(plan: Plan) -> int:
     """
-    What a batch takes on one GPU while the loss is computed, as in training_memory.py, where a block of the trunk
-    keeps two residual sums and, in bf16, 14 numbers a position of the width. A trunk whose layers are computed again
-    keeps the input of each, and one whole layer.
+    Bytes that a batch takes on one GPU while the loss is computed, as in training_memory.py.
+
+    A block of the trunk keeps two residual sums and, in bf16, 14 numbers a position of the width. A trunk whose layers
+    are computed again keeps the input of each layer, and one whole layer.
     """
     config, batch = plan.config, plan.largest
     width, senses, places = config.hidden_size, config.num_senses, batch.rows * batch.length
@@ -171,7 +172,7 @@ def plan_of(name: str, pairs: int, num_senses: int = 16, checkpointing: bool = F
 def plan(
     model: BackpackForCausalLM, pairs: int, largest: BatchSizes, median: BatchSizes, checkpointing: bool = False
 ) -> Plan:
-    """What each GPU gets of a step of a model."""
+    """The part of a model's step that each GPU gets."""
     layers = [each.weight for each in model.backpack.trunk.modules() if isinstance(each, nn.Linear | Conv1D)]
     sizes = {**parameters(model), "multiplied": sum(weight.numel() for weight in layers)}
     return Plan(model.config, sizes, pairs, largest, median, checkpointing)

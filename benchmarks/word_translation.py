@@ -76,7 +76,7 @@ class Words:
 
 
 def counts_of(bitext: str, source: str, target: str) -> tuple[Counter, Counter]:
-    """How often each word stands in the training text, in lower case, of both sides."""
+    """Occurrences of each word of both sides in the training text, in lower case."""
     pairs = read_pairs(bitext, source_language=source, target_language=target)
     sides = [Counter(), Counter()]
     for counts, side in zip(sides, ("source", "target"), strict=True):
@@ -90,7 +90,7 @@ def centred(vectors: torch.Tensor) -> torch.Tensor:
 
 
 def hits(left: torch.Tensor, right: torch.Tensor, words: Words, *, csls: bool = False) -> torch.Tensor:
-    """Whether each English word finds a translation first: `torch.Tensor` of `bool` [Q]."""
+    """Marks the English words that find a translation first: `torch.Tensor` of `bool` [Q]."""
     return translation_ranks(left, right, words.gold, csls=csls) == 1
 
 

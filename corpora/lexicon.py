@@ -56,7 +56,7 @@ class Lexicon:
 
     def weights(self, words: Sequence[str], side: int) -> list[float]:
         """
-        How much each word tells: log(1 + N / (1 + c)), where c is how often the word occurs on its side.
+        Weights words by their rarity: log(1 + N / (1 + c)), where c is the number of occurrences on the word's side.
 
         Args:
             words (`Sequence[str]`): words.
@@ -66,15 +66,14 @@ class Lexicon:
 
     def belongs(self, words: Sequence[str], side: int) -> list[float]:
         """
-        How much more often each word occurs on its own side than on the other one.
+        Share of each word's occurrences that are on its own side.
 
         Args:
             words (`Sequence[str]`): words.
             side (`int`): 0 for the source, 1 for the target.
 
         Returns:
-            `list` of `float`: (c + 1/2) / (c + d + 1), where c is how often a word occurs on its side, and d on the
-                other one.
+            `list` of `float`: (c + 1/2) / (c + d + 1), with c occurrences on its side, and d on the other one.
         """
         own, other = self._numbers[side], self._numbers[1 - side]
         return [(own[word] + 0.5) / (own[word] + other[word] + 1) for word in words]
@@ -83,7 +82,7 @@ class Lexicon:
         self, source: Sequence[str], target: Sequence[str], left_out: int | None = None
     ) -> tuple[list[float], list[float]]:
         """
-        How surely each word has a translation on the other side.
+        Evidence that each word has a translation on the other side.
 
         Args:
             source (`Sequence[str]`), target (`Sequence[str]`): words of the two sides.

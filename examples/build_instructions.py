@@ -54,7 +54,7 @@ def dialogues(language: str) -> list[Conversation]:
 
 
 def as_turns(lines: list[str]) -> Conversation:
-    """What is said in turn; a last line that nobody answers is left out."""
+    """Lines as turns of user and assistant; a last line that nobody answers is left out."""
     whole = lines[: len(lines) - len(lines) % 2]
     return [{"role": ("user", "assistant")[place % 2], "content": line} for place, line in enumerate(whole)]
 

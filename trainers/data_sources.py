@@ -11,7 +11,7 @@ from sensia.corpora import find_language
 from sensia.trainers.suggestions import did_you_mean
 
 Entry = str | dict[str, Any]
-Kind = TypeVar("Kind")
+Kind = TypeVar("Kind", bound="DataSource | TextSource | InstructionSource | BitextSource")
 
 #: Stands for the code of each target language in an entry, as in `en-{target}.train.jsonl.gz`.
 TARGET = "{target}"
@@ -168,8 +168,7 @@ def read_bitext_source(entry: Entry) -> BitextSource:
     Raises:
         ValueError: in one line that names the setting and the key.
     """
-    entry = _checked(entry, "sources")
-    return BitextSource(entry) if isinstance(entry, str) else _from_mapping(entry, "sources", BitextSource)
+    return _read(entry, "sources", BitextSource)
 
 
 def read_text_source(entry: Entry) -> TextSource:
@@ -182,8 +181,7 @@ def read_text_source(entry: Entry) -> TextSource:
     Raises:
         ValueError: in one line that names the setting and the key.
     """
-    entry = _checked(entry, "text_data")
-    return TextSource(entry) if isinstance(entry, str) else _from_mapping(entry, "text_data", TextSource)
+    return _read(entry, "text_data", TextSource)
 
 
 def read_instruction_source(entry: Entry) -> InstructionSource:
@@ -196,10 +194,7 @@ def read_instruction_source(entry: Entry) -> InstructionSource:
     Raises:
         ValueError: in one line that names the setting and the key.
     """
-    entry = _checked(entry, "instruction_data")
-    if isinstance(entry, str):
-        return InstructionSource(entry)
-    return _from_mapping(entry, "instruction_data", InstructionSource)
+    return _read(entry, "instruction_data", InstructionSource)
 
 
 def read_train_source(entry: Entry) -> DataSource:
@@ -212,8 +207,7 @@ def read_train_source(entry: Entry) -> DataSource:
     Raises:
         ValueError: in one line that names the setting and the key.
     """
-    entry = _checked(entry, "train_data")
-    return DataSource(entry) if isinstance(entry, str) else _from_mapping(entry, "train_data", DataSource)
+    return _read(entry, "train_data", DataSource)
 
 
 def read_eval_source(entry: Entry) -> DataSource:
@@ -287,6 +281,11 @@ def _of_one_target(source: DataSource, target_languages: Sequence[str]) -> DataS
         f"name has the code, as in en-{TARGET}.jsonl, or give the entry its `languages`, as in [en, "
         f"{target_languages[0]}]."
     )
+
+
+def _read(entry: Entry, setting: str, kind: type[Kind]) -> Kind:
+    entry = _checked(entry, setting)
+    return kind(entry) if isinstance(entry, str) else _from_mapping(entry, setting, kind)
 
 
 def _checked(entry: Any, setting: str) -> Entry:

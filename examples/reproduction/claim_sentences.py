@@ -48,20 +48,20 @@ def scratch_sentence(found: Results, folder: Path) -> str:
 
 
 def phases_sentence(found: Results, folder: Path) -> str:
-    """What recall loses without each phase."""
+    """Recall that is lost without each phase."""
     lost = {kind: found.recall("sensia") - found.recall(kind) for kind in PHASES}
     told = ", ".join(f"{-value:+.3f} {label(kind)}" for kind, value in lost.items())
     return f"Recall changes by {told}."
 
 
 def bitext_sentence(found: Results, folder: Path) -> str:
-    """What recall loses with a twentieth of the pairs."""
+    """Recall that is lost with a twentieth of the pairs."""
     lost = 100 * (found.recall("sensia") - found.recall("data-20"))
     return f"With a twentieth of the pairs recall@1 falls by {lost:.0f} points; the paper's score falls by 2.5 to 3.3."
 
 
 def mixture_sentence(found: Results, folder: Path) -> str:
-    """What a single sense costs."""
+    """Nats that are lost with a single sense."""
     changes = mixture_changes(found, folder)
     name = min(("top_1", "top_1_norm_matched"), key=lambda each: changes[each].value)
     return (

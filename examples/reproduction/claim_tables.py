@@ -67,7 +67,7 @@ def scratch_table(found: Results, folder: Path) -> Table:
 
 
 def phases_table(found: Results, folder: Path) -> Table:
-    """What each part is worth."""
+    """The worth of each part: differences without it."""
     pairs = [*((kind, "sensia") for kind in (*PHASES, *PARTS)), *((kind, "k8") for kind in SENSES)]
     return differences_table(found, pairs, BOTH)
 

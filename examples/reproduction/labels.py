@@ -39,7 +39,7 @@ LABELS = {
 
 def label(kind: str) -> str:
     """
-    What tables and plots call runs of a kind.
+    Name of a kind of runs in tables and plots.
 
     Args:
         kind (`str`): name in the plan. `KIND-STEPS` is the same for so many steps.
