@@ -179,7 +179,9 @@ def build_table(
     tokens = torch.arange(num_ids) if token_ids is None else _checked_tokens(token_ids, config.vocab_size)
     tokens = tokens.to(first.device)
     shape = (len(tokens), config.num_senses, config.hidden_size)
-    rows = (compute(chunk) for chunk in logging.tqdm(tokens.split(chunk_size), desc="Senses", leave=False))
+    chunks = tokens.split(chunk_size)
+    # A table of one chunk, such as that of a few edited tokens, is there at once: no bar flashes up for it.
+    rows = (compute(chunk) for chunk in logging.tqdm(chunks, desc="Senses", leave=False, disable=len(chunks) < 2))
     if path is None:
         table = torch.empty(shape, dtype=first.dtype, device=first.device)
         for place, senses in zip(table.split(chunk_size), rows, strict=True):

@@ -145,7 +145,7 @@ def _table(results: Sequence[Result]) -> list[str]:
         "unless a column says in-domain. TFLOP are counted for the whole training. Minutes are of a machine that did "
         "other work too, so they are no measure of speed.",
         "",
-        f"| {' | '.join([*headings, 'steps', 'PFLOP', 'minutes'])} |",
+        f"| {' | '.join([*headings, 'steps', 'TFLOP', 'minutes'])} |",
         f"|---|---|{'---:|' * (len(headings) + 1)}",
     ]
     for language in _languages(results):
