@@ -1,8 +1,10 @@
 """`sensia bitext`: from several downloads to one bitext, with its counts, licences and card."""
 
 import json
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -251,3 +253,75 @@ def test_held_out_text_is_found_whatever_its_numbers_are(folder):
     (folder / "new.jsonl").write_text(json.dumps(near) + "\n", encoding="utf-8")
     output = built(folder, sources=["one.tsv", "new.jsonl"], held_out=["dev.jsonl"], dev_pairs=0)
     assert len(read(output / "train.parquet")) == 40
+
+
+def sentences():
+    """Pairs that are long enough to tell their languages."""
+    return [
+        (f"{source[:-1]} where the children are playing today.", f"{target[:-1]} di mana anak-anak sedang bermain.")
+        for source, target in pairs(30)
+    ]
+
+
+def write_sides(path, rows, names="en\tid"):
+    path.write_text("".join([f"{names}\n", *(f"{one}\t{other}\n" for one, other in rows)]), encoding="utf-8")
+
+
+def test_swapped_pairs_are_swapped_back_and_are_then_duplicates_of_earlier_ones(folder):
+    rows = sentences()
+    write_sides(folder / "one.tsv", rows[:20])
+    write_sides(folder / "three.tsv", [(target, source) for source, target in rows[10:13]] + rows[13:])
+    output = built(folder, sources=["one.tsv", "three.tsv"], dev_pairs=0, skip=["repeated"])
+    assert read(output / "train.parquet") == rows
+    card = DatasetCard.load(output / "README.md").text
+    example = f"{rows[10][1]} / {rows[10][0]}"
+    assert "| three.tsv | 3 | " in card and example[:40] in card and "as a whole" not in card
+    assert "| duplicates | 10 |" in card
+
+
+def test_a_file_that_is_swapped_as_a_whole_is_named_in_one_line(folder, capsys):
+    write_sides(folder / "one.tsv", sentences(), "id\ten")
+    output = built(folder, sources=["one.tsv"], dev_pairs=0)
+    assert read(output / "train.parquet") == sentences()
+    line = "one.tsv is swapped as a whole: 30 of the 30 pairs whose languages are clear"
+    assert [line in each for each in capsys.readouterr().out.splitlines()].count(True) == 1
+    assert line in DatasetCard.load(output / "README.md").text
+
+
+def test_a_build_that_was_stopped_gives_the_same_bytes(folder):
+    sides = [(target, source) for source, target in sentences()]
+    write_sides(folder / "one.tsv", sides)
+    command = [sys.executable, "-m", "sensia", "bitext", "--sources", "one.tsv", "pipe.tsv", "--target_language", "id"]
+    command += ["--data", str(folder), "--output_dir", str(folder / "out"), "--dev_pairs", "5"]
+    os.mkfifo(folder / "pipe.tsv")  # the build waits here for rows, until it is killed
+    killed = subprocess.Popen(command, cwd=folder, env={"PYTHONPATH": str(ROOT), "PATH": ""})
+    while not list(folder.glob("out/.sources/*.json")):
+        assert killed.poll() is None
+        time.sleep(0.1)
+    killed.kill()
+    killed.wait()
+    (folder / "pipe.tsv").unlink()
+    write_sides(folder / "pipe.tsv", pairs())
+    given = {"sources": ["one.tsv", "pipe.tsv"]}
+    first = {path.name: path.read_bytes() for path in built(folder, **given).glob("[!.]*")}
+    again = built(folder, **given, output_dir=str(folder / "again/out"))
+    assert first == {path.name: path.read_bytes() for path in again.glob("[!.]*")}
+
+
+@pytest.mark.parametrize(
+    ("source", "changed"), [("two.{lang}", "two.id"), ("two.en", "two.id"), ("more", "more/a.tsv")]
+)
+def test_a_source_of_several_files_is_read_again_when_one_has_changed(folder, source, changed, capsys):
+    (folder / "more").mkdir()
+    write_sides(folder / "more/a.tsv", pairs(20))
+    built(folder, sources=[source], dev_pairs=0)
+    text = (folder / changed).read_text(encoding="utf-8")
+    (folder / changed).write_text(text.replace("anjing", "burung"), encoding="utf-8")
+    assert "burung" in str(read(built(folder, sources=[source], dev_pairs=0) / "train.parquet"))
+
+
+def test_another_language_is_not_built_from_what_was_made_for_the_last_one(folder, capsys):
+    source = {"path": "one.tsv", "columns": ["en", "id"]}
+    built(folder, sources=[source])
+    built(folder, sources=[source], target_language="jv")
+    assert capsys.readouterr().out.count("Reading one.tsv") == 2
