@@ -105,15 +105,13 @@ def drop(pairs: list[Pair], code: str, seed: int):
         pairs[number]["step"] = "checks"
     for pair, quality in zip(passed, scores, strict=True):
         planted = pairs[pair["number"]]
-        step = seen.reason_to_drop(pair) or ""
-        if not step and planted["kind"] in (CLEAN, SWAPPED) and is_turned(planted, pair):
-            step = BACK
-        planted.update(quality=quality, step=step)
+        planted.update(quality=quality, step=step_of(planted, pair, seen.reason_to_drop(pair)))
 
 
-def is_turned(planted: Pair, passed: Pair) -> bool:
-    """Tells a pair whose sides have changed places."""
-    return [passed["source"], passed["target"]] == [normalize(planted[side]) for side in ("target", "source")]
+def step_of(planted: Pair, passed: Pair, dropped_by: str | None) -> str:
+    """The step that drops a pair, or [`BACK`] of a pair that is swapped, of which the damage or its lack tells."""
+    turned = [passed["source"], passed["target"]] == [normalize(planted[side]) for side in ("target", "source")]
+    return dropped_by or (BACK if turned and planted["kind"] in (CLEAN, SWAPPED) else "")
 
 
 def shares(pairs: list[Pair], least: float | None) -> dict[str, float]:
