@@ -23,6 +23,7 @@ from sensia.corpora.near_duplicates import NearDuplicates
 from sensia.corpora.pair_checks import CHECKS, Limits, PairContext
 from sensia.corpora.repair import repair
 from sensia.corpora.text_language import are_swapped
+from sensia.whole_files import whole_file
 
 #: `source`, `target`, and what else is known: `origin`, and `score`, a number.
 Pair = dict[str, Any]
@@ -217,7 +218,8 @@ def divide(pairs: Sequence[Pair], sizes: dict[str, int], seed: int) -> dict[str,
         `ValueError`: if the parts would leave less than half for training.
     """
     if 2 * sum(sizes.values()) > len(pairs):
-        raise ValueError(f"held-out parts of {sizes} pairs leave less than half of {len(pairs):,} pairs for training")
+        told = " and ".join(f"{size:,} ({name})" for name, size in sizes.items())
+        raise ValueError(f"held-out parts of {told} pairs leave less than half of {len(pairs):,} pairs for training")
     groups = group_near_duplicates([(pair["source"], pair["target"]) for pair in pairs]) if sum(sizes.values()) else []
     random.Random(seed).shuffle(groups)
     taken: dict[int, str] = {}
@@ -245,10 +247,8 @@ def write_pairs(path: Path, pairs: Sequence[Pair], languages: tuple[str, str]):
     columns = {languages[0]: ("source", pa.string()), languages[1]: ("target", pa.string())}
     columns |= {key: (key, kind) for key, kind in _BESIDE.items() if pairs and key in pairs[0]}
     table = pa.table({name: pa.array([pair[key] for pair in pairs], kind) for name, (key, kind) in columns.items()})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.tmp")
-    pq.write_table(table, draft, compression="zstd", compression_level=12)
-    draft.replace(path)
+    with whole_file(path) as unfinished:
+        pq.write_table(table, unfinished, compression="zstd", compression_level=12)
 
 
 def read_pairs_of_part(path: Path) -> list[Pair]:

@@ -282,7 +282,7 @@ def local_files(source: str, split: str | None, kinds: tuple[str, ...]) -> tuple
     if len(found) != 1 or found[0] not in kinds:
         raise ValueError(
             f"{source}: expected files of one of the kinds {', '.join(_shown(kinds))}, found "
-            f"{', '.join(found) or 'none'}{_TWO_FILES if found == ['txt'] or not found else ''}"
+            f"{', '.join(found) or 'none'}{_TWO_FILES if 'txt' not in kinds and found in ([], ['txt']) else ''}"
         )
     return files, found[0]
 

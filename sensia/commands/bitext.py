@@ -39,6 +39,7 @@ from sensia.model_cards.bitext_card import swapped_source
 from sensia.trainers import parse_arguments
 from sensia.trainers.command_ends import exit_on_input_error
 from sensia.trainers.data_sources import BitextSource
+from sensia.trainers.output_folder import make_output_folder
 from sensia.whole_files import write_json_whole
 
 #: Folder of the output for what is made of each source.
@@ -47,8 +48,10 @@ _PARTS = ".sources"
 
 def build(args: BitextArguments):
     output = Path(args.output_dir)
-    checked = [check_source(args, source, output / _PARTS) for source in args.bitext_sources]
+    make_output_folder(output)
+    # First, because it is soon done: a name that is wrong should not be found after hours.
     held_out = [pair for name in args.held_out for pair in args.read(BitextSource(name))]
+    checked = [check_source(args, source, output / _PARTS) for source in args.bitext_sources]
     seen = SeenText(args.steps, args.most_repeats, held_out, args.near_duplicates)
     scorer = args.scorer
     kept: list[Pair] = []
@@ -111,7 +114,8 @@ def check_source(args: BitextArguments, source: BitextSource, folder: Path) -> t
     limits = Limits(args.min_characters, args.max_characters, args.max_ratio)
     steps = [step for step in args.steps if step not in ("quality", "similarity")]
     settings = {"source": asdict(source), "limits": asdict(limits), "steps": steps, "data": _state(args, source)}
-    settings |= {"on_bad_rows": args.on_bad_rows, "languages": [each.tag for each in args.languages]}
+    settings |= {"tsv_quoting": args.tsv_quoting, "on_bad_rows": args.on_bad_rows}
+    settings |= {"languages": [each.tag for each in args.languages]}
     path = folder / f"{settings_key(settings)}.parquet"
     counts = path.with_suffix(".json")
     if not counts.exists():

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub.errors import HFValidationError
+from huggingface_hub.utils import validate_repo_id
+
 from sensia.commands.pair_scorer import PairScorer
 from sensia.corpora import find_language, read_pairs
 from sensia.corpora.bitext_build import STEPS, Pair
@@ -12,9 +15,17 @@ from sensia.corpora.file_rows import ON_BAD_ROWS
 from sensia.corpora.languages import Language
 from sensia.corpora.licences import demands_of, find_licence
 from sensia.corpora.locations import is_there
+from sensia.corpora.tables import QUOTINGS
 from sensia.evaluation.mining import SCORES
 from sensia.trainers.data_sources import BitextSource, read_bitext_source
-from sensia.trainers.setting_ranges import check_counts, check_languages, check_names, check_range
+from sensia.trainers.setting_ranges import (
+    check_counts,
+    check_languages,
+    check_line_names,
+    check_names,
+    check_range,
+    check_two_languages,
+)
 from sensia.trainers.suggestions import did_you_mean
 
 
@@ -34,6 +45,14 @@ class BitextArguments:
     data: str = field(default=".", metadata={"help": "Folder that the sources are relative to."})
     skip: list[str] = field(
         default_factory=list, metadata={"help": f"Steps to leave out. The steps are {', '.join(STEPS)}."}
+    )
+    tsv_quoting: str = field(
+        default="auto",
+        metadata={
+            "help": "Quotation marks in .tsv files: quoted (they enclose a cell, as in spreadsheets), plain (they "
+            "are text) or auto (the file tells which).",
+            "choices": QUOTINGS,
+        },
     )
     on_bad_rows: str | None = field(
         default=None,
@@ -121,6 +140,7 @@ class BitextArguments:
         if self.max_ratio <= 1:
             raise ValueError(f"`max_ratio` must be above 1, got {self.max_ratio}.")
         check_names(self, "similarity_model")
+        check_line_names(self, "name")
         check_range(self, f"be {' or '.join(SCORES)}", SCORES.__contains__, "similarity_score")
         check_counts(self, "similarity_neighbours")
         if self.min_similarity is not None and not self.scorer:
@@ -135,7 +155,29 @@ class BitextArguments:
             raise ValueError(f"The names of `sources` must differ, got {', '.join(names)}: give each a `name`.")
         for each in self.bitext_sources:
             if each.license is not None and demands_of(each.license) is None:
-                find_licence(each.license, "license")
+                find_licence(each.license, "license", "say which one in `attribution`")
+        self._check_together()
+
+    def _check_together(self):
+        """Checks what settings say together."""
+        check_two_languages(self)
+        if self.min_characters > self.max_characters:
+            raise ValueError(
+                f"`min_characters` must be at most `max_characters`, got {self.min_characters} and "
+                f"{self.max_characters}."
+            )
+        if self.max_pairs is not None and self.max_pairs < len(self.sources):
+            raise ValueError(
+                f"`max_pairs` is divided over the sources, so it must be at least {len(self.sources)}, their number; "
+                f"got {self.max_pairs}."
+            )
+        if not Path(self.data).expanduser().is_dir():
+            raise ValueError(f"`data` must be a folder that is there, got {self.data!r}.")
+        if self.push_to is not None:
+            try:
+                validate_repo_id(self.push_to)
+            except HFValidationError as error:
+                raise ValueError(f"`push_to` must be a name as org/name, got {self.push_to!r}: {error}") from error
 
     @property
     def languages(self) -> tuple[Language, Language]:
@@ -177,25 +219,24 @@ class BitextArguments:
             split=source.split,
             config_name=source.config,
             streaming=True,
+            tsv_quoting=self.tsv_quoting,
             on_bad_rows=self.on_bad_rows,
         )
         for row in rows:
-            if source.origin is not None and _origin(row) != source.origin:
+            if source.origin is not None and _column(row, "origin", "origin", source) != source.origin:
                 continue
-            if source.min_score is None or _score(row) >= source.min_score:
+            if source.min_score is None or _score(_column(row, "score", "min_score", source)) >= source.min_score:
                 yield {"source": row["source"] or "", "target": row["target"] or "", "origin": source.shown}
 
 
-def _origin(row: dict[str, Any]) -> str:
-    if "origin" not in row:
-        raise ValueError("`origin` needs data that names the corpus of each pair, in a column `origin`; there is none")
-    return row["origin"]
+def _column(row: dict[str, Any], name: str, setting: str, source: BitextSource) -> Any:
+    if name not in row:
+        raise ValueError(f"`sources`, entry {source.path!r}: `{setting}` needs a column `{name}`, and there is none")
+    return row[name]
 
 
-def _score(row: dict[str, Any]) -> float:
-    if "score" not in row:
-        raise ValueError("`min_score` needs a column `score`, which the data does not have")
+def _score(cell: str | None) -> float:
     try:
-        return float(row["score"] or "nan")
+        return float(cell or "nan")
     except ValueError:
         return float("nan")
