@@ -113,9 +113,15 @@ def check_source(args: BitextArguments, source: BitextSource, folder: Path) -> t
     """Pairs of a source that pass the checks of single pairs, and their report; made once and kept in `folder`."""
     limits = Limits(args.min_characters, args.max_characters, args.max_ratio)
     steps = [step for step in args.steps if step not in ("quality", "similarity")]
-    settings = {"source": asdict(source), "limits": asdict(limits), "steps": steps, "data": _state(args, source)}
-    settings |= {"tsv_quoting": args.tsv_quoting, "on_bad_rows": args.on_bad_rows}
-    settings |= {"languages": [each.tag for each in args.languages]}
+    settings = {
+        "source": asdict(source),
+        "limits": asdict(limits),
+        "steps": steps,
+        "data": _state(args, source),
+        "tsv_quoting": args.tsv_quoting,
+        "on_bad_rows": args.on_bad_rows,
+        "languages": [each.tag for each in args.languages],
+    }
     path = folder / f"{settings_key(settings)}.parquet"
     counts = path.with_suffix(".json")
     if not counts.exists():
