@@ -26,13 +26,16 @@ from rich.table import Table
 
 import sensia  # noqa: F401 (in a checkout, finds the packages)
 from sensia.corpora import find_language, read_pairs
-from sensia.corpora.bitext_build import STEPS, SeenText, SourceReport, check_pairs, usual_ratio
-from sensia.corpora.pair_checks import Limits, PairContext
+from sensia.corpora.bitext_build import STEPS, SeenText, check_pairs, normalize
+from sensia.corpora.bitext_reports import SourceReport
+from sensia.corpora.pair_checks import Limits
 from sensia.corpora.pair_quality import QualityScorer
 from sensia.whole_files import write_whole
 
 Pair = dict[str, Any]
-CLEAN = "clean"
+CLEAN, SWAPPED = "clean", "swapped sides"
+#: The step of a pair that is swapped, and that no step drops.
+BACK = "swapped"
 #: Files of a language, and the share of their runs that are damaged.
 PARTS = {"train": 0.1, "dev-indomain": 0.5, "dev": 0.5}
 RUN = 10
@@ -61,7 +64,7 @@ def damages(run: list[Pair], others: list[Pair], foreign: list[Pair], order: ran
         ),
         "repeated boilerplate": with_target(lambda number: others[0]["target"]),
         "two words glued together": glued,
-        "swapped sides": lambda number: (run[number]["target"], run[number]["source"]),
+        SWAPPED: lambda number: (run[number]["target"], run[number]["source"]),
         "misaligned by one line": with_target(lambda number: run[(number + 1) % len(run)]["target"]),
         "target of any other pair": with_target(lambda number: order.choice(others)["target"]),
     }
@@ -85,26 +88,44 @@ def plant(pairs: list[Pair], foreign: list[Pair], part: str, order: random.Rando
 
 
 def drop(pairs: list[Pair], code: str, seed: int):
-    """Adds `step`, which drops the pair by a rule, and the `quality` of pairs that pass the checks of single pairs."""
+    """
+    Adds `step`, by which the pair is found, and the `quality` of pairs that pass the checks of single pairs.
+
+    The step is the rule that drops the pair. A pair of swapped sides that is swapped back is found too. A clean pair
+    that is swapped is lost.
+    """
     for number, pair in enumerate(pairs):
         pair.update(number=number, step="")
-    context = PairContext(find_language("en"), find_language(code), Limits(), usual_ratio(pairs))
-    passed = list(check_pairs(pairs, STEPS, context, SourceReport()))
+    languages = find_language("en"), find_language(code)
+    passed = list(check_pairs(pairs, STEPS, languages, Limits(), SourceReport()))
     left = {pair["number"] for pair in passed}
     seen = SeenText(STEPS, 2, [])
     scores = QualityScorer([(pair["source"], pair["target"]) for pair in passed], seed).score()
     for number in set(range(len(pairs))) - left:
         pairs[number]["step"] = "checks"
     for pair, quality in zip(passed, scores, strict=True):
-        pairs[pair["number"]].update(quality=quality, step=seen.reason_to_drop(pair) or "")
+        planted = pairs[pair["number"]]
+        planted.update(quality=quality, step=step_of(planted, pair, seen.reason_to_drop(pair)))
+
+
+def step_of(planted: Pair, passed: Pair, dropped_by: str | None) -> str:
+    """The step that drops a pair, or [`BACK`] of a pair that is swapped, of which the damage or its lack tells."""
+    turned = [passed["source"], passed["target"]] == [normalize(planted[side]) for side in ("target", "source")]
+    return dropped_by or (BACK if turned and planted["kind"] in (CLEAN, SWAPPED) else "")
 
 
 def shares(pairs: list[Pair], least: float | None) -> dict[str, float]:
-    """Share of the pairs that are dropped: of the clean ones of both files that the table tells of, and by kind."""
+    """
+    Share of the pairs that are found: of the clean ones of both files that the table tells of, and by kind. A further
+    entry has the share of swapped pairs that are swapped back and kept.
+    """
     groups: dict[str, list[bool]] = {}
     for pair in pairs:
         if pair["part"] != "train":
-            dropped = bool(pair["step"]) or (least is not None and pair["quality"] < least)
+            bad = least is not None and "quality" in pair and pair["quality"] < least
+            dropped = bool(pair["step"]) or bad
+            if pair["kind"] == SWAPPED:
+                groups.setdefault("swapped sides, swapped back and kept", []).append(pair["step"] == BACK and not bad)
             clean = {"dev": "clean news, lost", "dev-indomain": "clean in-domain, lost"}[pair["part"]]
             groups.setdefault(clean if pair["kind"] == CLEAN else pair["kind"], []).append(dropped)
     return {kind: sum(dropped) / len(dropped) for kind, dropped in groups.items()}
@@ -150,7 +171,7 @@ def main():
         write(args.output / f"en-{code}.tsv", pairs)
         columns = {"rules": None, **{f"quality {least}": least for least in QUALITIES}}
         found = {name: shares(pairs, least) for name, least in columns.items()}
-        table = Table(code, *columns, title="Share of pairs that were dropped")
+        table = Table(code, *columns, title="Share of pairs that were found")
         for kind in sorted(found["rules"]):
             table.add_row(kind, *(f"{found[name][kind]:.3f}" for name in columns))
         Console().print(table)

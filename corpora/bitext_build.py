@@ -8,73 +8,43 @@ import statistics
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sensia.corpora.bitext_reports import SourceReport
 from sensia.corpora.grouping import group_near_duplicates, word_runs
+from sensia.corpora.languages import Language
 from sensia.corpora.letter_case import lowered
 from sensia.corpora.near_duplicates import NearDuplicates
-from sensia.corpora.pair_checks import CHECKS, PairContext
+from sensia.corpora.pair_checks import CHECKS, Limits, PairContext
 from sensia.corpora.repair import repair
+from sensia.corpora.text_language import are_swapped
+from sensia.whole_files import whole_file
 
 #: `source`, `target`, and what else is known: `origin`, and `score`, a number.
 Pair = dict[str, Any]
 #: Steps of a build, in their order. `checks` are those of [`pair_checks.CHECKS`].
-STEPS = ("normalize", *CHECKS, "quality", "similarity", "duplicates", "held_out", "repeated", "near_duplicates")
+STEPS = (
+    "normalize",
+    "swapped",
+    *CHECKS,
+    "quality",
+    "similarity",
+    "duplicates",
+    "held_out",
+    "repeated",
+    "near_duplicates",
+)
 #: Columns beside the two sides.
 _BESIDE = {"origin": pa.string(), "score": pa.float64()}
-#: Dropped pairs that a report shows of each step.
-_EXAMPLES = 3
 #: Shares of the pairs whose scores a report has.
 _SHARES = (0.01, 0.03, 0.1, 0.25, 0.5)
 #: Pairs from which the usual ratio of lengths is taken.
 _RATIO_SAMPLE = 2000
-
-
-@dataclass
-class StepReport:
-    """
-    Pairs that a step dropped from a source.
-
-    Args:
-        dropped (`int`): number of pairs.
-        examples (`list` of two-element `list`): the first of them.
-    """
-
-    dropped: int = 0
-    examples: list[list[str]] = field(default_factory=list)
-
-    def note(self, pair: Pair):
-        self.dropped += 1
-        if len(self.examples) < _EXAMPLES:
-            self.examples.append([pair["source"], pair["target"]])
-
-
-@dataclass
-class SourceReport:
-    """
-    Counts of one source.
-
-    Args:
-        read (`int`): pairs that were read.
-        changed (`int`): pairs in which something was repaired or normalised.
-        kept (`int`): pairs that are in the result.
-        steps (`dict` of [`StepReport`]): by name of the step; steps that dropped nothing are absent.
-        scores (`dict` of `float`): by a share of the pairs that were scored, the score that this share is below.
-    """
-
-    read: int = 0
-    changed: int = 0
-    kept: int = 0
-    steps: dict[str, StepReport] = field(default_factory=dict)
-    scores: dict[str, float] = field(default_factory=dict)
-
-    def drop(self, step: str, pair: Pair):
-        self.steps.setdefault(step, StepReport()).note(pair)
 
 
 def normalize(text: str) -> str:
@@ -88,25 +58,6 @@ def normalize(text: str) -> str:
 
     clean, _ = repair(ftfy.fix_text(text, normalization="NFC", uncurl_quotes=False, fix_latin_ligatures=False))
     return " ".join(unicodedata.normalize("NFC", clean).split())
-
-
-def usual_ratio(pairs: Iterable[Pair]) -> float:
-    """
-    The usual length of a target side in characters, divided by that of its source.
-
-    Args:
-        pairs (`Iterable[dict]`): pairs; the first [`_RATIO_SAMPLE`] are looked at.
-
-    Returns:
-        `float`: the median; 1 where no pair has two sides.
-    """
-    ratios = []
-    for pair in pairs:
-        if pair["source"] and pair["target"]:
-            ratios.append(len(pair["target"]) / len(pair["source"]))
-        if len(ratios) == _RATIO_SAMPLE:
-            break
-    return statistics.median(ratios) if ratios else 1.0
 
 
 def score_shares(pairs: Sequence[Pair]) -> dict[str, float]:
@@ -136,27 +87,31 @@ def best_pairs(pairs: Sequence[Pair], number: int | None) -> list[Pair]:
 
 
 def check_pairs(
-    pairs: Iterable[Pair], steps: Sequence[str], context: PairContext, report: SourceReport
+    pairs: Iterable[Pair],
+    steps: Sequence[str],
+    languages: tuple[Language, Language],
+    limits: Limits,
+    report: SourceReport,
 ) -> Iterator[Pair]:
     """
-    Normalises and checks the pairs of one source.
+    Normalises the pairs of one source, swaps back those whose sides are swapped, and checks them.
 
     Args:
         pairs (`Iterable[dict]`): `source` and `target`.
         steps (`Sequence[str]`): names of steps; those that look at one pair alone count here.
-        context (`PairContext`): languages and limits.
+        languages (`tuple` of two `Language`): language of the source and of the target side.
+        limits (`Limits`): limits of the checks.
         report ([`SourceReport`]): is filled.
 
     Returns:
         `Iterator[dict]`: the pairs that pass.
     """
+    repaired = _repaired(pairs, steps, languages, limits, report)
+    # The usual ratio is that of pairs which are swapped back: in a file of swapped pairs it would be the inverse.
+    first = list(islice(repaired, _RATIO_SAMPLE))
+    context = PairContext(*languages, limits, _usual_ratio(first))
     checks = [(name, CHECKS[name]) for name in steps if name in CHECKS]
-    for pair in pairs:
-        report.read += 1
-        if "normalize" in steps:
-            clean = {**pair, "source": normalize(pair["source"]), "target": normalize(pair["target"])}
-            report.changed += clean != pair
-            pair = clean
+    for pair in chain(first, repaired):
         if not pair["source"] or not pair["target"]:
             report.drop("empty", pair)
             continue
@@ -165,6 +120,34 @@ def check_pairs(
             report.drop(failed, pair)
         else:
             yield pair
+
+
+def _repaired(
+    pairs: Iterable[Pair],
+    steps: Sequence[str],
+    languages: tuple[Language, Language],
+    limits: Limits,
+    report: SourceReport,
+) -> Iterator[Pair]:
+    for pair in pairs:
+        report.read += 1
+        if "normalize" in steps:
+            clean = {**pair, "source": normalize(pair["source"]), "target": normalize(pair["target"])}
+            report.changed += clean != pair
+            pair = clean
+        if "swapped" in steps:
+            swapped = are_swapped(pair["source"], pair["target"], languages, limits.min_swapped_probability)
+            report.told += swapped is not None
+            if swapped:
+                report.swapped.note(pair)
+                pair = {**pair, "source": pair["target"], "target": pair["source"]}
+        yield pair
+
+
+def _usual_ratio(pairs: Iterable[Pair]) -> float:
+    """The usual length of a target side in characters, divided by that of its source."""
+    ratios = [len(pair["target"]) / len(pair["source"]) for pair in pairs if pair["source"] and pair["target"]]
+    return statistics.median(ratios) if ratios else 1.0
 
 
 class SeenText:
@@ -235,7 +218,8 @@ def divide(pairs: Sequence[Pair], sizes: dict[str, int], seed: int) -> dict[str,
         `ValueError`: if the parts would leave less than half for training.
     """
     if 2 * sum(sizes.values()) > len(pairs):
-        raise ValueError(f"held-out parts of {sizes} pairs leave less than half of {len(pairs):,} pairs for training")
+        told = " and ".join(f"{size:,} ({name})" for name, size in sizes.items())
+        raise ValueError(f"held-out parts of {told} pairs leave less than half of {len(pairs):,} pairs for training")
     groups = group_near_duplicates([(pair["source"], pair["target"]) for pair in pairs]) if sum(sizes.values()) else []
     random.Random(seed).shuffle(groups)
     taken: dict[int, str] = {}
@@ -263,10 +247,8 @@ def write_pairs(path: Path, pairs: Sequence[Pair], languages: tuple[str, str]):
     columns = {languages[0]: ("source", pa.string()), languages[1]: ("target", pa.string())}
     columns |= {key: (key, kind) for key, kind in _BESIDE.items() if pairs and key in pairs[0]}
     table = pa.table({name: pa.array([pair[key] for pair in pairs], kind) for name, (key, kind) in columns.items()})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.tmp")
-    pq.write_table(table, draft, compression="zstd", compression_level=12)
-    draft.replace(path)
+    with whole_file(path) as unfinished:
+        pq.write_table(table, unfinished, compression="zstd", compression_level=12)
 
 
 def read_pairs_of_part(path: Path) -> list[Pair]:

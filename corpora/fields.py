@@ -140,7 +140,8 @@ def language_column(
     if len(best) > 1:
         named = " and ".join(repr(prefix + name) for name in best)
         raise ValueError(
-            f"{place}: {named} could both be {language.name}; choose one with `source_column` or `target_column`"
+            f"{place}: {named} could both be {language.name}; choose one with `source_column` or `target_column`, or "
+            "with `columns` of an entry"
         )
     if best or unnamed:
         return best[0] if best else str(unnamed)

@@ -1,5 +1,6 @@
 """Interface texts of gettext: PO and MO files, whose source side is the program's own text."""
 
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,8 +35,10 @@ def gettext_records(path: Path, kind: str, source: Language, target: Language) -
         with open_binary(path) as file:
             content = file.read()
     try:
-        catalog = polib.pofile(content) if kind == "po" else polib.mofile(content)
-    except (OSError, ValueError, IndexError) as error:
+        catalog = polib.pofile(content) if isinstance(content, str) else polib.mofile(content)
+        if isinstance(content, bytes):
+            _check_ends(content)
+    except (OSError, ValueError, IndexError, OverflowError, struct.error) as error:
         raise ValueError(f"{path}: not a readable {kind.upper()} file ({error})") from error
     language = catalog.metadata.get("Language", "")
     if language and not names_language(language, target):
@@ -52,3 +55,14 @@ def gettext_records(path: Path, kind: str, source: Language, target: Language) -
                 "target": "" if guessed else entry.msgstr or entry.msgstr_plural.get(0, ""),
             },
         )
+
+
+def _check_ends(content: bytes):
+    """Refuses a MO file that ends within a text, of which polib would give the beginning."""
+    order = "<" if content.startswith(b"\xde\x12\x04\x95") else ">"
+    number, *tables = struct.unpack_from(f"{order}3I", content, 8)
+    for table in tables:
+        places = struct.unpack_from(f"{order}{2 * number}I", content, table)  # length and offset of each text
+        ends = [length + offset for length, offset in zip(places[::2], places[1::2], strict=True)]
+        if max(ends, default=0) > len(content):
+            raise ValueError(f"{len(content):,} bytes of {max(ends):,}")

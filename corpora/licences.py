@@ -122,13 +122,15 @@ def _find(text: str) -> str | None:
     return found or (only[0] if len(only) == 1 else None)
 
 
-def find_licence(text: str, setting: str) -> str:
+def find_licence(text: str, setting: str, otherwise: str | None = None) -> str:
     """
     The Hub's identifier of a licence, in whatever case and common spelling it is given.
 
     Args:
         text (`str`): what a user wrote: `Apache 2.0`, `GPLv3`, `CC BY-SA 4.0`, an SPDX identifier.
         setting (`str`): where it was written, for the message.
+        otherwise (`str`, *optional*): advice for other licences, after "set `license` to other and"; by default to
+            give the settings that name it.
 
     Returns:
         `str`: one of [`HUB_LICENCES`].
@@ -144,9 +146,10 @@ def find_licence(text: str, setting: str) -> str:
         _BY_KEY[near] for near in difflib.get_close_matches(key, _BY_KEY, n=3, cutoff=0.6)
     ]
     hint = f" Did you mean {' or '.join(f'`{name}`' for name in family[:4])}?" if family else ""
+    otherwise = otherwise or f"give `{setting}_name` or `{setting}_link`"
     raise ValueError(
         f"`{setting}` must be a licence that the Hub knows, such as apache-2.0, mit, mpl-2.0 or cc-by-sa-4.0, got "
-        f"{text!r}.{hint} For any other, set `{setting}` to other and give `{setting}_name` or `{setting}_link`."
+        f"{text!r}.{hint} For any other, set `{setting}` to other and {otherwise}."
     )
 
 

@@ -220,6 +220,29 @@ def is_there(source: str) -> bool:
     return path_exists(path) or bool(sides_beginning(path))
 
 
+def files_behind(source: str) -> list[Path]:
+    """
+    Local files from whose sizes and times one sees that a source has changed.
+
+    Args:
+        source (`str`): path in any form that [`parallel_files`] and [`local_files`] take, or a Hub id.
+
+    Returns:
+        `list[Path]`: all files that the source is read from, and maybe others that begin like them; none of the Hub.
+    """
+    if "," in source and not Path(source).expanduser().exists():
+        return [file for part in source.split(",") for file in files_behind(part.strip())]
+    path = Path(source).expanduser()
+    if inside := archive_of(path):
+        return [inside[0]]
+    if path.is_dir():
+        return _files_inside(path)
+    if path.is_file() and (file_kind(path) or is_archive(path)):
+        return [path]
+    begin = path.name.partition(LANG)[0] if LANG in path.name else path.name.partition(".")[0]
+    return [each for each in _siblings(path) if each.name.startswith(begin)]
+
+
 def path_exists(path: Path) -> bool:
     """Tells if there is such a file or folder, or such a file in a zip archive."""
     inside = archive_of(path)
@@ -259,7 +282,7 @@ def local_files(source: str, split: str | None, kinds: tuple[str, ...]) -> tuple
     if len(found) != 1 or found[0] not in kinds:
         raise ValueError(
             f"{source}: expected files of one of the kinds {', '.join(_shown(kinds))}, found "
-            f"{', '.join(found) or 'none'}{_TWO_FILES if found == ['txt'] or not found else ''}"
+            f"{', '.join(found) or 'none'}{_TWO_FILES if 'txt' not in kinds and found in ([], ['txt']) else ''}"
         )
     return files, found[0]
 

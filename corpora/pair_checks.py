@@ -9,6 +9,7 @@ import regex
 
 from sensia.corpora.languages import Language
 from sensia.corpora.letter_case import lowered
+from sensia.corpora.text_language import is_other_language
 
 #: Scripts that write words without spaces between them.
 UNSPACED = frozenset({"Hans", "Hant", "Hani", "Jpan", "Thai", "Laoo", "Khmr", "Mymr", "Tibt"})
@@ -19,18 +20,6 @@ _SCRIPTS = {
     "Jpan": r"[\p{Han}\p{Hiragana}\p{Katakana}]",
     "Hang": r"[\p{Hangul}\p{Han}]",
 }
-#: Languages that language identification takes for each other: a side of one is not dropped for another.
-_ALIKE = (
-    {"id", "ms", "jv", "su", "tl"},
-    {"no", "nb", "nn", "da", "sv"},
-    {"hr", "sr", "bs", "sl", "mk"},
-    {"cs", "sk"},
-    {"es", "gl", "pt", "ca", "oc", "an"},
-    {"ru", "uk", "be", "bg"},
-    {"hi", "mr", "ne"},
-    {"zu", "xh"},
-    {"fa", "ps", "ur", "ar"},
-)
 _NUMBER = re.compile(r"\d+(?:[.,\u00a0 ]\d{3})*")
 #: A word of ASCII letters, as names and code are in every script.
 _WORD = re.compile(r"[A-Za-z][\w.]*", re.ASCII)
@@ -57,6 +46,7 @@ class Limits:
         min_script_share (`float`): least share of a side's letters that are of its language's script.
         max_same_words (`float`): largest share of a side's words that stand on the other side too.
         min_language_probability (`float`): how sure language identification must be to drop a side.
+        min_swapped_probability (`float`): how sure it must be of each side to swap the two.
     """
 
     min_characters: int = 2
@@ -65,6 +55,7 @@ class Limits:
     min_script_share: float = 0.5
     max_same_words: float = 0.6
     min_language_probability: float = 0.95
+    min_swapped_probability: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -151,7 +142,7 @@ def glued(source: str, target: str, context: PairContext) -> bool:
 def other_language(source: str, target: str, context: PairContext) -> bool:
     """Tells a pair with a side that is surely in another language than its own."""
     sides = ((source, context.source_language), (target, context.target_language))
-    return any(_is_other(text, language, context.limits.min_language_probability) for text, language in sides)
+    return any(is_other_language(text, language, context.limits.min_language_probability) for text, language in sides)
 
 
 #: Every check, in the order in which they are made: the cheap ones first.
@@ -198,27 +189,3 @@ def _script_pattern(script: str) -> regex.Pattern:
 def _numbers(text: str) -> list[str]:
     digits = (re.sub(r"\D", "", number) for number in _NUMBER.findall(_ADDRESS.sub(" ", text)))
     return sorted(number for number in map(str, map(int, filter(None, digits))) if len(number) > 1)
-
-
-def _is_other(text: str, language: Language, least: float) -> bool:
-    if sum(map(str.isalpha, text)) < 20 or language.iso1 is None:  # too short, or a language that is not known
-        return False
-    found, probability = _identifier().classify(text)
-    known = language.iso1 in _known_languages()
-    return known and found != language.iso1 and probability >= least and not _are_alike(found, language.iso1)
-
-
-def _are_alike(one: str, other: str) -> bool:
-    return any(one in group and other in group for group in _ALIKE)
-
-
-@functools.cache
-def _identifier():
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier
-
-    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
-
-
-@functools.cache
-def _known_languages() -> frozenset[str]:
-    return frozenset(map(str, _identifier().nb_classes))

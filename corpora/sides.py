@@ -27,7 +27,7 @@ def check_side(cells: Sequence[str | None], column: str, place: str) -> None:
     if not texts:
         return
     told = f"{place}: column {column!r} cannot be a side of a pair"
-    advice = "name the right column with `source_column` or `target_column`"
+    advice = "name the right column with `source_column` or `target_column`, or with `columns` of an entry"
     if sum(any(map(str.isalpha, text)) for text in texts) < _LETTERED * len(texts):
         raise ValueError(f"{told}: its cells have next to no letters (the first is {_short(texts[0])}); {advice}")
     if len(texts) > 1 and len(set(texts)) == len(texts) and all(map(_IDENTIFIER.fullmatch, texts)):

@@ -186,7 +186,7 @@ def name_columns(rows: Sequence[Sequence[str]], unnamed: Sequence[str] | None, p
     if len(texts) != 2:
         raise ValueError(
             f"{place}, line 1: no row of column names, and {len(texts)} of {width} columns hold text; choose two by "
-            "number, as in `source_column: 1` and `target_column: 2`"
+            "number, as in `source_column: 1` and `target_column: 2`, or `columns: [1, 2]` of an entry"
         )
     names = list(numbers)
     for index, name in zip(texts, unnamed, strict=True):
@@ -197,7 +197,10 @@ def name_columns(rows: Sequence[Sequence[str]], unnamed: Sequence[str] | None, p
     told = ", ".join(
         f"column {number} as {name}" for number, name in zip(numbers, names, strict=True) if number != name
     )
-    logger.warning_once(f"{place} has no row of column names: {told}. `source_column: 1` and the like choose others.")
+    logger.warning_once(
+        f"{place} has no row of column names: {told}. `source_column: 1` and the like choose others, as "
+        "does `columns` of an entry."
+    )
     return names
 
 

@@ -81,7 +81,12 @@ def _sentence_transformer(name: str, device: str | None) -> Encoder:
         raise ValueError(
             f"{name} is no Backpack, and other models need `pip install 'sensia[sentence-transformers]'`."
         ) from None
-    model = SentenceTransformer(name, device=device, trust_remote_code=False)
+    try:
+        model = SentenceTransformer(name, device=device, trust_remote_code=False)
+    except OSError as error:
+        raise OSError(f"{name} cannot be loaded as a Backpack or a sentence-transformers model: {error}") from error
+    except ValueError as error:
+        raise ValueError(f"{name} cannot be loaded as a Backpack or a sentence-transformers model: {error}") from error
 
     def encode(texts: Sequence[str]) -> torch.Tensor:
         vectors = model.encode(list(texts), convert_to_tensor=True, show_progress_bar=False)

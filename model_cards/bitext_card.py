@@ -73,6 +73,7 @@ def bitext_card(
         lines.append(f"| {cell(each.shown)} | {cell(each.license or 'unknown')} | {counts} |")
     if scored_by:
         lines += ["", "## Scores", "", scored_by, "", *_scores(reports)]
+    lines += _swapped(reports)
     lines += ["", "## What was dropped", "", f"Steps: {', '.join(steps)}.", ""]
     for name_of_source, report in reports.items():
         lines += _dropped(name_of_source, report)
@@ -89,13 +90,45 @@ def _scores(reports: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def swapped_source(name: str, report: Any) -> str:
+    """
+    Says of a source whose sides have each other's name what was done, and what to do.
+
+    Args:
+        name (`str`): name of the source.
+        report (`SourceReport`): its counts.
+
+    Returns:
+        `str`: one line.
+    """
+    return (
+        f"{name} is swapped as a whole: {report.swapped.pairs:,} of the {report.told:,} pairs whose languages are "
+        "clear were swapped, and are swapped back. Name the two sides of this source the other way round, for the "
+        "pairs that are too short to tell."
+    )
+
+
+def _swapped(reports: Mapping[str, Any]) -> list[str]:
+    found = {name: report for name, report in reports.items() if report.swapped.pairs}
+    if not found:
+        return []
+    lines = ["", "## What was swapped back", "", "Pairs of which each side was in the language of the other.", ""]
+    lines += ["| source | pairs | examples, as they were |", "|---|---:|---|"]
+    for name, report in found.items():
+        lines.append(f"| {cell(name)} | {report.swapped.pairs:,} | {_examples(report.swapped)} |")
+    return [*lines, *(f"\n{words(swapped_source(name, each))}" for name, each in found.items() if each.is_swapped)]
+
+
+def _examples(step: Any) -> str:
+    return "<br>".join(f"{_short(source)} / {_short(target)}" for source, target in step.examples)
+
+
 def _dropped(name: str, report: Any) -> list[str]:
     if not report.steps:
         return [f"**{name}**: nothing.", ""]
     lines = [f"**{name}**", "", "| step | pairs | meaning | examples |", "|---|---:|---|---|"]
     for step, found in report.steps.items():
-        examples = "<br>".join(f"{_short(source)} / {_short(target)}" for source, target in found.examples)
-        lines.append(f"| {step} | {found.dropped:,} | {_MEANINGS[step]} | {examples} |")
+        lines.append(f"| {step} | {found.pairs:,} | {_MEANINGS[step]} | {_examples(found)} |")
     return [*lines, ""]
 
 

@@ -317,8 +317,11 @@ def _from_mapping(entry: Mapping[str, Any], setting: str, kind: type[Kind]) -> K
             )
     if "path" not in entry:
         raise ValueError(f"`{setting}`: an entry needs a `path`, a file, folder or Hub id; got {dict(entry)}.")
+    given = dict(entry)
+    if isinstance(given.get("columns"), list):  # columns of a table without names are numbers
+        given["columns"] = [str(each) if type(each) is int else each for each in given["columns"]]
     try:
-        return kind(**entry)
+        return kind(**given)
     except ValueError as error:
         raise ValueError(f"`{setting}`, entry {entry['path']!r}: {error}.") from None
 

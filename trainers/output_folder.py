@@ -28,8 +28,7 @@ def claim_output_folder(config: TrainingArguments) -> Iterator[None]:
         yield
         return
     folder = Path(str(config.output_dir))
-    _check_no_file(folder)
-    _check_writable(folder, folder)
+    make_output_folder(folder)
     lock = FileLock(folder / LOCK_NAME, timeout=0)
     try:
         lock.acquire()
@@ -41,6 +40,21 @@ def claim_output_folder(config: TrainingArguments) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def make_output_folder(folder: Path, named: str = "`output_dir`"):
+    """
+    Makes the folder that a command writes to, before it begins.
+
+    Args:
+        folder (`Path`): the folder; it may be there already.
+        named (`str`, *optional*): what a message calls it.
+
+    Raises:
+        ValueError: if it is a file, or cannot be written to.
+    """
+    _check_no_file(folder, named)
+    _check_writable(folder, folder, named)
 
 
 def check_new_folder(name: str):
@@ -60,13 +74,13 @@ def check_new_folder(name: str):
     _check_writable(folder, next(path for path in folder.absolute().parents if path.exists()))
 
 
-def _check_no_file(folder: Path):
+def _check_no_file(folder: Path, named: str = "`output_dir`"):
     in_the_way = next((path for path in (folder, *folder.parents) if path.exists() and not path.is_dir()), None)
     if in_the_way:
-        raise ValueError(f"`output_dir` must be a folder, got {folder}, but {in_the_way} is a file.")
+        raise ValueError(f"{named} must be a folder, got {folder}, but {in_the_way} is a file.")
 
 
-def _check_writable(folder: Path, place: Path):
+def _check_writable(folder: Path, place: Path, named: str = "`output_dir`"):
     """Writes a file to a place, which is the folder or lies above it."""
     try:
         place.mkdir(parents=True, exist_ok=True)
@@ -74,4 +88,4 @@ def _check_writable(folder: Path, place: Path):
             pass
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
-        raise ValueError(f"`output_dir` {folder} cannot be written to: {reason}. Choose another folder.") from error
+        raise ValueError(f"{named} {folder} cannot be written to: {reason}. Choose another folder.") from error

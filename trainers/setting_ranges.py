@@ -99,6 +99,24 @@ def check_languages(settings: Any, *names: str):
                 raise ValueError(f"`{name}`: {error}") from error
 
 
+def check_two_languages(settings: Any):
+    """
+    Checks that `source_language` and `target_language`, two codes that are known, are of different languages.
+
+    Args:
+        settings: a dataclass with the settings.
+
+    Raises:
+        ValueError: naming both settings.
+    """
+    given = settings.source_language, settings.target_language
+    if find_language(given[0]) == find_language(given[1]):
+        raise ValueError(
+            f"`source_language` and `target_language` must differ, got {given[0]!r} and {given[1]!r}, both "
+            f"{find_language(given[0]).name}."
+        )
+
+
 def check_training_arguments(given: Mapping[str, Any]):
     """
     Checks settings of `transformers.TrainingArguments` that it takes as they are and that fail later, or silently.

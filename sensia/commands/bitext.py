@@ -12,232 +12,46 @@ well its sides translate each other, and pairs below `min_similarity` are droppe
 
 import json
 import sys
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
-from itertools import islice, tee
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import HfApi
 
 from sensia.commands.bitext_files import write_bitext
-from sensia.commands.pair_scorer import PairScorer, good_pairs, score_quality
-from sensia.corpora import find_language, read_pairs
+from sensia.commands.bitext_settings import BitextArguments
+from sensia.commands.pair_scorer import good_pairs, score_quality
 from sensia.corpora.bitext_build import (
-    STEPS,
     Pair,
     SeenText,
-    SourceReport,
-    StepReport,
     best_pairs,
     check_pairs,
     divide,
     read_pairs_of_part,
     score_shares,
     settings_key,
-    usual_ratio,
     write_pairs,
 )
-from sensia.corpora.file_rows import ON_BAD_ROWS
-from sensia.corpora.licences import demands_of, find_licence
-from sensia.corpora.locations import is_there
-from sensia.corpora.pair_checks import Limits, PairContext
-from sensia.evaluation.mining import SCORES
+from sensia.corpora.bitext_reports import SourceReport
+from sensia.corpora.locations import files_behind
+from sensia.corpora.pair_checks import Limits
+from sensia.model_cards.bitext_card import swapped_source
 from sensia.trainers import parse_arguments
 from sensia.trainers.command_ends import exit_on_input_error
-from sensia.trainers.data_sources import BitextSource, read_bitext_source
-from sensia.trainers.setting_ranges import check_counts, check_languages, check_names, check_range
-from sensia.trainers.suggestions import did_you_mean
+from sensia.trainers.data_sources import BitextSource
+from sensia.trainers.output_folder import make_output_folder
 from sensia.whole_files import write_json_whole
 
 #: Folder of the output for what is made of each source.
 _PARTS = ".sources"
-#: Pairs from which the usual ratio of lengths is taken, before a source is checked.
-_SAMPLE = 2000
-
-
-@dataclass
-class BitextArguments:
-    """Settings of `sensia bitext`: sources, steps and output; see each field's help."""
-
-    sources: list[Any] = field(
-        metadata={
-            "help": "Bitext, in any form that docs/bitext.md lists: names, or mappings with path, license and "
-            "attribution, and name, config, split, columns, languages, domain, origin or min_score where needed."
-        }
-    )
-    target_language: str = field(metadata={"help": "Code of the target language, any."})
-    source_language: str = field(default="en", metadata={"help": "Code of the source language."})
-    output_dir: str = field(default="bitext", metadata={"help": "Folder of the files that are written."})
-    data: str = field(default=".", metadata={"help": "Folder that the sources are relative to."})
-    skip: list[str] = field(
-        default_factory=list, metadata={"help": f"Steps to leave out. The steps are {', '.join(STEPS)}."}
-    )
-    on_bad_rows: str | None = field(
-        default=None,
-        metadata={
-            "help": "What to do about rows that cannot be used: stop ends the build at the first one, with file, line "
-            "and field; drop leaves them out and counts them as empty. If not given, rows that cannot be read end the "
-            "build, and rows with a side that is empty or not text are dropped. See docs/bitext.md.",
-            "choices": ON_BAD_ROWS,
-        },
-    )
-    held_out: list[str] = field(
-        default_factory=list,
-        metadata={
-            "help": "Bitext to keep out. Its sentences are left out, and sentences that share eight words in a row "
-            "with them."
-        },
-    )
-    dev_pairs: int = field(default=1000, metadata={"help": "Pairs of dev.parquet; 0 for none."})
-    test_pairs: int = field(default=0, metadata={"help": "Pairs of test.parquet; 0 for none."})
-    max_pairs: int | None = field(
-        default=None,
-        metadata={
-            "help": "Most pairs to keep, divided equally over the sources. With a similarity_model, the best pairs "
-            "of each."
-        },
-    )
-    most_repeats: int = field(default=2, metadata={"help": "How often one sentence may occur on a side (repeated)."})
-    near_duplicates: float | None = field(
-        default=None,
-        metadata={
-            "help": "Keep only the first of pairs that are this similar (near_duplicates). The number is the share "
-            "of five-letter sequences that two pairs have in common, for example 0.8. Needs datasketch (pip install "
-            "'sensia[bitext]')."
-        },
-    )
-    min_characters: int = field(default=2, metadata={"help": "Fewest characters of a side (too_short)."})
-    max_characters: int = field(default=1000, metadata={"help": "Most characters of a side (too_long)."})
-    max_ratio: float = field(
-        default=2.5,
-        metadata={
-            "help": "Largest ratio of the longer side to the shorter, relative to the usual ratio of the languages "
-            "(length_ratio)."
-        },
-    )
-    min_quality: float | None = field(
-        default=None,
-        metadata={
-            "help": "Least probability that a pair is whole (quality), as a classifier sees it that learns from these "
-            "pairs and from damaged copies of them; 0.15 loses few whole pairs. If not given, the step is not made. "
-            "Needs systran-align (pip install 'sensia[align]')."
-        },
-    )
-    similarity_model: str | None = field(
-        default=None,
-        metadata={"help": "Adapted Backpack or sentence-transformers model that scores every pair: Hub id or folder."},
-    )
-    similarity_score: str = field(
-        default="margin",
-        metadata={"help": "margin (the cosine of the sides, relative to their nearest other sentences) or cosine."},
-    )
-    similarity_neighbours: int = field(
-        default=4, metadata={"help": "Nearest sentences that the margin score looks at."}
-    )
-    min_similarity: float | None = field(
-        default=None,
-        metadata={"help": "Least score of a pair (similarity). If not given, pairs are scored, but none is dropped."},
-    )
-    seed: int = field(default=0, metadata={"help": "Seed of the division into parts."})
-    name: str | None = field(default=None, metadata={"help": "Name of the data set in its card."})
-    push_to: str | None = field(default=None, metadata={"help": "Hub id to publish to, org/name."})
-
-    def __post_init__(self):
-        for name in ("sources", "skip", "held_out"):
-            value = getattr(self, name)
-            setattr(self, name, [value] if isinstance(value, str | dict) else value)
-        check_languages(self, "source_language", "target_language")
-        check_counts(self, "most_repeats", "min_characters", "max_characters", "max_pairs")
-        for name in ("dev_pairs", "test_pairs"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"`{name}` must be 0 or more pairs, got {getattr(self, name)}.")
-        if self.near_duplicates is not None and not 0 < self.near_duplicates <= 1:
-            raise ValueError(f"`near_duplicates` must lie in (0, 1], got {self.near_duplicates}.")
-        if self.min_quality is not None and not 0 < self.min_quality < 1:
-            raise ValueError(f"`min_quality` must lie between 0 and 1, got {self.min_quality}.")
-        if self.max_ratio <= 1:
-            raise ValueError(f"`max_ratio` must be above 1, got {self.max_ratio}.")
-        check_names(self, "similarity_model")
-        check_range(self, f"be {' or '.join(SCORES)}", SCORES.__contains__, "similarity_score")
-        check_counts(self, "similarity_neighbours")
-        if self.min_similarity is not None and not self.scorer:
-            raise ValueError("`min_similarity` needs a `similarity_model`, which scores the pairs.")
-        if not self.sources:
-            raise ValueError("`sources` names no bitext.")
-        for step in self.skip:
-            if step not in STEPS:
-                raise ValueError(f"`skip`: there is no step `{step}`.{did_you_mean(step, STEPS)}")
-        names = [each.shown for each in self.bitext_sources]
-        if len(set(names)) < len(names):
-            raise ValueError(f"The names of `sources` must differ, got {', '.join(names)}: give each a `name`.")
-        for each in self.bitext_sources:
-            if each.license is not None and demands_of(each.license) is None:
-                find_licence(each.license, "license")
-
-    @property
-    def bitext_sources(self) -> list[BitextSource]:
-        """`list` of [`BitextSource`]: entries of `sources`."""
-        return [read_bitext_source(entry) for entry in self.sources]
-
-    @property
-    def steps(self) -> list[str]:
-        """`list` of `str`: the steps that are made."""
-        wanted = {"similarity": self.scorer is not None, "quality": self.min_quality is not None}
-        return [step for step in STEPS if step not in self.skip and wanted.get(step, True)]
-
-    @property
-    def scorer(self) -> PairScorer | None:
-        """[`PairScorer`], *optional*: what scores the pairs, with `similarity_model`."""
-        if self.similarity_model is None or "similarity" in self.skip:
-            return None
-        return PairScorer(self.similarity_model, self.similarity_score, self.similarity_neighbours)
-
-    def locate(self, path: str) -> str:
-        """Path of a source below `data`, or the name itself."""
-        below = str(Path(self.data) / path)
-        return below if is_there(below) else path
-
-    def read(self, source: BitextSource) -> Iterator[Pair]:
-        """Pairs of a source; what is no text is read as empty."""
-        columns, languages = source.columns or (None, None), source.languages
-        rows = read_pairs(
-            self.locate(source.path),
-            source_language=languages[0] if languages else self.source_language,
-            target_language=languages[1] if languages else self.target_language,
-            source_column=columns[0],
-            target_column=columns[1],
-            split=source.split,
-            config_name=source.config,
-            streaming=True,
-            on_bad_rows=self.on_bad_rows,
-        )
-        for row in rows:
-            if source.origin is not None and _origin(row) != source.origin:
-                continue
-            if source.min_score is None or _score(row) >= source.min_score:
-                yield {"source": row["source"] or "", "target": row["target"] or "", "origin": source.shown}
-
-
-def _origin(row: dict[str, Any]) -> str:
-    if "origin" not in row:
-        raise ValueError("`origin` needs data that names the corpus of each pair, in a column `origin`; there is none")
-    return row["origin"]
-
-
-def _score(row: dict[str, Any]) -> float:
-    if "score" not in row:
-        raise ValueError("`min_score` needs a column `score`, which the data does not have")
-    try:
-        return float(row["score"] or "nan")
-    except ValueError:
-        return float("nan")
 
 
 def build(args: BitextArguments):
     output = Path(args.output_dir)
-    checked = [check_source(args, source, output / _PARTS) for source in args.bitext_sources]
+    make_output_folder(output)
+    # First, because it is soon done: a name that is wrong should not be found after hours.
     held_out = [pair for name in args.held_out for pair in args.read(BitextSource(name))]
+    checked = [check_source(args, source, output / _PARTS) for source in args.bitext_sources]
     seen = SeenText(args.steps, args.most_repeats, held_out, args.near_duplicates)
     scorer = args.scorer
     kept: list[Pair] = []
@@ -263,6 +77,8 @@ def build(args: BitextArguments):
         report.kept = len(chosen)
         kept += chosen
         say(f"  {source.shown}: kept {report.kept:,} of {report.read:,} pairs{_told(report)}")
+        if report.is_swapped:
+            say(f"  Warning: {swapped_source(source.shown, report)}")
         if report.scores:
             say(f"  scores: {', '.join(f'{share} below {score:.3f}' for share, score in report.scores.items())}")
     if not kept:
@@ -278,7 +94,7 @@ def build(args: BitextArguments):
         parts,
         {source.shown: report for source, (_, report) in zip(args.bitext_sources, checked, strict=True)},
         args.bitext_sources,
-        codes=(_code(args.source_language), _code(args.target_language)),
+        codes=(args.languages[0].iso1 or args.languages[0].iso3, args.languages[1].iso1 or args.languages[1].iso3),
         name=args.name or output.resolve().name,
         steps=args.steps,
         scored_by=scorer.description if scorer else None,
@@ -297,39 +113,36 @@ def check_source(args: BitextArguments, source: BitextSource, folder: Path) -> t
     """Pairs of a source that pass the checks of single pairs, and their report; made once and kept in `folder`."""
     limits = Limits(args.min_characters, args.max_characters, args.max_ratio)
     steps = [step for step in args.steps if step not in ("quality", "similarity")]
-    settings = {"source": asdict(source), "limits": asdict(limits), "steps": steps, "data": _state(args, source)}
-    settings["on_bad_rows"] = args.on_bad_rows
+    settings = {
+        "source": asdict(source),
+        "limits": asdict(limits),
+        "steps": steps,
+        "data": _state(args, source),
+        "tsv_quoting": args.tsv_quoting,
+        "on_bad_rows": args.on_bad_rows,
+        "languages": [each.tag for each in args.languages],
+    }
     path = folder / f"{settings_key(settings)}.parquet"
     counts = path.with_suffix(".json")
     if not counts.exists():
         say(f"Reading {source.path}")
-        pairs, sample = tee(args.read(source))
-        ratio = usual_ratio(list(islice(sample, _SAMPLE)))
-        del sample
-        languages = find_language(args.source_language), find_language(args.target_language)
         report = SourceReport()
-        passed = list(check_pairs(pairs, steps, PairContext(*languages, limits, ratio), report))
+        passed = list(check_pairs(args.read(source), steps, args.languages, limits, report))
         write_pairs(path, passed, ("source", "target"))
         write_json_whole(counts, asdict(report))
-    kept = json.loads(counts.read_text(encoding="utf-8"))
-    steps_made = {name: StepReport(**step) for name, step in kept.pop("steps").items()}
-    return path, SourceReport(**kept, steps=steps_made)
+    return path, SourceReport.from_dict(json.loads(counts.read_text(encoding="utf-8")))
 
 
-def _state(args: BitextArguments, source: BitextSource) -> Any:
-    """Size and time of a local file: a source that has changed is read again."""
-    path = Path(args.locate(source.path))
-    return [path.stat().st_size, path.stat().st_mtime_ns] if path.is_file() else None
-
-
-def _code(language: str) -> str:
-    found = find_language(language)
-    return found.iso1 or found.iso3
+def _state(args: BitextArguments, source: BitextSource) -> list[Any]:
+    """Names, sizes and times of the local files of a source: one that has changed is read again."""
+    states = ((path, path.stat()) for path in files_behind(args.locate(source.path)))
+    return [[path.name, state.st_size, state.st_mtime_ns] for path, state in states]
 
 
 def _told(report: SourceReport) -> str:
-    told = ", ".join(f"{name} {step.dropped:,}" for name, step in report.steps.items())
-    return f"; dropped: {told}" if told else ""
+    told = ", ".join(f"{name} {step.pairs:,}" for name, step in report.steps.items())
+    swapped = f"; swapped back: {report.swapped.pairs:,}" if report.swapped.pairs else ""
+    return f"{swapped}; dropped: {told}" if told else swapped
 
 
 def say(message: str):

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sensia.corpora.bitext_build import Pair, SourceReport, write_pairs
+from sensia.corpora.bitext_build import Pair, write_pairs
+from sensia.corpora.bitext_reports import SourceReport
 from sensia.corpora.licences import HUB_LICENCES, licences_in
 from sensia.model_cards.bitext_card import bitext_card, notice
 from sensia.trainers.data_sources import BitextSource

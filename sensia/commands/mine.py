@@ -25,7 +25,8 @@ from sensia.evaluation.mining import STRATEGIES, centred_vectors, mine_documents
 from sensia.evaluation.similarity import Encoder, load_encoder, model_state
 from sensia.trainers import parse_arguments
 from sensia.trainers.command_ends import exit_on_input_error
-from sensia.trainers.setting_ranges import check_counts, check_languages, check_names, check_range
+from sensia.trainers.output_folder import make_output_folder
+from sensia.trainers.setting_ranges import check_counts, check_languages, check_names, check_range, check_two_languages
 from sensia.whole_files import write_whole
 
 
@@ -74,11 +75,14 @@ class MineArguments:
                 raise ValueError(f"`{name}` names no text.")
         check_names(self, "source_text", "target_text", "model", "output", "text_column", "document_column")
         check_languages(self, "source_language", "target_language")
+        check_two_languages(self)
         check_range(self, f"be {' or '.join(STRATEGIES)}", STRATEGIES.__contains__, "strategy")
         check_counts(self, "neighbours", "max_pairs")
         check_range(self, "be cpu, cuda or cuda:NUMBER", re.compile(r"cpu|cuda(:\d+)?").fullmatch, "device")
         if not self.output.endswith(".parquet"):
             raise ValueError(f"`output` must end in .parquet, got {self.output!r}.")
+        if Path(self.output).is_dir():
+            raise ValueError(f"`output` must be a file, got {self.output!r}, which is a folder.")
 
 
 def mine(args: MineArguments):
@@ -91,6 +95,7 @@ def mine(args: MineArguments):
     Raises:
         ValueError: if a text has no sentence, or no pair is left.
     """
+    make_output_folder(Path(args.output).parent, "the folder of `output`")
     documents: list[tuple[torch.Tensor, torch.Tensor]] = []
     if args.by_document:
         sides, documents = _documents(args)

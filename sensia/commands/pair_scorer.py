@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from pathlib import Path
 
-from sensia.corpora.bitext_build import Pair, SourceReport, settings_key
+from sensia.corpora.bitext_build import Pair, settings_key
+from sensia.corpora.bitext_reports import SourceReport
 from sensia.corpora.pair_quality import RULES_VERSION, QualityScorer
 from sensia.evaluation.mining import centred_vectors, score_pairs
 from sensia.evaluation.similarity import Encoder, load_encoder, model_state

@@ -351,6 +351,14 @@ class TestInterfaceTexts:
         self.catalog().save_as_mofile(str(tmp_path / "a.mo"))
         assert PAIRS[0] in pairs_of(tmp_path / "a.mo")
 
+    def test_of_compiled_gettext_that_is_cut_off_are_refused_wherever_it_ends(self, tmp_path):
+        self.catalog().save_as_mofile(str(tmp_path / "whole.mo"))
+        content = (tmp_path / "whole.mo").read_bytes().rstrip(b"\0")  # the last sign ends a text
+        for length in range(len(content)):
+            (tmp_path / "a.mo").write_bytes(content[:length])
+            with pytest.raises(ValueError, match=r"a\.mo: not a readable MO file"):
+                pairs_of(tmp_path / "a.mo")
+
     def test_of_gettext_in_another_language_are_refused(self, tmp_path):
         self.catalog("fr").save(str(tmp_path / "a.po"))
         with pytest.raises(ValueError, match=r"a\.po: its header says that it is in 'fr'; expected Indonesian"):

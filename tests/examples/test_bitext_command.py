@@ -1,8 +1,10 @@
 """`sensia bitext`: from several downloads to one bitext, with its counts, licences and card."""
 
 import json
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -158,7 +160,7 @@ def test_one_corpus_of_a_mixture_is_taken(folder):
 
 
 def test_a_corpus_cannot_be_taken_from_data_that_names_none(folder):
-    with pytest.raises(ValueError, match="`origin` needs data that names the corpus"):
+    with pytest.raises(ValueError, match=r"entry 'one\.tsv': `origin` needs a column `origin`"):
         built(folder, sources=[{"path": "one.tsv", "origin": "odd"}])
 
 
@@ -195,6 +197,16 @@ def test_columns_have_the_names_of_the_languages(folder):
         ({"sources": [{"path": "a.tsv", "licence": "mit"}]}, "unknown key `licence` .* Did you mean `license`"),
         ({"dev_pairs": -1}, "`dev_pairs` must be 0 or more"),
         ({"max_ratio": 1.0}, "`max_ratio` must be above 1"),
+        ({"max_pairs": 1}, "`max_pairs` is divided over the sources, so it must be at least 2"),
+        ({"min_characters": 9, "max_characters": 8}, "`min_characters` must be at most `max_characters`, got 9 and 8"),
+        ({"data": "no/folder"}, "`data` must be a folder that is there, got 'no/folder'"),
+        ({"target_language": "eng"}, "`source_language` and `target_language` must differ, got 'en' and 'eng'"),
+        ({"push_to": "not a name"}, "`push_to` must be a name as org/name, got 'not a name'"),
+        ({"name": "two\nlines"}, "`name` must be a name, one line of text"),
+        (
+            {"sources": [{"path": "a.tsv", "license": "free"}]},
+            "set `license` to other and say which one in `attribution`",
+        ),
     ],
 )
 def test_wrong_settings_are_refused_by_name(folder, settings, message):
@@ -203,7 +215,7 @@ def test_wrong_settings_are_refused_by_name(folder, settings, message):
 
 
 def test_held_out_parts_that_leave_too_little_are_refused(folder):
-    with pytest.raises(ValueError, match="leave less than half of 60 pairs"):
+    with pytest.raises(ValueError, match=r"held-out parts of 40 \(dev\) pairs leave less than half of 60 pairs"):
         built(folder, dev_pairs=40)
 
 
@@ -251,3 +263,113 @@ def test_held_out_text_is_found_whatever_its_numbers_are(folder):
     (folder / "new.jsonl").write_text(json.dumps(near) + "\n", encoding="utf-8")
     output = built(folder, sources=["one.tsv", "new.jsonl"], held_out=["dev.jsonl"], dev_pairs=0)
     assert len(read(output / "train.parquet")) == 40
+
+
+def sentences():
+    """Pairs that are long enough to tell their languages."""
+    return [
+        (f"{source[:-1]} where the children are playing today.", f"{target[:-1]} di mana anak-anak sedang bermain.")
+        for source, target in pairs(30)
+    ]
+
+
+def write_sides(path, rows, names="en\tid"):
+    path.write_text("".join([f"{names}\n", *(f"{one}\t{other}\n" for one, other in rows)]), encoding="utf-8")
+
+
+def test_swapped_pairs_are_swapped_back_and_are_then_duplicates_of_earlier_ones(folder):
+    rows = sentences()
+    write_sides(folder / "one.tsv", rows[:20])
+    write_sides(folder / "three.tsv", [(target, source) for source, target in rows[10:13]] + rows[13:])
+    output = built(folder, sources=["one.tsv", "three.tsv"], dev_pairs=0, skip=["repeated"])
+    assert read(output / "train.parquet") == rows
+    card = DatasetCard.load(output / "README.md").text
+    example = f"{rows[10][1]} / {rows[10][0]}"
+    assert "| three.tsv | 3 | " in card and example[:40] in card and "as a whole" not in card
+    assert "| duplicates | 10 |" in card
+
+
+def test_a_file_that_is_swapped_as_a_whole_is_named_in_one_line(folder, capsys):
+    write_sides(folder / "one.tsv", sentences(), "id\ten")
+    output = built(folder, sources=["one.tsv"], dev_pairs=0)
+    assert read(output / "train.parquet") == sentences()
+    line = "one.tsv is swapped as a whole: 30 of the 30 pairs whose languages are clear"
+    assert [line in each for each in capsys.readouterr().out.splitlines()].count(True) == 1
+    assert line in DatasetCard.load(output / "README.md").text
+
+
+def test_a_build_that_was_stopped_gives_the_same_bytes(folder):
+    sides = [(target, source) for source, target in sentences()]
+    write_sides(folder / "one.tsv", sides)
+    command = [sys.executable, "-m", "sensia", "bitext", "--sources", "one.tsv", "pipe.tsv", "--target_language", "id"]
+    command += ["--data", str(folder), "--output_dir", str(folder / "out"), "--dev_pairs", "5"]
+    os.mkfifo(folder / "pipe.tsv")  # the build waits here for rows, until it is killed
+    killed = subprocess.Popen(command, cwd=folder, env={"PYTHONPATH": str(ROOT), "PATH": ""})
+    while not list(folder.glob("out/.sources/*.json")):
+        assert killed.poll() is None
+        time.sleep(0.1)
+    killed.kill()
+    killed.wait()
+    (folder / "pipe.tsv").unlink()
+    write_sides(folder / "pipe.tsv", pairs())
+    given = {"sources": ["one.tsv", "pipe.tsv"]}
+    first = {path.name: path.read_bytes() for path in built(folder, **given).glob("[!.]*")}
+    again = built(folder, **given, output_dir=str(folder / "again/out"))
+    assert first == {path.name: path.read_bytes() for path in again.glob("[!.]*")}
+
+
+@pytest.mark.parametrize(
+    ("source", "changed"), [("two.{lang}", "two.id"), ("two.en", "two.id"), ("more", "more/a.tsv")]
+)
+def test_a_source_of_several_files_is_read_again_when_one_has_changed(folder, source, changed, capsys):
+    (folder / "more").mkdir()
+    write_sides(folder / "more/a.tsv", pairs(20))
+    built(folder, sources=[source], dev_pairs=0)
+    text = (folder / changed).read_text(encoding="utf-8")
+    (folder / changed).write_text(text.replace("anjing", "burung"), encoding="utf-8")
+    assert "burung" in str(read(built(folder, sources=[source], dev_pairs=0) / "train.parquet"))
+
+
+def test_another_language_is_not_built_from_what_was_made_for_the_last_one(folder, capsys):
+    source = {"path": "one.tsv", "columns": ["en", "id"]}
+    built(folder, sources=[source])
+    built(folder, sources=[source], target_language="jv")
+    assert capsys.readouterr().out.count("Reading one.tsv") == 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"held_out": ["no/dev.jsonl"]}, "no such file or folder: no/dev.jsonl"),
+        ({"output_dir": "afile/out"}, "`output_dir` must be a folder, got afile/out, but afile is a file"),
+        ({"output_dir": "/proc/self/out"}, "`output_dir` /proc/self/out cannot be written to"),
+    ],
+)
+def test_what_is_wrong_elsewhere_is_found_before_a_source_is_read(folder, settings, message, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    (folder / "afile").write_text("A file.", encoding="utf-8")
+    with pytest.raises((ValueError, OSError), match=message):
+        built(folder, **settings)
+    assert "Reading" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("setting", ["origin", "min_score"])
+def test_a_column_that_is_not_there_is_told_with_the_source_that_lacks_it(folder, setting):
+    lacking = {"path": "two.{lang}", setting: "odd" if setting == "origin" else 1.0}
+    with pytest.raises(ValueError, match=r"entry 'two.\{lang\}': `" + setting + "` needs a column"):
+        built(folder, sources=["one.tsv", lacking])
+
+
+def test_quotation_marks_of_a_table_are_read_as_asked_for(folder):
+    rows = [(f'"{source}"', f'"{target}"') for source, target in pairs(20)]
+    write_sides(folder / "quoted.tsv", rows)
+    for quoting, expected in (("quoted", pairs(20)), ("plain", rows)):
+        output = built(folder, sources=["quoted.tsv"], dev_pairs=0, tsv_quoting=quoting)
+        assert pq.read_table(output / "train.parquet")["en"].to_pylist() == [source for source, _ in expected]
+
+
+def test_columns_of_a_table_without_names_are_chosen_by_number(folder):
+    lines = [f"A remark on it.\t{source}\tAnother remark.\t{target}\n" for source, target in pairs(20)]
+    (folder / "four.tsv").write_text("".join(lines), encoding="utf-8")
+    output = built(folder, sources=[{"path": "four.tsv", "columns": [2, 4]}], dev_pairs=0)
+    assert read(output / "train.parquet") == pairs(20)

@@ -105,6 +105,25 @@ def test_a_threshold_that_no_pair_reaches_is_an_error_with_the_best_score(folder
     assert not (folder / "out/mined.parquet").exists()
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"target_language": "eng"}, "`source_language` and `target_language` must differ"),
+        ({"output": "afile/m.parquet"}, "the folder of `output` must be a folder, got afile, but afile is a file"),
+        ({"output": "out.parquet"}, "`output` must be a file, got 'out.parquet', which is a folder"),
+    ],
+)
+def test_what_is_wrong_of_the_output_or_the_languages_is_found_before_a_text_is_read(
+    folder, settings, message, monkeypatch
+):
+    monkeypatch.chdir(folder)
+    (folder / "afile").write_text("A file.", encoding="utf-8")
+    (folder / "out.parquet").mkdir()
+    given = {"source_text": "none.txt", "target_text": "none.txt", "model": "none", "target_language": "id"}
+    with pytest.raises(ValueError, match=message):
+        mine(MineArguments(**{**given, **settings}))
+
+
 def test_a_text_of_empty_lines_is_refused_by_name(folder, model):
     (folder / "en.txt").write_text("\n\n", encoding="utf-8")
     with pytest.raises(ValueError, match=r"There is no sentence in .*en\.txt"):
