@@ -152,6 +152,14 @@ class SensiaConfig(TrainingArguments):
             "choices": SOURCE_ENCODERS,
         },
     )
+    project_conflicts: bool = field(
+        default=False,
+        metadata={
+            "help": "Where the gradient of the InfoNCE terms of sentences conflicts with that of the language model "
+            "loss (and of source_kl_weight), leave the conflicting component out of it (PCGrad). It is done token by "
+            "token, at the contributions of the senses."
+        },
+    )
     word_alignment_weight: float = field(
         default=0.0,
         metadata={
@@ -347,8 +355,9 @@ class SensiaConfig(TrainingArguments):
                 f"`source_encoder` must be one of {', '.join(SOURCE_ENCODERS)}, got {self.source_encoder!r}."
             )
         if not self.phase_schedule().contrasts:
-            for name, unused in (("contrastive_batch_size", None), ("source_encoder", "model")):
-                if (given := getattr(self, name)) != unused:
+            unused = {"contrastive_batch_size": None, "source_encoder": "model", "project_conflicts": False}
+            for name, value in unused.items():
+                if (given := getattr(self, name)) != value:
                     raise ValueError(
                         f"`{name}` means nothing where no phase weighs an InfoNCE term: leave it out, got {given}."
                     )

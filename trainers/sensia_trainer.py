@@ -69,6 +69,7 @@ class SensiaTrainer(SavingTrainer):
     both sides, in which a source token counts w. With `source_kl_weight` w, the sum also has w times the
     Kullback-Leibler divergence from the model before training to the model, a mean over the tokens of the source side.
     With `source_encoder` base, the vectors of sources are those of the model before training, in both InfoNCE terms.
+    With `project_conflicts`, the gradient of these two terms loses what conflicts with that of LM and the divergence.
     With `word_alignment_weight` w, it also has w times the InfoNCE of 512 pairs of aligned words, which depend on the
     seed and the step alone. Gradient accumulation leaves these terms as if the batch were whole. The InfoNCE terms of
     sentences are means over micro-batches whose negatives are their own pairs, unless `contrastive_batch_size` asks
@@ -244,6 +245,7 @@ class SensiaTrainer(SavingTrainer):
             **{name: value for name, value in inputs.items() if name not in _NOT_OF_THE_MODEL},
             reference=reference,
             pooling_temperature=self.args.tau_pool if _has_pairs(inputs) else None,
+            project_conflicts=self.args.project_conflicts,
             label_smoothing=self.args.label_smoothing_factor,
             num_items_in_batch=num_items_in_batch,
             return_logits=False,
