@@ -33,10 +33,13 @@ from sensia.trainers.run_arguments import AdaptArguments
 from sensia.trainers.training_data import load_train_pairs
 
 QUICKSTART = Path(__file__).parents[1] / "examples/configs/quickstart.yaml"
-VARIANTS = {
+VARIANTS: dict[str, dict[str, Any]] = {
     "neither": {"source_kl_weight": 0.0, "source_lm_weight": 0.0},
     "source_lm_weight": {"source_kl_weight": 0.0, "source_lm_weight": 1.0},
     "source_kl_weight": {"source_kl_weight": 1.0, "source_lm_weight": 0.0},
+    "source_encoder": {"source_kl_weight": 0.0, "source_lm_weight": 0.0, "source_encoder": "base"},
+    "source_kl_weight and source_encoder": {"source_kl_weight": 1.0, "source_encoder": "base"},
+    "source_kl_weight and project_conflicts": {"source_kl_weight": 1.0, "project_conflicts": True},
 }
 WARM_UP = 2
 
@@ -51,7 +54,7 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def build_trainer(config: Path, folder: str, settings: dict[str, float]) -> SensiaTrainer:
+def build_trainer(config: Path, folder: str, settings: dict[str, Any]) -> SensiaTrainer:
     """The trainer of a variant, ready for its first step."""
     typed = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
     typed += ["--config", str(config), "--output_dir", folder, "--report_to", "none"]

@@ -181,6 +181,7 @@ class BackpackModel(SenseKeepingMixin, BackpackPreTrainedModel):
         output_senses: bool = False,
         output_contextualization: bool = False,
         pooling_temperature: float | None = None,
+        project_conflicts: bool = False,
         positions_to_keep: int | Tensor = 0,
         sentence_ids: Tensor | None = None,
         sentence_ends: Tensor | None = None,
@@ -205,6 +206,8 @@ class BackpackModel(SenseKeepingMixin, BackpackPreTrainedModel):
             pooling_temperature (`float`, *optional*): if given, also return context vectors, sense vectors and mixture
                 entropy, with this temperature of the softmax over senses. Cannot be combined with a cache, because
                 whole sentences are needed.
+            project_conflicts (`bool`, *optional*, defaults to `False`): with `pooling_temperature`, take out of the
+                gradient of the sentence vectors what conflicts with that of the mixture; see [`mix_and_pool`].
             positions_to_keep (`int` or `torch.Tensor`, *optional*, defaults to 0): number of last positions, or
                 indices of the positions, for which to return the last hidden state; 0 for all. Other outputs have all
                 positions.
@@ -287,7 +290,9 @@ class BackpackModel(SenseKeepingMixin, BackpackPreTrainedModel):
         elif pooling_temperature is None:
             mixture = mix_senses(contextualization, senses)
         else:
-            mixture, vectors = mix_and_pool(contextualization, senses, attention_mask, pooling_temperature, sentences)
+            mixture, vectors = mix_and_pool(
+                contextualization, senses, attention_mask, pooling_temperature, sentences, project_conflicts
+            )
         mixture = mixture.to(queries.device)
 
         return BackpackModelOutput(

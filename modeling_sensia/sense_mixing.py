@@ -121,6 +121,45 @@ class _WeighedSenses(torch.autograd.Function):
         return for_weights, for_senses, None
 
 
+class _ProjectedConflicts(torch.autograd.Function):
+    """
+    Parts the ways of the two losses behind the mixture; see [`mix_and_pool`]. Gives the mixture to the language model,
+    a copy of it to the context vectors, zeros [B, L, D] to be added to each token's part of the sense vector, and the
+    squared norms as they were.
+
+    Forward changes no value. In backward, the gradients of the four give those of both losses at the contributions
+    P[k, t]. That of the language model is the same for all k: its gradient g[t] of the mixture. The contrast has
+    h[k, t] = context[t] + p[k, t] tokens[t] + 2 norms[k, t] P[k, t], where p sums to 1 over k. Their inner product is
+    i[t] = sum over k of g[t] . h[k, t]. Where it is negative, i[t] / (K ||g[t]||^2) g[t] conflicts in each h[k, t]. As
+    this is the same for all k, it is taken off the gradient of the mixture. Where g[t] is so small that its direction
+    is one of rounding errors, nothing is taken off: so it is with a divergence from a model that is still the same.
+    """
+
+    @staticmethod
+    def forward(
+        ctx, mixture: Tensor, squared_norms: Tensor, contextualization: Tensor, senses: Tensor, index: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        ctx.save_for_backward(contextualization, senses, index)
+        nothing = torch.zeros_like(mixture, dtype=squared_norms.dtype)
+        return mixture.view_as(mixture), mixture.clone(), nothing, squared_norms.view_as(squared_norms)
+
+    @staticmethod
+    def backward(
+        ctx, for_language: Tensor, for_context: Tensor, for_tokens: Tensor, for_norms: Tensor
+    ) -> tuple[Tensor, Tensor, None, None, None]:
+        contextualization, senses, index = ctx.saved_tensors
+        language, num_senses = for_language.to(for_norms.dtype), contextualization.shape[1]  # [B, L, D]
+        contrast = num_senses * for_context.to(for_norms.dtype) + for_tokens  # [B, L, D], the sum over k of h
+        for k, weights in enumerate(contextualization.unbind(1)):
+            contribution = (weights @ _sense(senses, index, k)).to(for_norms.dtype)  # [B, L, D]
+            contrast = contrast.addcmul_(2 * for_norms[:, k, :, None], contribution)
+        square = language.square().sum(-1)  # [B, L]
+        is_rounding = square <= contrast.square().sum(-1) * (100 * torch.finfo(square.dtype).eps) ** 2
+        share = ((language * contrast).sum(-1) / (num_senses * square)).clamp(max=0)  # [B, L]
+        conflicting = share.masked_fill(is_rounding, 0)[..., None] * language
+        return for_language + for_context - conflicting.to(for_context.dtype), for_norms, None, None, None
+
+
 def mix_senses(contextualization: Tensor, senses: Tensor | SensesByToken) -> Tensor:
     """
     Computes the Backpack's output o[t] = sum_k sum_j C[k, t, j] S[k, j] (arXiv 2305.16765, section 3).
@@ -153,21 +192,35 @@ def mix_and_pool(
     attention_mask: Tensor | None,
     temperature: float,
     sentences: Sentences | None,
+    project_conflicts: bool = False,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """
     Computes the mixture and the sentence vectors in one pass over the contributions.
 
+    All that a loss of the mixture and a loss of the sentence vectors have in common are the contributions
+    P[k, t] = sum_j C[k, t, j] S[k, j]. With `project_conflicts`, the gradients of the two losses are compared there:
+    at each token t as one vector of K D numbers. Where their inner product is negative, the gradient of the sentence
+    vectors loses its component along that of the mixture, and the inner product becomes 0 (PCGrad; Yu et al.,
+    "Gradient Surgery for Multi-Task Learning", arXiv 2001.06782). The gradient of the mixture stays whole. Both losses
+    must be in one backward pass.
+
     Args:
         contextualization, senses, temperature, sentences: see [`pool_senses`].
         attention_mask (`torch.Tensor` [B, L], *optional*): padding mask; without it, every token is real.
+        project_conflicts (`bool`, *optional*, defaults to `False`): project gradients that conflict.
 
     Returns:
         `tuple`: the mixture [B, L, D]; and `context_vectors` [N, D], `sense_vectors` [N, D] and `mixture_entropy` [N].
     """
     mixture, squared_norms = mix_and_measure(contextualization, senses)
     real = mixture.new_ones(mixture.shape[:2]) if attention_mask is None else attention_mask
-    sense_vectors, entropy = pool_senses(contextualization, senses, real, temperature, squared_norms, sentences)
-    context_vectors = pool_context(mixture, real, sentences)
+    for_context, added = mixture, None
+    if project_conflicts:
+        vectors, index = _split(senses)
+        constants = contextualization.detach().to(vectors.dtype), vectors.detach(), index
+        mixture, for_context, added, squared_norms = _ProjectedConflicts.apply(mixture, squared_norms, *constants)
+    sense_vectors, entropy = pool_senses(contextualization, senses, real, temperature, squared_norms, sentences, added)
+    context_vectors = pool_context(for_context, real, sentences)
     return mixture, {"context_vectors": context_vectors, "sense_vectors": sense_vectors, "mixture_entropy": entropy}
 
 
@@ -182,6 +235,7 @@ def pool_senses(
     temperature: float,
     squared_norms: Tensor | None = None,
     sentences: Sentences | None = None,
+    added: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """
     Computes SENSIA's sense vector of each sentence and the entropy of its mixture (arXiv 2601.10310).
@@ -199,6 +253,7 @@ def pool_senses(
         temperature (`float`): temperature of the softmax over senses, positive.
         squared_norms (`torch.Tensor` [B, K, L], *optional*): squared norms of the contributions, if computed already.
         sentences ([`Sentences`], *optional*): N sentences that share rows; each row is one by default.
+        added (`torch.Tensor` [B, L, D], *optional*): added to sum_k p[k, t] P[k, t] of each t.
 
     Returns:
         `tuple` of `torch.Tensor`: sense vectors of length 1 [N, D], and entropies [N].
@@ -221,7 +276,10 @@ def pool_senses(
         entropy = -(mixture * log_mixture).sum(1) * share  # [B, L]
         # C is 0 between different sentences, so the sum over t stays within the sentence of j.
         weights = ((mixture * share[:, None]).unsqueeze(2) @ contextualization).squeeze(2)  # [B, K, L]
-        pooled = _sum_by_sentence(_WeighedSenses.apply(weights, vectors, index), ids, count)  # [N, D]
+        weighed = _WeighedSenses.apply(weights, vectors, index)  # [B, L, D]
+        if added is not None:
+            weighed = weighed + share[..., None] * added
+        pooled = _sum_by_sentence(weighed, ids, count)  # [N, D]
         return F.normalize(pooled, dim=-1), _sum_by_sentence(entropy[..., None], ids, count).squeeze(-1)
 
 

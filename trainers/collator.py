@@ -25,8 +25,8 @@ class ParallelCollator:
     Labels are the ids of the target sentences; sources and pads have -100, so that the language model loss is on the
     target alone. With `label_sources` or `source_lm_weight`, sources have labels too. A row of the data with one
     side only is text of that side's language: it follows behind all pairs, and only the language model loss sees it.
-    Where a row has `prompt_tokens`, so many leading target tokens have no label. With `label_sources`, the batch also
-    has the sentences of the source language alone, for a model that reads nothing else.
+    Where a row has `prompt_tokens`, so many leading target tokens have no label. With `label_sources` or
+    `repeat_sources`, the batch also has sentences of the source language alone, for a model that reads nothing else.
 
     Each sentence has a row of its own, padded on the right to the longest of the batch; with `packing`, sentences
     stand side by side in rows of that length or up to twice it, and little is padded. Where nothing is contrasted,
@@ -40,6 +40,8 @@ class ParallelCollator:
         targets_only (`bool`, *optional*, defaults to `False`): leave the sources out.
         label_sources (`bool`, *optional*, defaults to `False`): give sources labels, and lay out the source language
             once more in rows of its own.
+        repeat_sources (`bool`, *optional*, defaults to `False`): lay out the sources of pairs once more in rows of
+            their own. `label_sources` does that too.
         source_lm_weight (`float`, *optional*, defaults to 0): how much a source token counts in the language model
             loss, where a target token counts 1.
     """
@@ -50,6 +52,7 @@ class ParallelCollator:
     max_positions: int | None = None
     targets_only: bool = False
     label_sources: bool = False
+    repeat_sources: bool = False
     source_lm_weight: float = 0.0
 
     def __call__(self, pairs: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -69,7 +72,8 @@ class ParallelCollator:
             - with `label_sources`, `sources`, a `dict` of the sentences of the source language in rows of their own:
               `input_ids` and what says where its sentences are, as above; `places` [M], the positions in these
               flattened rows whose next token is a label; and `places_in_batch` [M], the same positions in the
-              flattened rows of the batch. It is missing where no sentence is of the source language;
+              flattened rows of the batch. It is missing where no sentence is of the source language. With
+              `repeat_sources` alone it has the sources of pairs and no texts;
             - `num_pairs`, the `int` B, 0 with `targets_only`, and `num_source_texts`, `int`;
             - `row_numbers` [B + texts, 2], data set and row of each, if the data has them.
 
@@ -92,8 +96,10 @@ class ParallelCollator:
         counts = {"num_pairs": len(pairs), "num_source_texts": len(source_texts)}
         rows, starts = lay_out(sentences, unlabelled, fill)
         batch: dict[str, Any] = {**rows, **counts}
-        of_source = [*range(len(pairs)), *range(len(sentences) - len(source_texts), len(sentences))]
-        if self.label_sources and of_source:
+        of_source = list(range(len(pairs) if self.label_sources or self.repeat_sources else 0))
+        if self.label_sources:
+            of_source += range(len(sentences) - len(source_texts), len(sentences))
+        if of_source:
             alone = lay_out([sentences[each] for each in of_source], [unlabelled[each] for each in of_source], fill)
             batch["sources"] = _with_places(*alone, starts[of_source])
         if self.source_lm_weight:

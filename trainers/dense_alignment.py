@@ -82,6 +82,16 @@ class DenseAlignmentConfig(SensiaConfig):
                 "Dense alignment keeps the source language by `source_lm_weight`: `source_kl_weight` must be 0, got "
                 f"{self.source_kl_weight}."
             )
+        if self.source_encoder != "model":
+            raise ValueError(
+                "Dense alignment keeps no copy of the base: `source_encoder` must be model, got "
+                f"{self.source_encoder}."
+            )
+        if self.project_conflicts:
+            raise ValueError(
+                "Dense alignment has no senses whose gradients it could project: `project_conflicts` must be False, "
+                "got True."
+            )
         if self.word_alignment_weight:
             raise ValueError(
                 "Dense alignment has no senses of words: `word_alignment_weight` must be 0, got "

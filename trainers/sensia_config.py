@@ -26,6 +26,7 @@ _DECAY_SHARE = 0.2
 
 POLISH_FREEZES = ("none", "sense_network", "sense_vectors")
 ON_NONFINITE = ("stop", "skip")
+SOURCE_ENCODERS = ("model", "base")
 
 
 @accepts_old_names
@@ -139,6 +140,24 @@ class SensiaConfig(TrainingArguments):
             "help": "Weight of a loss that keeps the source language: the KL divergence of the model from the model "
             "before training, on tokens of the source language; 0 for none. 1 keeps it better than source_lm_weight "
             "does, but a second copy of the model is held in memory."
+        },
+    )
+    source_encoder: str = field(
+        default="model",
+        metadata={
+            "help": "Whose vectors the source sentences have in both InfoNCE terms. model: those of the model that "
+            "learns, so that both languages move towards each other. base: those of the model before training, which "
+            "do not move, so that only the target language moves. base holds a second copy of the model in memory; "
+            "source_kl_weight uses the same copy.",
+            "choices": SOURCE_ENCODERS,
+        },
+    )
+    project_conflicts: bool = field(
+        default=False,
+        metadata={
+            "help": "Where the gradient of the InfoNCE terms of sentences conflicts with that of the language model "
+            "loss (and of source_kl_weight), leave the conflicting component out of it (PCGrad). It is done token by "
+            "token, at the contributions of the senses."
         },
     )
     word_alignment_weight: float = field(
@@ -331,8 +350,17 @@ class SensiaConfig(TrainingArguments):
             raise ValueError(
                 f"`polish_freeze` must be one of {', '.join(POLISH_FREEZES)}, got {self.polish_freeze!r}."
             )
-        if self.contrastive_batch_size is not None and not self.phase_schedule().contrasts:
-            raise ValueError("`contrastive_batch_size` means nothing where no phase weighs an InfoNCE term.")
+        if self.source_encoder not in SOURCE_ENCODERS:
+            raise ValueError(
+                f"`source_encoder` must be one of {', '.join(SOURCE_ENCODERS)}, got {self.source_encoder!r}."
+            )
+        if not self.phase_schedule().contrasts:
+            unused = {"contrastive_batch_size": None, "source_encoder": "model", "project_conflicts": False}
+            for name, value in unused.items():
+                if (given := getattr(self, name)) != value:
+                    raise ValueError(
+                        f"`{name}` means nothing where no phase weighs an InfoNCE term: leave it out, got {given}."
+                    )
         check_counts(self, "batches_per_window")
         not_negative = ("text_rate", "source_lm_weight", "source_kl_weight", "word_alignment_weight")
         check_not_negative(self, *not_negative, "sense_learning_rate", "trunk_learning_rate")

@@ -20,6 +20,7 @@ from transformers.trainer_utils import TrainOutput, speed_metrics
 from transformers.utils import logging
 
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
+from modeling_sensia.distillation_loss import Reference
 from sensia.evaluation import evaluate_bitext
 from sensia.evaluation.bitext import Encoder
 from sensia.trainers.adaptive_phases import AdaptivePhases
@@ -67,6 +68,8 @@ class SensiaTrainer(SavingTrainer):
     The phase schedule gives the weights and temperatures. With `source_lm_weight` w, LM is one mean over the tokens of
     both sides, in which a source token counts w. With `source_kl_weight` w, the sum also has w times the
     Kullback-Leibler divergence from the model before training to the model, a mean over the tokens of the source side.
+    With `source_encoder` base, the vectors of sources are those of the model before training, in both InfoNCE terms.
+    With `project_conflicts`, the gradient of these two terms loses what conflicts with that of LM and the divergence.
     With `word_alignment_weight` w, it also has w times the InfoNCE of 512 pairs of aligned words, which depend on the
     seed and the step alone. Gradient accumulation leaves these terms as if the batch were whole. The InfoNCE terms of
     sentences are means over micro-batches whose negatives are their own pairs, unless `contrastive_batch_size` asks
@@ -123,6 +126,7 @@ class SensiaTrainer(SavingTrainer):
             targets_only=not (self.phase_schedule.contrasts or self._learns_sources),
             source_lm_weight=args.source_lm_weight,
             label_sources=args.source_kl_weight > 0,
+            repeat_sources=args.source_encoder == "base",
         )
         if args.schedule == "adaptive":
             ends_phases = AdaptivePhases.from_config(args, kwargs.get("eval_dataset"))
@@ -143,7 +147,8 @@ class SensiaTrainer(SavingTrainer):
             processing_class=processing_class,
             **kwargs,
         )
-        self.reference = FrozenReference(self.model, args.device, new_token_ids) if args.source_kl_weight else None
+        needs_copy = args.source_kl_weight > 0 or args.source_encoder == "base"
+        self.reference = FrozenReference(self.model, args.device, new_token_ids) if needs_copy else None
         if args.n_gpu > 1:
             raise ValueError("One process sees several GPUs: start it with `accelerate launch`, one process for each.")
         if args.per_device_train_batch_size * args.world_size < 2:
@@ -224,7 +229,7 @@ class SensiaTrainer(SavingTrainer):
     def encode(self, model, inputs, num_items_in_batch=None):
         """
         The one forward: sentence vectors of both languages and, with labels, the language model loss. With
-        `source_kl_weight` the frozen copy encodes the sources first.
+        `source_kl_weight` or `source_encoder` base the frozen copy encodes the sources first, once for both.
 
         Args:
             model (`nn.Module`): the model, wrapped or not.
@@ -235,20 +240,38 @@ class SensiaTrainer(SavingTrainer):
             `Mapping`: `context_vectors` and `sense_vectors` [N, D] of N sentences, `loss`, `plain_loss`,
             `token_losses` and, of a Backpack, `mixture_entropy` [N] and, with `source_kl_weight`, `distillation_loss`.
         """
-        reference = None
-        if self.reference is not None and "labels" in inputs and "sources" in inputs:
-            tokens = self._tokens_of_step(inputs, num_items_in_batch)
-            with self.accelerator.autocast():  # as in the model's own forward
-                reference = self.reference.predictions(inputs["sources"], tokens[0].clamp(min=1))
-        return model(
+        reference, vectors = self._of_frozen_copy(inputs, num_items_in_batch)
+        outputs = model(
             **{name: value for name, value in inputs.items() if name not in _NOT_OF_THE_MODEL},
             reference=reference,
             pooling_temperature=self.args.tau_pool if _has_pairs(inputs) else None,
+            project_conflicts=self.args.project_conflicts,
             label_smoothing=self.args.label_smoothing_factor,
             num_items_in_batch=num_items_in_batch,
             return_logits=False,
             use_cache=False,
         )
+        for name, of_base in vectors.items():  # [B, D] each
+            outputs[name] = torch.cat([of_base, outputs[name][len(of_base) :]])
+        return outputs
+
+    def _of_frozen_copy(self, inputs, num_items_in_batch) -> tuple[Reference | None, dict[str, torch.Tensor]]:
+        """What the copy predicts, for the divergence, and its vectors [B, D] of sources, for the InfoNCE terms."""
+        distils = self.args.source_kl_weight > 0 and "labels" in inputs
+        contrasts = self.args.source_encoder == "base" and _has_pairs(inputs)
+        if "sources" not in inputs or not (distils or contrasts):
+            return None, {}
+        assert self.reference is not None
+        with self.accelerator.autocast():  # as in the model's own forward
+            encoded = self.reference.encode(inputs["sources"], self.args.tau_pool if contrasts else None)
+        reference, vectors = None, {}
+        if distils:
+            tokens = self._tokens_of_step(inputs, num_items_in_batch)
+            reference = self.reference.predictions(inputs["sources"], encoded, tokens[0].clamp(min=1))
+        if contrasts:
+            pairs = inputs["num_pairs"]
+            vectors = {name: encoded[name][:pairs] for name in ("context_vectors", "sense_vectors")}
+        return reference, vectors
 
     def _tokens_of_step(self, inputs, num_items_in_batch) -> torch.Tensor:
         """Predicted tokens of sources and of targets [2]: of the step, or of this batch where it is not of a step."""

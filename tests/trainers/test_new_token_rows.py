@@ -123,7 +123,8 @@ def test_the_frozen_copy_expects_no_new_token(tokenizer):
     ids = torch.tensor([[5, 6, 7, 8]])
     sources = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     sources |= {"places": torch.arange(4), "places_in_batch": torch.arange(4)}
-    reference = FrozenReference(model, torch.device("cpu"), NEW).predictions(sources, 4)
+    copy = FrozenReference(model, torch.device("cpu"), NEW)
+    reference = copy.predictions(sources, copy.encode(sources), 4)
     given = (reference.states @ reference.head.T).softmax(-1)  # [4, V]
     with torch.no_grad():
         logits = model.eval()(input_ids=ids).logits[0]

@@ -26,6 +26,10 @@ def moved(model):
     return model
 
 
+def predictions(copy, sources):
+    return copy.predictions(sources, copy.encode(sources), 1)
+
+
 def terms(model, before, batch):
     """Mean divergence over source tokens, and mean cross-entropy over target tokens, sentence by sentence."""
     divergences, losses = [], []
@@ -104,7 +108,7 @@ def test_the_copy_predicts_from_sources_alone_what_it_predicts_in_the_whole_batc
     trainer = make_trainer(packing=packing, source_kl_weight=0.5, **with_texts(pairs))
     batch = trainer._prepare_inputs(next(iter(trainer.get_train_dataloader())))
     copy = trainer.reference.model.double()
-    reference = trainer.reference.predictions(batch["sources"], 1)
+    reference = predictions(trainer.reference, batch["sources"])
     whole = {
         name: batch[name] for name in ("input_ids", "attention_mask", "sentence_ids", "sentence_ends") if name in batch
     }
@@ -138,7 +142,7 @@ def test_the_copy_computes_in_the_precision_of_the_model(make_trainer):
 def test_texts_of_the_source_language_are_distilled_too(make_trainer, pairs):
     trainer = make_trainer(source_kl_weight=0.5, **with_texts(pairs), **LM_ONLY)
     batch = trainer._prepare_inputs(next(iter(trainer.get_train_dataloader())))
-    reference = trainer.reference.predictions(batch["sources"], 1)
+    reference = predictions(trainer.reference, batch["sources"])
     of_texts = (batch["sentence_ids"] >= 2 * batch["num_pairs"]).flatten()
     of_texts[batch["sentence_ends"]] = False  # nothing follows on the last token
     assert of_texts.any() and set(of_texts.nonzero()[:, 0].tolist()) <= set(reference.positions.tolist())

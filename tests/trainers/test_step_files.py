@@ -33,10 +33,10 @@ class FilesOfAStep(TrainerCallback):
             self.files.add(path.relative_to(ROOT).as_posix())
 
 
-@pytest.mark.parametrize("contrasts_words", [False, True])
-def test_a_step_enters_at_most_eight_files(make_trainer, tokenizer, contrasts_words):
+@pytest.mark.parametrize(("contrasts_words", "projects"), [(False, False), (True, False), (False, True)])
+def test_a_step_enters_at_most_eight_files(make_trainer, tokenizer, contrasts_words, projects):
     words = {"aligned_words": made_up_words(tokenizer), "word_alignment_weight": 1.0} if contrasts_words else {}
-    trainer, entered = make_trainer(max_steps=4, logging_steps=10, **words), FilesOfAStep()
+    trainer, entered = make_trainer(max_steps=4, logging_steps=10, project_conflicts=projects, **words), FilesOfAStep()
     trainer.add_callback(entered)
     trainer.train()
     assert "trainers/sensia_trainer.py" in entered.files
