@@ -27,7 +27,9 @@ ASSETS = Path(__file__).parents[1] / "examples" / "assets"
 _NOUNS = """anak orang rumah sekolah dokter guru kesehatan dokumen virus negara pemerintah presiden kota desa jalan
 mobil kereta pesawat kapal sungai laut gunung hutan pohon bunga buah makanan minuman pakaian sepatu buku
 surat koran bahasa musik gambar pintu jendela kamar dapur meja kursi uang pasar toko perusahaan tentara
-polisi perang"""
+polisi perang perpustakaan pelabuhan kerajaan pertambangan perbatasan pengadilan kementerian kemerdekaan
+pernikahan jembatan keuangan pendapatan penerbangan kecelakaan kebakaran gelombang kepulauan pegunungan
+penjara serangga kelapa"""
 _TOPICS = {
     "health": "dokter pasien penyakit obat vaksin virus gejala kesehatan infeksi demam perawat darah",
     "computers": "berkas dokumen komputer perangkat peramban tombol layar folder jendela situs pengguna server",

@@ -15,7 +15,7 @@ from benchmarks.steering_words import (
 from modeling_sensia.loading import load_base
 from modeling_sensia.steering import Steering, SwapSenses, find_words
 
-WORDS = ["kesehatan", "dokumen"]
+WORDS = ["perpustakaan", "pelabuhan"]  # of three tokens each
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +63,8 @@ def test_no_edit_does_no_damage(loaded):
     model, tokenizer = loaded
     word, other = find_words(tokenizer, WORDS)
     same = SwapSenses(word, word)
-    assert damage(model, tokenizer, ["Dokumen kesehatan dibuka."], same) == pytest.approx(0, abs=1e-6)
-    assert damage(model, tokenizer, ["Ini dokumen kesehatan."], SwapSenses(word, other)) > 1e-6
+    assert damage(model, tokenizer, ["Perpustakaan di pelabuhan dibuka."], same) == pytest.approx(0, abs=1e-6)
+    assert damage(model, tokenizer, ["Ini perpustakaan, itu pelabuhan."], SwapSenses(word, other)) > 1e-6
     texts = ["Pemerintah mengatakan bahwa."]
     assert nats_per_token(model, tokenizer, texts, same) == pytest.approx(nats_per_token(model, tokenizer, texts))
 
@@ -72,11 +72,11 @@ def test_no_edit_does_no_damage(loaded):
 def test_the_likelihood_of_a_word_is_the_sum_over_its_tokens(loaded):
     model, tokenizer = loaded
     begin = tokenizer(tokenizer.eos_token + "Pemerintah")["input_ids"]
-    word = list(find_words(tokenizer, ["kesehatan"])[0])
+    word = list(find_words(tokenizer, WORDS)[0])
     with torch.no_grad():
         logs = model(torch.tensor([begin + word])).logits[0].log_softmax(-1)
     expected = sum(logs[len(begin) - 1 + place, token].item() for place, token in enumerate(word))
-    assert word_likelihoods(model, tokenizer, ["kesehatan"], ["Pemerintah"], None) == [
+    assert word_likelihoods(model, tokenizer, WORDS[:1], ["Pemerintah"], None) == [
         pytest.approx(expected, rel=1e-4)
     ]
 

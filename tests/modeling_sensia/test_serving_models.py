@@ -53,10 +53,11 @@ def test_an_adapted_model_drafts_for_a_larger_one(adapted, larger):
 
 def test_the_model_before_its_adaptation_drafts_for_the_adapted_one(adapted):
     model, tokenizer = adapted
-    base, _ = load_base(str(ASSETS / "backpack-en-mini"))
+    base, base_tokenizer = load_base(str(ASSETS / "backpack-en-mini"))
+    tokenizers = {"tokenizer": tokenizer, "assistant_tokenizer": base_tokenizer}
     for prompt in PROMPTS:
         expected = greedy(model, tokenizer, prompt)
-        assert torch.equal(greedy(model, tokenizer, prompt, assistant_model=base.eval()), expected)
+        assert torch.equal(greedy(model, tokenizer, prompt, assistant_model=base.eval(), **tokenizers), expected)
 
 
 def test_prompt_lookup_changes_nothing(adapted):
