@@ -209,7 +209,7 @@ def show(results: dict, folder: Path, where: TextIO):
         console.print(table)
     for sample in results["samples"]:
         console.print(Text.assemble("\n> ", (sample["prompt"], "bold"), sample["continuation"]))
-    shown = os.path.relpath(folder)
+    shown = str(folder.relative_to(Path.cwd())) if folder.is_relative_to(Path.cwd()) else str(folder)
     console.print(f"\nThe model and its card (README.md) are in {shown}. To load it:\n")
     console.print(f"    import {'modeling_sensia, ' if results['model']['num_senses'] else ''}transformers")
     console.print(
