@@ -6,6 +6,7 @@
     python examples/reproduce.py --scale mini --report                       # the report of what is there
     python examples/reproduce.py --scale mini_long --data DIR --hours 16     # five times the length, in 16 hours
     python examples/reproduce.py --scale tokenizers --data DIR               # what new tokens for a language give
+    python examples/reproduce.py --scale recipes --data DIR                  # what an alignment costs
     python examples/reproduce.py --scale full --data DIR --dry-run           # the commands, checked and not started
 
 DIR holds parallel/, eval/ and, for models that the plan pretrains itself, english/. A run is examples/adapt.py (of a
@@ -43,7 +44,7 @@ from sensia.trainers.run_arguments import AdaptArguments
 from sensia.whole_files import write_whole
 
 ROOT = Path(__file__).resolve().parents[1]
-SCALES = ("mini", "mini_long", "full", "tokenizers")
+SCALES = ("mini", "mini_long", "full", "tokenizers", "recipes")
 
 
 def parse_arguments() -> argparse.Namespace:
