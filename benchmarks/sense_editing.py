@@ -259,8 +259,11 @@ def _spread(values: Sequence[float], sign: str) -> str:
     return mean if low == high else f"{mean} ({low} to {high})"
 
 
-def measure_across(base, adapted, tokenizer, degradations: Sequence[float]):
-    """The edit of the base in the adapted model, and an edit in English of the adapted model, asked in Indonesian."""
+def measure_across(base, base_tokenizer, adapted, tokenizer, degradations: Sequence[float]):
+    """
+    The edit of the base in the adapted model, and an edit in English of the adapted model, asked in Indonesian. The
+    adapted tokenizer may have more tokens; the base's keep their ids.
+    """
     pairs, prompt, prompts = SETS["capitals"]
     examples = [(prompt.format(subject), f" {answer}") for subject, answer in pairs]
     names = [row.split() for row in CAPITALS.split("|")]
@@ -274,10 +277,11 @@ def measure_across(base, adapted, tokenizer, degradations: Sequence[float]):
     texts, held_out = plain_texts(tokenizer, 0)
     start = {name: success(adapted, tokenizer, *each) for name, each in asked.items()}
     print(f"\nadapted model, before: {start}", flush=True)
-    for name, model in (("learned in the base", base), ("learned in the adapted model", adapted)):
+    learners = ("learned in the base", base, base_tokenizer), ("learned in the adapted model", adapted, tokenizer)
+    for name, model, its_tokenizer in learners:
         for rate in RATES["senses"]:
             options = {"kl_weight": KL_WEIGHT, "learning_rate": rate, "steps": STEPS}
-            change = scaled_edit(adapted, edit_senses(model, tokenizer, examples, texts, **options))
+            change = scaled_edit(adapted, edit_senses(model, its_tokenizer, examples, texts, **options))
             cost = cost_of(adapted, change, held_out)
             for allowed in degradations:
                 scale = scale_for(cost, allowed)
@@ -294,7 +298,7 @@ def main():
     for name in args.sets:
         print_set(name, [measure(model, tokenizer, name, seed, args.degradation) for seed in args.seeds])
     if args.adapted:
-        measure_across(model, load(args.adapted)[0], tokenizer, args.degradation)
+        measure_across(model, tokenizer, *load(args.adapted), args.degradation)
 
 
 if __name__ == "__main__":
