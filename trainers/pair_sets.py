@@ -27,6 +27,8 @@ class PairSet:
         trained_on (`list` of `int`, *optional*): rows of evaluation data that are also training rows; `None` where
             nobody looked.
         languages (`tuple` of two [`Language`], *optional*): of the two sides of bitext.
+        joined_with ([`PairSet`], *optional*): the set that the target sides are of, where the source sides are the
+            target sides of `path`.
     """
 
     name: str
@@ -40,6 +42,7 @@ class PairSet:
     licence: str | None = None
     trained_on: list[int] | None = None
     languages: tuple[Language, Language] | None = None
+    joined_with: "PairSet | None" = None
 
     def __str__(self) -> str:
         where = f" ({self.part})" if self.part else ""

@@ -153,11 +153,10 @@ def _describe_data(pairs: PairSet, role: str, args: AdaptArguments) -> dict[str,
     local = path.is_file()
     stated = stated_about(path)
     return {
-        # The Hub tells what was read of one data set apart by configuration and split.
-        "name": f"{pairs.part.config_name or 'default'}/{pairs.part.split}" if pairs.part else path.name,
+        "name": _file_of(pairs),
         "hub_id": pairs.path if pairs.part else stated.get("hub_id"),
         "role": role,
-        "sha256": describe_file(path)["sha256"] if local else None,
+        "sha256": describe_file(path)["sha256"] if local and pairs.joined_with is None else None,
         "rows_read": pairs.report.total,
         "rows_kept": pairs.report.kept,
         "dropped": pairs.report.dropped,
@@ -165,6 +164,12 @@ def _describe_data(pairs: PairSet, role: str, args: AdaptArguments) -> dict[str,
         "instructions": pairs.role == "instructions",
         "sources": stated.get("sources") or _count_origins(pairs),
     }
+
+
+def _file_of(pairs: PairSet) -> str:
+    """The Hub tells what was read of one data set apart by this: the file, or configuration and split."""
+    name = f"{pairs.part.config_name or 'default'}/{pairs.part.split}" if pairs.part else Path(pairs.path).name
+    return name if pairs.joined_with is None else f"{name} with {_file_of(pairs.joined_with)}"
 
 
 def _count_origins(pairs: PairSet) -> list[dict[str, Any]]:

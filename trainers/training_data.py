@@ -259,7 +259,8 @@ def pair_targets(evals: list[PairSet]) -> list[PairSet]:
         languages = (first.languages[1], second.languages[1])
         name = f"{first.name} with {second.name}"
         report = CleaningReport(total=len(pairs), kept=len(pairs))
-        joined.append(replace(first, name=name, pairs=pairs, report=report, languages=languages, fertility={}))
+        changed = {"name": name, "pairs": pairs, "report": report, "languages": languages, "joined_with": second}
+        joined.append(replace(first, **changed, fertility={}))
     return joined
 
 

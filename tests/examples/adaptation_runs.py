@@ -24,10 +24,16 @@ def adapt(folder, *more):
     """Three steps on the bitext in a folder, into `run` in it; gives what was printed."""
     settings = {"--train_data": folder / "train.jsonl", "--output_dir": folder / "run", "--max_steps": 3}
     options = [str(word) for pair in settings.items() for word in pair]
-    options += ["--eval_data", f"dev={folder / 'dev.jsonl'}", "--disable_tqdm", "true", "--report_to", "none"]
-    options += ["--per_device_train_batch_size", "8", "--prompts", "Simpan"]
-    options += ["--target_tokenizer", "none", *more]  # 50 pairs teach no 3,000 tokens
-    command = [sys.executable, "examples/adapt.py", "--config", "examples/configs/quickstart.yaml", *options]
+    options += ["--eval_data", f"dev={folder / 'dev.jsonl'}", "--prompts", "Simpan"]
+    return adapt_as_quickstart(*options, *more)
+
+
+def adapt_as_quickstart(*options):
+    """The quickstart with other settings, and no new tokens, which so few pairs do not teach."""
+    small = ("--per_device_train_batch_size", "8", "--disable_tqdm", "true", "--report_to", "none")
+    if "--target_tokenizer" not in options:
+        small += ("--target_tokenizer", "none")
+    command = [sys.executable, "examples/adapt.py", "--config", "examples/configs/quickstart.yaml", *small, *options]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
     assert run.returncode == 0, run.stderr[-3000:]
