@@ -323,22 +323,3 @@ def _sentence_ids(model: BackpackForCausalLM, tokenizer: PreTrainedTokenizerBase
     if len(ids) > positions:
         raise ValueError(f"The sentence {sentence[:40]!r} has {len(ids)} tokens; the model has {positions} positions.")
     return [tokenizer.eos_token_id, *ids]
-
-
-def check_same_tokens(first: PreTrainedTokenizerBase, second: PreTrainedTokenizerBase) -> None:
-    """
-    Checks that two models can be compared token by token.
-
-    Args:
-        first (`PreTrainedTokenizerBase`), second (`PreTrainedTokenizerBase`): their tokenizers.
-
-    Raises:
-        ValueError: if the tokenizers assign an id to different tokens.
-    """
-    one, other = first.get_vocab(), second.get_vocab()
-    if one != other:
-        entry = min(set(one.items()) ^ set(other.items()), key=lambda item: item[1])[0]
-        raise ValueError(
-            f"The models have different tokenizers and cannot be compared token by token: {len(one):,} and "
-            f"{len(other):,} tokens; {entry!r} is {one.get(entry)} in the first and {other.get(entry)} in the second."
-        )

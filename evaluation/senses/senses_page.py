@@ -1,5 +1,8 @@
 """Web page of senses: compact data, and one self-contained HTML file.
 
+Each model has its own tokenizer. So it has its own tokens, and cuts words and sentences in its own way. Models with
+the same vocabulary share it in the data.
+
 Lists of tokens take most of the space. Each list holds N words, K senses and `top` entries, in the order [top, K, N],
 which compresses best. An entry is the frequency rank of its token in the list, and its score in 256 steps.
 """
@@ -72,14 +75,47 @@ def count_use(
     return VocabularyUse(languages, counts, words_kept)
 
 
+@dataclass(frozen=True)
+class ShownModel:
+    """
+    A model on the page.
+
+    Args:
+        model ([`BackpackForCausalLM`]): the model.
+        tokenizer (`PreTrainedTokenizerBase`): its tokenizer.
+        use ([`VocabularyUse`], *optional*): counts of a bitext with this tokenizer. If given, both languages are
+            listed separately, and the words of the bitext that are several tokens can be found.
+    """
+
+    model: BackpackForCausalLM
+    tokenizer: PreTrainedTokenizerBase
+    use: VocabularyUse | None = None
+
+    @property
+    def labels(self) -> list[str]:
+        """Headings of the lists of tokens."""
+        return [*(("strongest",) if self.use is None else self.use.languages), "suppressed"]
+
+    def most_frequent_tokens(self, size: int) -> list[int]:
+        """
+        The most frequent tokens of the bitext, in the order of the vocabulary.
+
+        Without a bitext they are the first ones of the vocabulary, which BPE learned first because they are frequent.
+
+        Args:
+            size (`int`): largest number of tokens.
+        """
+        counts = torch.zeros(len(self.tokenizer)) if self.use is None else self.use.counts.sum(0)
+        # Stable, so that tokens of equal count stay in the order of the vocabulary.
+        return counts.argsort(descending=True, stable=True)[:size].sort().values.tolist()
+
+
 def page_data(
-    models: Mapping[str, BackpackForCausalLM],
-    tokenizer: PreTrainedTokenizerBase,
+    models: Mapping[str, ShownModel],
     *,
     top: int = 5,
     max_tokens: int = 8192,
     sentences: Iterable[str] = (),
-    use: VocabularyUse | None = None,
     word: str | None = None,
     progress: bool = False,
 ) -> dict[str, Any]:
@@ -87,14 +123,11 @@ def page_data(
     Computes the data of the page as values that can be written as JSON.
 
     Args:
-        models (`Mapping`): the models to show side by side, by display name.
-        tokenizer (`PreTrainedTokenizerBase`): the tokenizer of all of them.
+        models (`Mapping`): the models to show side by side, by display name. Their tokenizers may differ.
         top (`int`, *optional*, defaults to 5): tokens per list.
-        max_tokens (`int`, *optional*, defaults to 8192): largest number of tokens on the page: the most frequent ones
-            of `use`, or else the first ones of the vocabulary, which BPE learned first because they are frequent.
+        max_tokens (`int`, *optional*, defaults to 8192): largest number of tokens of a model on the page; see
+            [`ShownModel.most_frequent_tokens`].
         sentences (`Iterable[str]`, *optional*): sentences whose mixtures are shown.
-        use ([`VocabularyUse`], *optional*): if given, both languages are listed separately, and words of several
-            tokens can be found.
         word (`str`, *optional*): the word shown when the page opens; none by default.
         progress (`bool`, *optional*, defaults to `False`): show a progress bar for each model.
 
@@ -102,35 +135,71 @@ def page_data(
         `dict`: see the code of the page.
 
     Raises:
-        ValueError: without models or tokens, and as [`rank_tokens`] and [`mixture_of`] do.
+        ValueError: without models or tokens, if the models' counts are of different languages, and as [`rank_tokens`]
+            and [`mixture_of`] do.
     """
     if not models or max_tokens < 1:
         raise ValueError(f"The page needs models and tokens, got {len(models)} models and {max_tokens} tokens.")
-    size = len(tokenizer)
-    counts = torch.zeros(size) if use is None else use.counts.sum(0)
-    # Stable, so that tokens of equal count stay in the order of the vocabulary.
-    shown = counts.argsort(descending=True, stable=True)[:max_tokens].sort().values.tolist()
-    target_tokens = None if use is None else use.target_tokens
-    names = ("strongest",) if use is None else ("strongest_source", "strongest_target")
+    labels, *others = [one.labels for one in models.values()]
+    if any(other != labels for other in others):
+        raise ValueError(f"The models need counts of the same two languages, got lists of {[labels, *others]}.")
+    tokens = {name: one.most_frequent_tokens(max_tokens) for name, one in models.items()}
+    words = _words_to_find(models, tokens)
+    vocabularies: list[dict[str, Any]] = []
     described = []
-    for name, model in models.items():
-        rankings = rank_tokens(model, tokenizer, shown, top, target_tokens, progress=progress)
-        lists = [pack_ranking(*rankings[one]) for one in (*names, "suppressed")]
-        described.append({"name": name, "num_senses": model.config.num_senses, "lists": lists})
+    for name, one in models.items():
+        vocabulary = _vocabulary(one.tokenizer, tokens[name], words)
+        if vocabulary not in vocabularies:
+            vocabularies.append(vocabulary)
+        lists = _pack_lists(one, tokens[name], top, progress)
+        sizes = {"num_senses": one.model.config.num_senses, "vocabulary": vocabularies.index(vocabulary)}
+        described.append({"name": name, **sizes, "lists": lists})
     return {
-        "tokens": [token_text(tokenizer, one) for one in range(size)],
-        "shown": pack_integers(np.array(shown)),
-        "words": _words_of_several_tokens(tokenizer, use.words if use else [], set(shown)),
+        "vocabularies": vocabularies,
         "word": word or "",
-        "labels": [*(("strongest",) if use is None else use.languages), "suppressed"],
+        "labels": labels,
         "models": described,
-        "sentences": [_pack_sentence(models, tokenizer, sentence) for sentence in sentences],
+        "sentences": [[_pack_sentence(one, sentence) for one in models.values()] for sentence in sentences],
     }
 
 
-def _words_of_several_tokens(tokenizer: PreTrainedTokenizerBase, words: Iterable[str], shown: set[int]) -> list[Any]:
-    spelled = [(word, word_ids(tokenizer, word)) for word in words]
-    return [[word, *ids] for word, ids in spelled if len(ids) > 1 and shown.issuperset(ids)]
+def _words_to_find(models: Mapping[str, ShownModel], tokens: Mapping[str, Sequence[int]]) -> list[str]:
+    """The words of the bitext, and those that are one token of a model: another model may need several."""
+    words = [word for one in models.values() if one.use for word in one.use.words]
+    for name, one in models.items():
+        texts = (token_text(one.tokenizer, token) for token in tokens[name])
+        words += [text[1:] for text in texts if re.fullmatch(r" [^\W\d_]+", text)]
+    return list(dict.fromkeys(words))
+
+
+def _vocabulary(tokenizer: PreTrainedTokenizerBase, shown: Sequence[int], words: Iterable[str]) -> dict[str, Any]:
+    """Texts of all tokens, the tokens on the page, and the tokens of each word that is not one token of that text."""
+    texts, on_page = [token_text(tokenizer, one) for one in range(len(tokenizer))], set(shown)
+    spelled = [(word, _ids_or_none(tokenizer, word)) for word in words]
+    return {
+        "tokens": texts,
+        "shown": pack_integers(np.array(shown)),
+        "words": [
+            [word, *ids]
+            for word, ids in spelled
+            if ids and on_page.issuperset(ids) and [texts[one] for one in ids] != [f" {word}"]
+        ],
+    }
+
+
+def _ids_or_none(tokenizer: PreTrainedTokenizerBase, word: str) -> list[int] | None:
+    """Token ids of a word, unless it has letters that the tokenizer does not know."""
+    try:
+        return word_ids(tokenizer, word)
+    except ValueError:
+        return None
+
+
+def _pack_lists(one: ShownModel, shown: Sequence[int], top: int, progress: bool) -> list[dict[str, Any]]:
+    names = ("strongest",) if one.use is None else ("strongest_source", "strongest_target")
+    target_tokens = None if one.use is None else one.use.target_tokens
+    rankings = rank_tokens(one.model, one.tokenizer, shown, top, target_tokens, progress=progress)
+    return [pack_ranking(*rankings[name]) for name in (*names, "suppressed")]
 
 
 def pack_ranking(ids: Tensor, scores: Tensor) -> dict[str, Any]:
@@ -176,14 +245,9 @@ def _pack(values: np.ndarray) -> str:
     return base64.b64encode(zlib.compress(values.tobytes(), 9)).decode("ascii")
 
 
-def _pack_sentence(
-    models: Mapping[str, BackpackForCausalLM], tokenizer: PreTrainedTokenizerBase, sentence: str
-) -> dict[str, Any]:
-    mixtures = [mixture_of(model, tokenizer, sentence) for model in models.values()]
-    return {
-        "tokens": [token["token"] for token in mixtures[0]["tokens"]],
-        "models": [_pack_mixture(mixture["predictions"]) for mixture in mixtures],
-    }
+def _pack_sentence(shown: ShownModel, sentence: str) -> dict[str, Any]:
+    mixture = mixture_of(shown.model, shown.tokenizer, sentence)
+    return {"tokens": [token["token"] for token in mixture["tokens"]], **_pack_mixture(mixture["predictions"])}
 
 
 def _pack_mixture(predictions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

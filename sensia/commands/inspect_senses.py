@@ -4,7 +4,8 @@
         --sentences "He saved the file." --html senses.html
 
 Prints tables; `--json` and `--html` write files, the second a page that works offline, where any word can be typed.
-`--compare` puts an adapted model beside it. `--bitext` with `--target_language` lists the two languages apart.
+`--compare` puts an adapted model beside it, which may have another tokenizer. `--bitext` with `--target_language`
+lists the two languages apart.
 """
 
 import json
@@ -18,8 +19,8 @@ from transformers import PreTrainedTokenizerBase
 
 from modeling_sensia.loading import load_base
 from sensia.corpora import find_language, read_pairs
-from sensia.evaluation.senses.inspection import check_same_tokens, mixture_of, senses_of
-from sensia.evaluation.senses.senses_page import VocabularyUse, count_use, page_data, render_page
+from sensia.evaluation.senses.inspection import mixture_of, senses_of
+from sensia.evaluation.senses.senses_page import ShownModel, VocabularyUse, count_use, page_data, render_page
 from sensia.evaluation.senses.senses_tables import mixture_table, sense_tables
 from sensia.trainers import parse_arguments
 from sensia.trainers.command_ends import exit_on_input_error
@@ -34,9 +35,10 @@ class InspectArguments:
     """Settings of `sensia inspect`: the words and sentences, and the output; see each field's help."""
 
     model: str = field(metadata={"help": "Backpack to look into: Hub id or folder."})
-    compare: str | None = field(default=None, metadata={"help": "Second Backpack with the same tokenizer."})
-    tokenizer: str | None = field(
-        default=None, metadata={"help": "Tokenizer, if it is not in the folder of the model."}
+    compare: str | None = field(default=None, metadata={"help": "Second Backpack. It may have another tokenizer."})
+    tokenizer: str | None = field(default=None, metadata={"help": "Tokenizer of `model`, if it is not in its folder."})
+    compare_tokenizer: str | None = field(
+        default=None, metadata={"help": "Tokenizer of `compare`, if it is not in its folder."}
     )
     words: list[str] = field(default_factory=list, metadata={"help": "Words whose senses to show."})
     sentences: list[str] = field(default_factory=list, metadata={"help": "Sentences whose mixtures to show."})
@@ -57,19 +59,23 @@ class InspectArguments:
             raise ValueError("`bitext` and `target_language` go together: give both, or neither.")
         if not (self.words or self.sentences or self.html):
             raise ValueError("Nothing to show: give `words`, `sentences` or `html`.")
+        if self.compare_tokenizer is not None and self.compare is None:
+            raise ValueError("`compare_tokenizer` is the tokenizer of `compare`: give both, or neither.")
         check_counts(self, "top", "bitext_pairs", "page_top", "page_tokens")
         check_languages(self, "source_language", "target_language")
 
 
-def load(args: InspectArguments) -> tuple[dict[str, Any], PreTrainedTokenizerBase]:
-    """The models by name, and the tokenizer that they share."""
-    model, tokenizer = load_base(args.model, tokenizer_name=args.tokenizer)
-    if args.compare is None:
-        return {name_of(args.model): model}, tokenizer
-    other, other_tokenizer = load_base(args.compare, tokenizer_name=args.tokenizer)
-    check_same_tokens(tokenizer, other_tokenizer)
-    first, second = name_of(args.model), name_of(args.compare)
-    return {first: model, second if second != first else f"{second} (compared)": other}, tokenizer
+def load(args: InspectArguments) -> dict[str, ShownModel]:
+    """The models by name, each with its tokenizer and its counts of the bitext."""
+    wanted = {name_of(args.model): (args.model, args.tokenizer)}
+    if args.compare is not None:
+        name = name_of(args.compare)
+        wanted[f"{name} (compared)" if name in wanted else name] = (args.compare, args.compare_tokenizer)
+    models = {}
+    for name, (path, tokenizer_name) in wanted.items():
+        model, tokenizer = load_base(path, tokenizer_name=tokenizer_name)
+        models[name] = ShownModel(model, tokenizer, read_use(args, tokenizer))
+    return models
 
 
 def name_of(path: str) -> str:
@@ -90,13 +96,12 @@ def read_use(args: InspectArguments, tokenizer: PreTrainedTokenizerBase) -> Voca
 
 def main():
     (args,) = parse_arguments(InspectArguments, description=__doc__)
-    models, tokenizer = load(args)
-    use = read_use(args, tokenizer)
-    target_tokens, languages = (use.target_tokens, use.languages) if use else (None, None)
+    models = load(args)
     console, results = Console(), []
-    for name, model in models.items():
-        words = [senses_of(model, tokenizer, word, args.top, target_tokens) for word in args.words]
-        mixtures = [mixture_of(model, tokenizer, sentence) for sentence in args.sentences]
+    for name, shown in models.items():
+        target_tokens, languages = (shown.use.target_tokens, shown.use.languages) if shown.use else (None, None)
+        words = [senses_of(shown.model, shown.tokenizer, word, args.top, target_tokens) for word in args.words]
+        mixtures = [mixture_of(shown.model, shown.tokenizer, sentence) for sentence in args.sentences]
         results.append({"model": name, "words": words, "sentences": mixtures})
         for senses in words:
             console.print(*sense_tables(senses, name, languages), sep="\n")
@@ -106,7 +111,7 @@ def main():
         write_whole(Path(args.json), (json.dumps(results, ensure_ascii=False, indent=1) + "\n").encode())
     if args.html is not None:
         options: dict[str, Any] = {"top": args.page_top, "max_tokens": args.page_tokens, "sentences": args.sentences}
-        data = page_data(models, tokenizer, use=use, word=next(iter(args.words), None), progress=True, **options)
+        data = page_data(models, word=next(iter(args.words), None), progress=True, **options)
         write_page(Path(args.html), data, "Senses of " + " and ".join(models))
 
 

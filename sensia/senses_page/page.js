@@ -63,69 +63,88 @@ function signed(value, digits) {
   return value < 0 && Number(text) !== 0 ? "−" + text : text;
 }
 
+// Models that cut a text into the same tokens share tables. `cuts` has the texts of the tokens by model, or null.
+function groupModels(cuts) {
+  const groups = new Map();
+  cuts.forEach((texts, index) => {
+    const key = JSON.stringify(texts);
+    if (texts) groups.set(key, [...(groups.get(key) ?? []), index]);
+  });
+  return [...groups.values()];
+}
+
 /* Senses of a word */
 
-const idOf = new Map(data.tokens.map((text, id) => [text, id]));
-const spellings = new Map(data.words.map(([word, ...ids]) => [word, ids]));
-let placeOf;
-
-function findTokens(word) {
-  if (idOf.has(" " + word)) return [idOf.get(" " + word)];
-  if (spellings.has(word)) return spellings.get(word);
-  return idOf.has(word) ? [idOf.get(word)] : null;
+async function unpackVocabulary({ tokens, shown, words }) {
+  return {
+    tokens,
+    idOf: new Map(tokens.map((text, id) => [text, id])),
+    placeOf: new Map(Array.from(await unpackIntegers(shown), (id, place) => [id, place])),
+    spellings: new Map(words.map(([word, ...ids]) => [word, ids])),
+  };
 }
 
-function entries(list, numSenses, place, sense) {
-  const count = placeOf.size;
-  return Array.from({ length: list.top }, (_, rank) => {
-    const i = (rank * numSenses + sense) * count + place;
-    return { id: list.palette[list.ranks[i]], score: list.lowest + list.steps[i] * list.step };
+// The tokens of a word in one vocabulary, or null if one of them is not on the page.
+function findTokens({ idOf, placeOf, spellings }, word) {
+  const ids = spellings.get(word) ?? [idOf.get(" " + word) ?? idOf.get(word)];
+  return ids.every((id) => placeOf.has(id)) ? ids : null;
+}
+
+function entryCell(model, kind, id, sense) {
+  const list = model.lists[kind];
+  const { tokens, placeOf } = model.vocabulary;
+  const spans = Array.from({ length: list.top }, (_, rank) => {
+    const i = (rank * model.num_senses + sense) * placeOf.size + placeOf.get(id);
+    const score = signed(list.lowest + list.steps[i] * list.step, 1);
+    return element("span", { className: "entry" }, readable(tokens[list.palette[list.ranks[i]]]) + " ", element("small", {}, score));
   });
-}
-
-function entryCell(list, numSenses, place, sense) {
-  const spans = entries(list, numSenses, place, sense).map(({ id, score }) =>
-    element("span", { className: "entry" }, readable(data.tokens[id]) + " ", element("small", {}, signed(score, 1))),
-  );
   return element("td", {}, ...spans);
 }
 
-function senseRows(place, sense) {
+function senseRows(columns, sense) {
   return data.labels.map((label, kind) => {
     const row = element("tr", { className: kind + 1 === data.labels.length ? "sense-end" : "" });
     if (kind === 0) row.append(element("th", { scope: "rowgroup", rowSpan: data.labels.length }, `sense ${sense}`));
     row.append(element("th", { scope: "row", className: "kind" }, label));
-    for (const model of data.models) {
-      const has = sense < model.num_senses;
-      row.append(has ? entryCell(model.lists[kind], model.num_senses, place, sense) : element("td"));
+    for (const { model, id } of columns) {
+      row.append(sense < model.num_senses ? entryCell(model, kind, id, sense) : element("td"));
     }
     return row;
   });
 }
 
-function senseTable(id) {
-  const senses = Math.max(...data.models.map((model) => model.num_senses));
-  const names = data.models.map((model) => element("th", { scope: "col" }, model.name));
-  const head = element("tr", {}, element("td", { colSpan: 2 }), ...names);
-  const body = Array.from({ length: senses }, (_, sense) => senseRows(placeOf.get(id), sense)).flat();
+// One token; each column is a model and the id that the token has there.
+function senseTable(columns) {
+  const senses = Math.max(...columns.map(({ model }) => model.num_senses));
+  const names = columns.map(({ model }) => element("th", { scope: "col" }, model.name));
+  const [{ model, id }] = columns;
   const table = element(
     "table",
     {},
-    element("caption", {}, `Token “${readable(data.tokens[id])}”`),
-    element("thead", {}, head),
-    element("tbody", {}, ...body),
+    element("caption", {}, `Token “${readable(model.vocabulary.tokens[id])}”`),
+    element("thead", {}, element("tr", {}, element("td", { colSpan: 2 }), ...names)),
+    element("tbody", {}, ...Array.from({ length: senses }, (_, sense) => senseRows(columns, sense)).flat()),
   );
-  return element("div", { className: "scroll", "data-token": id }, table);
+  return element("div", { className: "scroll" }, table);
+}
+
+function foundText(word, ids) {
+  if (!word) return "Type a word.";
+  if (ids.every((one) => one === null)) return `“${word}” is not on this page, which holds ${searchable.length} words.`;
+  const counts = ids.map((one) => (one === null ? "not shown" : one.length === 1 ? "one token" : `${one.length} tokens`));
+  if (new Set(counts).size === 1) return `“${word}” is ${counts[0]}.`;
+  return `“${word}” is ${data.models.map(({ name }, index) => `${counts[index]} in ${name}`).join(" and ")}.`;
 }
 
 function showWord(word) {
-  const ids = findTokens(word);
-  const known = ids !== null && ids.every((id) => placeOf.has(id));
-  const found = document.getElementById("found");
-  if (!word) found.textContent = "Type a word.";
-  else if (!known) found.textContent = `“${word}” is not on this page, which holds ${placeOf.size} tokens and ${spellings.size} words of several.`;
-  else found.textContent = `“${word}” is ${ids.length === 1 ? "one token" : ids.length + " tokens"}.`;
-  document.getElementById("senses").replaceChildren(...(known ? ids.map(senseTable) : []));
+  const ids = data.models.map(({ vocabulary }) => (word ? findTokens(vocabulary, word) : null));
+  const cuts = ids.map((one, index) => one && one.map((id) => data.models[index].vocabulary.tokens[id]));
+  document.getElementById("found").textContent = foundText(word, ids);
+  const views = groupModels(cuts).map((group) => {
+    const columns = (place) => group.map((index) => ({ model: data.models[index], id: ids[index][place] }));
+    return element("div", {}, ...cuts[group[0]].map((_, place) => senseTable(columns(place))));
+  });
+  document.getElementById("senses").replaceChildren(...views);
 }
 
 function suggest(word) {
@@ -137,8 +156,11 @@ function suggest(word) {
 let searchable;
 
 function startWords() {
-  const alone = [...placeOf.keys()].map((id) => data.tokens[id]).filter((text) => /^ \p{L}/u.test(text));
-  searchable = [...alone.map((text) => text.slice(1)), ...spellings.keys()].sort();
+  const words = data.models.flatMap(({ vocabulary: { tokens, placeOf, spellings } }) => {
+    const alone = [...placeOf.keys()].map((id) => tokens[id]).filter((text) => /^ \p{L}/u.test(text));
+    return [...alone.map((text) => text.slice(1)), ...spellings.keys()];
+  });
+  searchable = [...new Set(words)].sort();
   const input = document.getElementById("word");
   input.addEventListener("input", () => {
     suggest(input.value.trim());
@@ -174,23 +196,21 @@ function numberCell(value, largest, className = "") {
   return cell;
 }
 
-function mixtureTable(sentence, prediction, index) {
-  const { name, num_senses: numSenses } = data.models[index];
-  const mixture = sentence.models[index];
+function mixtureTable({ name, num_senses: numSenses }, mixture, prediction) {
   const rows = mixtureRows(mixture[quantity()], numSenses, prediction);
   const largest = Math.max(...rows.flat().map(Math.abs));
   const senses = Array.from({ length: numSenses }, (_, sense) => element("th", { scope: "col" }, String(sense)));
   const head = element("tr", {}, element("th", { scope: "col" }, "sense"), ...senses, element("th", { scope: "col" }, "all"));
   const body = rows.map((row, place) => {
     const cells = row.map((value) => numberCell(value, largest));
-    const token = element("th", { scope: "row" }, readable(sentence.tokens[place]));
+    const token = element("th", { scope: "row" }, readable(mixture.tokens[place]));
     return element("tr", {}, token, ...cells, numberCell(sum(row), largest, "sum"));
   });
   const totals = Array.from({ length: numSenses }, (_, sense) => sum(rows.map((row) => row[sense])));
   const totalCells = [...totals, sum(totals)].map((value) => numberCell(value, largest, "sum"));
   const foot = element("tr", {}, element("th", { scope: "row" }, "all"), ...totalCells);
   const probability = (100 * mixture.probabilities[prediction]).toPrecision(2);
-  const caption = `${name}: “${readable(sentence.tokens[prediction + 1])}” has logit ${signed(mixture.logits[prediction], 2)}, probability ${Number(probability)} %`;
+  const caption = `${name}: “${readable(mixture.tokens[prediction + 1])}” has logit ${signed(mixture.logits[prediction], 2)}, probability ${Number(probability)} %`;
   return element(
     "div",
     { className: "scroll" },
@@ -198,9 +218,10 @@ function mixtureTable(sentence, prediction, index) {
   );
 }
 
-function sentenceView(sentence, number) {
+// A sentence as the models of a group cut it; `sentence` holds a mixture of each model.
+function groupView(sentence, group, label) {
   const panel = element("div", { className: "mixtures", "aria-live": "polite" });
-  const buttons = sentence.tokens.slice(1).map((text, prediction) =>
+  const buttons = sentence[group[0]].tokens.slice(1).map((text, prediction) =>
     element("button", { type: "button", tabIndex: prediction ? -1 : 0, "aria-pressed": "false" }, text),
   );
   let current = null;
@@ -212,7 +233,7 @@ function sentenceView(sentence, number) {
       button.setAttribute("aria-current", String(place === prediction));
       button.setAttribute("aria-pressed", String(kept && place === prediction));
     });
-    panel.replaceChildren(...data.models.map((_, index) => mixtureTable(sentence, prediction, index)));
+    panel.replaceChildren(...group.map((index) => mixtureTable(data.models[index], sentence[index], prediction)));
   }
 
   function moveTo(prediction) {
@@ -243,14 +264,25 @@ function sentenceView(sentence, number) {
   document.querySelectorAll("input[name=quantity]").forEach((radio) =>
     radio.addEventListener("change", () => current === null || show(current)),
   );
-  const line = element("div", { className: "sentence", role: "group", "aria-label": `Sentence ${number + 1}` }, ...buttons);
+  const line = element("div", { className: "sentence", role: "group", "aria-label": label }, ...buttons);
   return element("div", {}, line, panel);
+}
+
+function sentenceView(sentence, number) {
+  const groups = groupModels(sentence.map((mixture) => mixture.tokens));
+  const views = groups.flatMap((group) => {
+    const names = group.map((index) => data.models[index].name).join(", ");
+    if (groups.length === 1) return [groupView(sentence, group, `Sentence ${number + 1}`)];
+    const heading = element("p", { className: "cut" }, names);
+    return [heading, groupView(sentence, group, `Sentence ${number + 1}, ${names}`)];
+  });
+  return element("div", {}, ...views);
 }
 
 async function startMixtures() {
   if (!data.sentences.length) return;
-  for (const sentence of data.sentences) sentence.models = await Promise.all(sentence.models.map(unpackMixture));
-  document.getElementById("sentences").replaceChildren(...data.sentences.map(sentenceView));
+  const sentences = await Promise.all(data.sentences.map((sentence) => Promise.all(sentence.map(unpackMixture))));
+  document.getElementById("sentences").replaceChildren(...sentences.map(sentenceView));
   document.getElementById("mixtures").hidden = false;
 }
 
@@ -258,8 +290,11 @@ async function start() {
   if (!("DecompressionStream" in window)) {
     throw new Error("This browser is too old: it cannot unpack the data (DecompressionStream).");
   }
-  placeOf = new Map(Array.from(await unpackIntegers(data.shown), (id, place) => [id, place]));
-  for (const model of data.models) model.lists = await Promise.all(model.lists.map(unpackList));
+  const vocabularies = await Promise.all(data.vocabularies.map(unpackVocabulary));
+  for (const model of data.models) {
+    model.vocabulary = vocabularies[model.vocabulary];
+    model.lists = await Promise.all(model.lists.map(unpackList));
+  }
   startWords();
   await startMixtures();
   document.body.dataset.ready = "yes";

@@ -83,7 +83,7 @@ def test_every_study_config_is_valid(name):
 @pytest.mark.parametrize("name", [name for name in CONFIGS if name.startswith("inspect_senses")])
 def test_every_inspection_config_is_valid(name):
     (args,) = parse(name, load_example("inspect_senses").InspectArguments, bitext="pairs.jsonl")
-    assert (EXAMPLES.parent / args.model / "model.safetensors").is_file()
+    assert all((EXAMPLES.parent / name / "model.safetensors").is_file() for name in (args.model, args.compare))
     assert args.words and args.sentences and args.target_language
 
 

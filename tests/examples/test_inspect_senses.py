@@ -6,6 +6,7 @@ from example_scripts import load_example
 from small_backpacks import BITEXT, save, small_backpack, small_tokenizer
 
 from sensia.corpora import read_pairs
+from sensia.corpora.tokenizer_extension import extend_tokenizer
 from sensia.evaluation.senses.inspection import count_tokens, find_target_tokens, mixture_of, readable, senses_of
 
 
@@ -85,12 +86,28 @@ def test_a_model_beside_itself_keeps_two_names(inspect, saved, tmp_path):
     assert [part["model"] for part in written] == ["english", "english (compared)"]
 
 
-def test_models_with_different_tokenizers_are_refused_and_nothing_is_written(inspect, saved, tmp_path):
-    other = small_tokenizer(380)
-    folder = save(tmp_path / "other", small_backpack(other, 4, 0), other)
-    with pytest.raises(ValueError, match="different tokenizers"):
-        inspect("--model", saved["english"], "--compare", folder, "--words", "save", "--json", tmp_path / "s.json")
-    assert not (tmp_path / "s.json").exists()
+def test_each_model_is_shown_with_its_own_tokenizer(inspect, saved, models, tokenizer, tmp_path, capsys):
+    rows = read_pairs(BITEXT, source_language="en", target_language="id").select(range(60))
+    extended = extend_tokenizer(tokenizer, rows["source"], rows["target"], 30).tokenizer
+    word = next(text for text in extended.batch_decode([[one] for one in range(403, 433)]) if text.startswith(" "))[1:]
+    model = small_backpack(extended, 4, 0)
+    options = ["--compare", save(tmp_path / "new", model, extended), "--words", word, "--json", tmp_path / "s.json"]
+    inspect("--model", saved["english"], *options, "--sentences", word)
+    written = json.loads((tmp_path / "s.json").read_text(encoding="utf-8"))
+    pairs = {"english": (models["english"], tokenizer), "new": (model, extended)}
+    assert written == [
+        {"model": name, "words": [senses_of(*pair, word)], "sentences": [mixture_of(*pair, word)]}
+        for name, pair in pairs.items()
+    ]
+    assert f"new: senses of “{word}”" in capsys.readouterr().out
+
+
+def test_a_compared_model_has_the_tokenizer_that_is_named_for_it(inspect, saved, models, tokenizer, tmp_path):
+    models["english"].save_pretrained(tmp_path / "bare")
+    options = ["--compare", tmp_path / "bare", "--compare_tokenizer", saved["english"], "--words", "save"]
+    inspect("--model", saved["english"], *options, "--json", tmp_path / "s.json")
+    first, second = json.loads((tmp_path / "s.json").read_text(encoding="utf-8"))
+    assert first["words"] == second["words"]
 
 
 @pytest.mark.parametrize(
@@ -99,6 +116,7 @@ def test_models_with_different_tokenizers_are_refused_and_nothing_is_written(ins
         ([], "Nothing to show"),
         (["--words", "a", "--bitext", BITEXT], "go together"),
         (["--words", "a", "--target_language", "id"], "go together"),
+        (["--words", "a", "--compare_tokenizer", "x"], "`compare_tokenizer` is the tokenizer of `compare`"),
         (["--words", ""], "`word` is empty"),
         (["--sentences", "yes " * 60], "positions"),
     ],

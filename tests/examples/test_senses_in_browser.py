@@ -5,11 +5,12 @@ import re
 import pytest
 from browser import contrast, luminance
 from example_scripts import load_example
+from senses_pages import buttons_of, number, open_page, point_at, rows_of, type_word
 from small_backpacks import BITEXT, HOSTILE, small_backpack, small_tokenizer
 
 from sensia.corpora import read_pairs
 from sensia.evaluation.senses.inspection import mixture_of, readable, senses_of, token_text
-from sensia.evaluation.senses.senses_page import count_use, page_data
+from sensia.evaluation.senses.senses_page import ShownModel, count_use, page_data
 
 SENTENCES = ["Save it <b>now</b></script>.", "Simpan 世."]
 TOP = 3
@@ -33,7 +34,8 @@ def use(tokenizer):
 
 @pytest.fixture(scope="module")
 def data(models, tokenizer, use):
-    return page_data(models, tokenizer, top=TOP, sentences=SENTENCES, use=use, word="the")
+    shown = {name: ShownModel(model, tokenizer, use) for name, model in models.items()}
+    return page_data(shown, top=TOP, sentences=SENTENCES, word="the")
 
 
 @pytest.fixture(scope="module")
@@ -46,31 +48,7 @@ def url(data, tmp_path_factory):
 
 @pytest.fixture
 def page(driver, url):
-    from selenium.webdriver.support.ui import WebDriverWait
-
-    driver.get(url)
-    state = "return document.body.dataset.ready || document.getElementById('error').textContent"
-    assert WebDriverWait(driver, 30).until(lambda one: one.execute_script(state)) == "yes"
-    return driver
-
-
-def type_word(page, word):
-    field = page.find_element("id", "word")
-    field.clear()
-    field.send_keys(word)
-    return page.find_element("id", "found").text
-
-
-def rows_of(page, selector):
-    """Cells of a table's rows as the page shows them."""
-    script = """return Array.from(document.querySelectorAll(arguments[0]), (row) =>
-        Array.from(row.children, (cell) => cell.querySelector(".entry")
-            ? Array.from(cell.children, (entry) => entry.textContent.trim()) : cell.textContent));"""
-    return page.execute_script(script, selector)
-
-
-def number(text):
-    return float(text.replace("\N{MINUS SIGN}", "-"))
+    return open_page(driver, url)
 
 
 def check_list(shown, expected, step):
@@ -107,7 +85,7 @@ def test_a_typed_word_shows_its_senses_in_both_models(page, models, tokenizer, u
 
 
 def test_a_word_of_several_tokens_shows_each(page, models, tokenizer, use, data):
-    word = next(word for word, *ids in data["words"] if len(ids) == 3)
+    word = next(word for word, *ids in data["vocabularies"][0]["words"] if len(ids) == 3)
     assert type_word(page, word) == f"“{word}” is 3 tokens."
     check_senses(page, word, models, tokenizer, use, data)
 
@@ -127,7 +105,9 @@ def test_words_that_begin_with_what_was_typed_are_suggested(page, tokenizer, dat
     options = page.execute_script("return Array.from(document.querySelectorAll('option'), (one) => one.value)")
     texts = [token_text(tokenizer, one) for one in range(len(tokenizer))]
     alone = {text[1:] for text in texts if text.startswith(" ") and text[1:2].isalpha()}
-    expected = sorted(word for word in alone | {word for word, *_ in data["words"]} if word.startswith("s"))
+    expected = sorted(
+        word for word in alone | {word for word, *_ in data["vocabularies"][0]["words"]} if word.startswith("s")
+    )
     assert options == [word for word in expected if word != "s"][:20]
 
 
@@ -149,16 +129,6 @@ def check_mixture(page, models, tokenizer, number_of_sentence, prediction, quant
             assert number(totals[-1]) == pytest.approx(expected["logit"], abs=0.0061)
         else:
             assert [number(total) for total in totals[:-1]] == pytest.approx([1.0] * model.config.num_senses)
-
-
-def buttons_of(page, sentence):
-    return page.find_elements("css selector", f"#sentences > div:nth-child({sentence + 1}) button")
-
-
-def point_at(page, button):
-    from selenium.webdriver import ActionChains
-
-    ActionChains(page).move_to_element(button).perform()
 
 
 @pytest.mark.parametrize(("sentence", "prediction"), [(0, 0), (0, 5), (1, 3)])
