@@ -109,7 +109,7 @@ def test_a_line_shows_the_mixture_of_its_model_alone(page, shown, sentences):
     one = shown["adapted"]
     mixture = mixture_of(one.model, one.tokenizer, sentences[0])
     point_at(page, buttons_of(page, 0)[-1])
-    rows = rows_of(page, "#sentences > div:nth-child(1) tbody tr")
+    rows = rows_of(page, "#sentences > div:nth-child(1) > div:last-child tbody tr")
     expected = mixture["predictions"][-1]["contributions"]
     assert [row[0] for row in rows] == [readable(token["token"]) for token in mixture["tokens"][:-1]]
     for place, row in enumerate(rows):
