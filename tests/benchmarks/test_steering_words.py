@@ -76,9 +76,7 @@ def test_the_likelihood_of_a_word_is_the_sum_over_its_tokens(loaded):
     with torch.no_grad():
         logs = model(torch.tensor([begin + word])).logits[0].log_softmax(-1)
     expected = sum(logs[len(begin) - 1 + place, token].item() for place, token in enumerate(word))
-    assert word_likelihoods(model, tokenizer, WORDS[:1], ["Pemerintah"], None) == [
-        pytest.approx(expected, rel=1e-4)
-    ]
+    assert word_likelihoods(model, tokenizer, WORDS[:1], ["Pemerintah"], None) == [pytest.approx(expected, rel=1e-4)]
 
 
 def test_bags_hold_the_first_the_last_or_all_tokens(loaded):
