@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from copy import deepcopy
-from typing import Any
+from typing import Any, cast
 
 import torch
 from peft import PeftModel
@@ -77,7 +77,7 @@ class FrozenReference:
         Returns:
             [`Reference`]: the copy's predictions on the source side.
         """
-        states = encoded.last_hidden_state.flatten(0, 1)[sources["places"]]  # [P, D]
+        states = cast(torch.Tensor, encoded.last_hidden_state).flatten(0, 1)[sources["places"]]  # [P, D]
         if self.biased:
             states = torch.cat([states, states.new_ones(len(states), _BIAS_COLUMNS)], 1)  # [P, D + columns]
         return Reference(states, self.head, sources["places_in_batch"], num_distilled)

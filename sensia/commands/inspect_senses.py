@@ -12,11 +12,12 @@ import json
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from rich.console import Console
 from transformers import PreTrainedTokenizerBase
 
+from modeling_sensia import BackpackForCausalLM
 from modeling_sensia.loading import load_base
 from sensia.corpora import find_language, read_pairs
 from sensia.evaluation.senses.inspection import mixture_of, senses_of
@@ -74,7 +75,7 @@ def load(args: InspectArguments) -> dict[str, ShownModel]:
     models = {}
     for name, (path, tokenizer_name) in wanted.items():
         model, tokenizer = load_base(path, tokenizer_name=tokenizer_name)
-        models[name] = ShownModel(model, tokenizer, read_use(args, tokenizer))
+        models[name] = ShownModel(cast(BackpackForCausalLM, model), tokenizer, read_use(args, tokenizer))
     return models
 
 
