@@ -195,7 +195,7 @@ def scaled_weights(model, change: dict[str, torch.Tensor], scale: float) -> Iter
 
 
 def cost_of(model, applied: Applied, batch) -> Callable[[float], float]:
-    """What the change costs plain text at each scale, in nats per token; each scale is measured once."""
+    """Cost of the change for plain text at each scale, in nats per token; each scale is measured once."""
 
     @cache
     @torch.no_grad()

@@ -24,7 +24,6 @@ left out (their results are zeros), because nothing else says how much is alloca
 """
 
 import argparse
-import copy
 import json
 import tempfile
 import time
@@ -33,8 +32,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from gpu_steps import stock_backward
 from published_step import Batch, PublishedBackpack, PublishedTraining, pad_side
+from stock_step import StockTraining
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from training_setup import (
@@ -47,7 +46,6 @@ from training_setup import (
     load_tokenizer,
     peak_without_products,
 )
-from transformers import GPT2LMHeadModel
 from transformers.activations import ACT2FN, GELUTanh, NewGELUActivation
 from transformers.utils import logging as transformers_logging
 
@@ -160,24 +158,6 @@ class OurTraining:
         self.optimizer.zero_grad(set_to_none=True)
 
 
-class StockTraining:
-    """Stock GPT-2 of the trunk's size on our rows."""
-
-    def __init__(self, ours: OurTraining):
-        config = copy.deepcopy(ours.model.config.trunk_config)
-        config.update({"attn_pdrop": 0.0, "embd_pdrop": 0.0, "resid_pdrop": 0.0})
-        self.model = GPT2LMHeadModel._from_config(config, attn_implementation=config._attn_implementation).train()
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=5e-5, weight_decay=0.01, fused=True)
-        self.autocast = ours.autocast
-
-    def step(self, batch: dict[str, Any]):
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
-            stock_backward(self.model, batch)
-        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-
-
 def set_dropout(model: nn.Module, probability: float):
     for module in model.modules():
         if isinstance(module, nn.Dropout):
@@ -222,7 +202,9 @@ def build_variants(args: argparse.Namespace, pairs: Pairs, tokenizer, folder: st
             variants[name] = our_variant(ours, frozenset(SAVINGS[: LADDER[name]]))
             continue
         if name == "stock":
-            variants[name] = stock_variant(StockTraining(ours), ours.batches(frozenset(SAVINGS)))
+            variants[name] = stock_variant(
+                StockTraining(ours.model.config.trunk_config, ours.autocast), ours.batches(frozenset(SAVINGS))
+            )
             continue
         if published is None:
             model = PublishedBackpack(ours.model.config)

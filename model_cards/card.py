@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from sensia.model_cards.curriculum import PHASE_HEADERS, curriculum_sentence, ph
 from sensia.model_cards.limits import limit_sentences
 from sensia.model_cards.markdown import code, fence, list_names, one_line, words
 from sensia.model_cards.metadata import card_metadata, eval_results_yaml
-from sensia.model_cards.plots import plot_bits_per_byte, plot_entropy, plot_losses, plot_recall
+from sensia.model_cards.plots import CAPTIONS, draw_plots
 from sensia.model_cards.results import check_results, targets_of
 from sensia.whole_files import write_whole
 
@@ -28,14 +28,6 @@ TEMPLATE = Path(__file__).with_name("template.md")
 
 # One file, so that a later run replaces or removes exactly what an earlier one wrote.
 EVAL_RESULTS = Path(".eval_results", "sensia.yaml")
-
-#: The plots that a card may show: file name -> what is to be seen there.
-CAPTIONS = {
-    "losses.png": "The loss terms without their weights; shades are phases. Thin: as logged, thick: running mean.",
-    "recall.png": "Translation retrieval on held-out sentence pairs.",
-    "bits_per_byte.png": "Bits per byte of held-out text.",
-    "entropy.png": "Entropy of the mixture of senses; 0 is a single sense. Thin: as logged, thick: running mean.",
-}
 
 _ABSOLUTE = re.compile(
     r"""(?<![\w./~\\])/(?!/)(?:[^\s/'"]+/)*(?=[^\s/])|(?<!\w)[A-Za-z]:\\(?:[^\s\\'"]+\\)*(?=[^\s\\])"""
@@ -298,21 +290,6 @@ def render_card(results: Mapping[str, Any], plots: Mapping[str, str] | None = No
     return str(card).encode(errors="replace").decode().rstrip("\n") + "\n"
 
 
-def _draw_plots(results: Mapping[str, Any], folder: Path) -> list[str]:
-    training = results["training"]
-    history, evaluations, senses = training["history"], training["evaluations"], results["model"]["num_senses"]
-    draw: dict[str, Callable[[Path], bool]] = {
-        "losses.png": lambda path: plot_losses(history, path),
-        "recall.png": lambda path: plot_recall(evaluations, path),
-        "bits_per_byte.png": lambda path: plot_bits_per_byte(evaluations, path),
-        "entropy.png": lambda path: plot_entropy(history, path, evaluations, senses),
-    }
-    drawn = [name for name in CAPTIONS if draw[name](folder / name)]
-    for name in CAPTIONS.keys() - set(drawn):
-        (folder / name).unlink(missing_ok=True)
-    return drawn
-
-
 def _write_eval_results(results: Mapping[str, Any], path: Path) -> list[Path]:
     text = eval_results_yaml(results)
     if text is None:
@@ -343,7 +320,7 @@ def write_card(results: Mapping[str, Any], folder: str | Path) -> list[Path]:
     """
     check_results(results)
     folder = Path(folder)
-    drawn = _draw_plots(results, folder / "plots")
+    drawn = draw_plots(results, folder / "plots")
     written = [folder / "plots" / name for name in drawn]
     written += _write_eval_results(results, folder / EVAL_RESULTS)
     readme = folder / "README.md"

@@ -1,7 +1,7 @@
 """Plots of a training run for the card: losses, retrieval, bits per byte and entropy over the steps."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,14 @@ from sensia.model_cards.results import is_number
 
 Record = Mapping[str, Any]
 Series = tuple[list[int], list[float]]
+
+#: The plots that a card may show: file name -> what is to be seen there.
+CAPTIONS = {
+    "losses.png": "The loss terms without their weights; shades are phases. Thin: as logged, thick: running mean.",
+    "recall.png": "Translation retrieval on held-out sentence pairs.",
+    "bits_per_byte.png": "Bits per byte of held-out text.",
+    "entropy.png": "Entropy of the mixture of senses; 0 is a single sense. Thin: as logged, thick: running mean.",
+}
 
 _PANEL_HEIGHT = 2.7
 _PHASE_SHADES = ("#DCE6F1", "#F6EBD3", "#E1EFE0")
@@ -255,3 +263,28 @@ def plot_entropy(
         _shade_phases([axes], phase_spans(history))
         _finish(figure, path)
     return True
+
+
+def draw_plots(results: Mapping[str, Any], folder: Path) -> list[str]:
+    """
+    Draw all plots that the results have data for, and remove the others from the folder.
+
+    Args:
+        results (`Mapping[str, Any]`): checked results of a run.
+        folder (`Path`): where the files go.
+
+    Returns:
+        `list[str]`: names of the files, each a key of [`CAPTIONS`].
+    """
+    training = results["training"]
+    history, evaluations, senses = training["history"], training["evaluations"], results["model"]["num_senses"]
+    draw: dict[str, Callable[[Path], bool]] = {
+        "losses.png": lambda path: plot_losses(history, path),
+        "recall.png": lambda path: plot_recall(evaluations, path),
+        "bits_per_byte.png": lambda path: plot_bits_per_byte(evaluations, path),
+        "entropy.png": lambda path: plot_entropy(history, path, evaluations, senses),
+    }
+    drawn = [name for name in CAPTIONS if draw[name](folder / name)]
+    for name in CAPTIONS.keys() - set(drawn):
+        (folder / name).unlink(missing_ok=True)
+    return drawn

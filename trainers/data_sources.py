@@ -8,11 +8,18 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sensia.corpora import find_language
+from sensia.corpora.tables import QUOTINGS
 from sensia.trainers.suggestions import did_you_mean
 
 Entry = str | dict[str, Any]
 Kind = TypeVar("Kind", bound="DataSource | TextSource | InstructionSource | BitextSource")
 
+#: The setting `tsv_quoting`, which every command that reads tables has.
+TSV_QUOTING = {
+    "help": "Quotation marks in .tsv files: quoted (they enclose a cell, as in spreadsheets), plain (they are text) "
+    "or auto (the file tells which).",
+    "choices": QUOTINGS,
+}
 #: Stands for the code of each target language in an entry, as in `en-{target}.train.jsonl.gz`.
 TARGET = "{target}"
 

@@ -69,6 +69,8 @@ class FrozenReference:
         self, sources: dict[str, torch.Tensor], encoded: BackpackModelOutput, num_distilled: torch.Tensor | int
     ) -> Reference:
         """
+        Gives the copy's predictions of what it has encoded.
+
         Args:
             sources (`dict`): `sources` of a batch of [`ParallelCollator`], on the copy's device.
             encoded ([`BackpackModelOutput`]): what [`encode`] makes of them.

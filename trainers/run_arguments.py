@@ -15,9 +15,9 @@ from sensia.corpora import Language, find_language, read_pairs
 from sensia.corpora.file_rows import ON_BAD_ROWS
 from sensia.corpora.held_out import within
 from sensia.corpora.locations import without_second_sides
-from sensia.corpora.tables import QUOTINGS
 from sensia.model_cards.results import is_absolute
 from sensia.trainers.data_sources import (
+    TSV_QUOTING,
     DataSource,
     InstructionSource,
     TextSource,
@@ -94,14 +94,7 @@ class AdaptArguments(ResultSettings, MixtureSettings, AdapterArguments, Tokenize
         },
     )
     target_column: str | None = field(default=None, metadata={"help": "The same for the target side."})
-    tsv_quoting: str = field(
-        default="auto",
-        metadata={
-            "help": "Quotation marks in .tsv files: quoted (they enclose a cell, as in spreadsheets), plain (they "
-            "are text) or auto (the file tells which).",
-            "choices": QUOTINGS,
-        },
-    )
+    tsv_quoting: str = field(default="auto", metadata=TSV_QUOTING)
     on_bad_rows: str | None = field(
         default=None,
         metadata={

@@ -15,9 +15,8 @@ from sensia.corpora.file_rows import ON_BAD_ROWS
 from sensia.corpora.languages import Language
 from sensia.corpora.licences import demands_of, find_licence
 from sensia.corpora.locations import is_there
-from sensia.corpora.tables import QUOTINGS
 from sensia.evaluation.mining import SCORES
-from sensia.trainers.data_sources import BitextSource, read_bitext_source
+from sensia.trainers.data_sources import TSV_QUOTING, BitextSource, read_bitext_source
 from sensia.trainers.setting_ranges import (
     check_counts,
     check_languages,
@@ -46,14 +45,7 @@ class BitextArguments:
     skip: list[str] = field(
         default_factory=list, metadata={"help": f"Steps to leave out. The steps are {', '.join(STEPS)}."}
     )
-    tsv_quoting: str = field(
-        default="auto",
-        metadata={
-            "help": "Quotation marks in .tsv files: quoted (they enclose a cell, as in spreadsheets), plain (they "
-            "are text) or auto (the file tells which).",
-            "choices": QUOTINGS,
-        },
-    )
+    tsv_quoting: str = field(default="auto", metadata=TSV_QUOTING)
     on_bad_rows: str | None = field(
         default=None,
         metadata={

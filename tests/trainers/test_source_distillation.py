@@ -5,6 +5,7 @@ from copy import deepcopy
 import pytest
 import torch
 from datasets import Dataset
+from moved_models import moved
 from torch.nn import functional as F
 
 from sensia.trainers.collator import of_sources
@@ -15,15 +16,6 @@ LM_ONLY = {"schedule": "constant", "joint_weights": [0, 0, 1], "label_smoothing_
 
 def logged(trainer, name):
     return [entry[name] for entry in trainer.state.log_history if name in entry]
-
-
-def moved(model):
-    """Another model of the same shape, near the given one."""
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype))
-    return model
 
 
 def predictions(copy, sources):

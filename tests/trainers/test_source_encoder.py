@@ -5,20 +5,12 @@ from copy import deepcopy
 import pytest
 import torch
 from datasets import Dataset
+from moved_models import moved
 
 from sensia.trainers.collator import of_sources
 from sensia.trainers.dense_alignment import DenseAlignmentConfig, DenseAlignmentTrainer
 
 CONTRAST_ONLY = {"schedule": "constant", "joint_weights": [0.3, 0.7, 0.0]}
-
-
-def moved(model):
-    """Another model of the same shape, near the given one."""
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype))
-    return model
 
 
 def vectors_of(model, batch, numbers, temperature):
