@@ -181,10 +181,10 @@ def measure_bitext(
         options: `layer` and `pooling_temperature` of [`sentence_vectors`].
 
     Returns:
-        `dict`: `metrics`, with `perplexity` and `bits_per_byte` of the target side as [`perplexity`] defines them, and
-        those of [`retrieval_metrics`] for each kind of vector, as in `mean_mrr`; `intervals`, 95 % bootstrap over the
-        pairs, of perplexity, bits per byte, `{kind}_recall@1` and `{kind}_margin_recall@1`; `chance` levels of the
-        recalls.
+        `dict`: `metrics`, with `perplexity` and `bits_per_byte` of the target side as [`perplexity`] defines them,
+        `source_bits_per_byte`, the same of the source side, and those of [`retrieval_metrics`] for each kind of vector,
+        as in `mean_mrr`; `intervals`, 95 % bootstrap over the pairs, of perplexity, bits per byte, `{kind}_recall@1`
+        and `{kind}_margin_recall@1`; `chance` levels of the recalls.
 
     Raises:
         ValueError: if there is no pair, or a sentence has no translation.
@@ -195,6 +195,9 @@ def measure_bitext(
     right = sentence_vectors(model, tokenizer, targets, progress=progress, **options)
     fluency = measure_perplexity(model, tokenizer, targets, progress=progress)
     metrics, intervals, chance = fluency["metrics"], fluency["intervals"], {}
+    of_sources = measure_perplexity(model, tokenizer, sources, progress=progress)
+    for part, found in ((metrics, of_sources["metrics"]), (intervals, of_sources["intervals"])):
+        part["source_bits_per_byte"] = found["bits_per_byte"]
     for kind, vectors in left.items():
         ranks = retrieval_ranks(vectors, right[kind])
         metrics |= {f"{kind}_{name}": value for name, value in metrics_of_ranks(ranks).items()}

@@ -49,6 +49,7 @@ COLUMNS = (
     Column("in-domain recall@1 context", "in-domain", "context_recall@1", in_tests=False),
     Column("in-domain recall@1 sense", "in-domain", "sense_recall@1", in_tests=False),
     Column("English bits per byte", "english", "bits_per_byte"),
+    Column("NTREX English bits per byte", "ntrex", "source_bits_per_byte"),
     Column("lexicon P@1", "lexicon", "sense_precision@1", in_tests=False),
 )
 
@@ -100,7 +101,7 @@ def comparison_page(
 
 
 def _tests(comparisons: Sequence[Comparison], results: Sequence[Result]) -> list[str]:
-    columns = [each for each in COLUMNS if each.in_tests]
+    columns = [each for each in _measured(results) if each.in_tests]
     pairs = {
         (comparison, language, column): (ours, theirs)
         for comparison in comparisons
@@ -137,7 +138,7 @@ def _difference(pair: tuple[list[float], list[float]] | None, real: bool, column
 
 
 def _table(results: Sequence[Result]) -> list[str]:
-    headings = ["language", "run", "seeds", "tokens per English token", *(each.heading for each in COLUMNS)]
+    headings = ["language", "run", "seeds", "tokens per English token", *(each.heading for each in _measured(results))]
     lines = [
         "## All kinds of runs",
         "",
@@ -152,18 +153,18 @@ def _table(results: Sequence[Result]) -> list[str]:
         for kind in dict.fromkeys(each["kind"] for each in results):
             runs = [each for each in results if (each["kind"], each["language"]) == (kind, language)]
             if runs:
-                lines.append(_row(language, kind, runs, _tokens_per_source_token(runs[0], results)))
+                lines.append(_row(language, kind, runs, _measured(results), _tokens_per_source_token(runs[0], results)))
     return [*lines, ""]
 
 
-def _row(language: str, kind: str, runs: Sequence[Result], tokens: float | None) -> str:
+def _row(language: str, kind: str, runs: Sequence[Result], columns: Sequence[Column], tokens: float | None) -> str:
     training = [each["training"] for each in runs]
     cells = [
         language,
         f"`{kind}`",
         len(runs),
         "-" if tokens is None else f"{tokens:.2f}",
-        *(_spread([column.value(each) for each in runs], column.digits) for column in COLUMNS),
+        *(_spread([column.value(each) for each in runs], column.digits) for column in columns),
         training[0]["steps"],
         _spread([each["flops"] / 1e12 if "flops" in each else None for each in training], 1),
         _spread([each["seconds"] / 60 for each in training], 1),
@@ -187,6 +188,10 @@ def _spread(values: Sequence[float | None], digits: int) -> str:
     mean = f"{fmean(known):.{digits}f}"
     low, high = f"{min(known):.{digits}f}", f"{max(known):.{digits}f}"
     return mean if low == high else f"{mean} ({low} to {high})"
+
+
+def _measured(results: Sequence[Result]) -> list[Column]:
+    return [each for each in COLUMNS if any(each.value(result) is not None for result in results)]
 
 
 def _languages(results: Sequence[Result]) -> list[str]:
