@@ -58,7 +58,7 @@ def build_trainer(config: Path, folder: str, settings: dict[str, Any]) -> Sensia
     """The trainer of a variant, ready for its first step."""
     typed = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
     typed += ["--config", str(config), "--output_dir", folder, "--report_to", "none"]
-    typed += ["--eval_strategy", "no", "--eval_on_start", "false"]
+    typed += ["--eval_strategy", "no", "--eval_on_start", "false", "--new_token_learning_rate", "null"]
     args, training = parse_settings(AdaptArguments, SensiaConfig, description="", arguments=typed)
     set_seed(training.seed)
     model, tokenizer = load_base(args.model, attn_implementation=args.attn_implementation)

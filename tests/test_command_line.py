@@ -90,6 +90,8 @@ def test_two_processes_are_launched(tmp_path):
         "quickstart",
         "--target_tokenizer",
         "none",
+        "--new_token_learning_rate",
+        "null",
         "--max_steps",
         "2",
         "--max_train_pairs",

@@ -44,6 +44,8 @@ def test_three_steps_are_made_beside_modules_of_the_same_names(installed, tmp_pa
         "quickstart",
         "--target_tokenizer",
         "none",
+        "--new_token_learning_rate",
+        "null",
         "--max_steps",
         "3",
         "--max_train_pairs",

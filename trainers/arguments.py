@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, Field, fields
 from functools import cache
 from pathlib import Path
-from typing import Any, NoReturn, get_type_hints
+from typing import Any, NoReturn, get_args, get_type_hints
 
 from transformers import HfArgumentParser, TrainingArguments
 
@@ -52,7 +52,7 @@ def parse_arguments(*dataclass_types: type, description: str, arguments: Sequenc
         raise ValueError("`--config` needs the path of a YAML file, got an empty one.")
     settings = read_config(find_config(paths[0]), dataclass_types) if paths else {}
     known = _known(dataclass_types)
-    settings |= {name: _read(known[name], value) for name, value in typed.items()}
+    settings |= {name: _read(known[name], _or_none(known[name], value)) for name, value in typed.items()}
     settings |= _with_targets(settings)
     missing = [name for name, (each, _) in known.items() if _is_required(each) and name not in settings]
     if missing:
@@ -192,6 +192,11 @@ def _known(dataclass_types: Iterable[type]) -> dict[str, tuple[Field, Any]]:
 
 def _is_required(each: Field) -> bool:
     return each.default is MISSING and each.default_factory is MISSING
+
+
+def _or_none(setting: tuple[Field, Any], typed: Any) -> Any:
+    """What was typed; `null` takes an optional setting of the file away, as in YAML."""
+    return None if typed == "null" and type(None) in get_args(setting[1]) else typed
 
 
 def _read(setting: tuple[Field, Any], value: Any) -> Any:

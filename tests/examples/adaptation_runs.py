@@ -32,7 +32,7 @@ def adapt_as_quickstart(*options):
     """The quickstart with other settings, and no new tokens, which so few pairs do not teach."""
     small = ("--per_device_train_batch_size", "8", "--disable_tqdm", "true", "--report_to", "none")
     if "--target_tokenizer" not in options:
-        small += ("--target_tokenizer", "none")
+        small += ("--target_tokenizer", "none", "--new_token_learning_rate", "null")
     command = [sys.executable, "examples/adapt.py", "--config", "examples/configs/quickstart.yaml", *small, *options]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)

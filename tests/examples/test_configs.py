@@ -65,13 +65,13 @@ def test_the_quickstart_adapts_to_both_languages_at_once():
     assert len(args.train_sources) == 2 and len(args.eval_sources) == 4 and len(args.prompts) == 6
 
 
-def test_the_gentle_config_is_the_recipe_that_the_plan_chose():
+def test_the_quickstart_has_the_recipe_that_was_chosen():
     folder = EXAMPLES / "configs"
     chosen = next(run for run in read_plan(folder / "reproduce_recipes.yaml") if run.kind == "gentle-contrast")
-    of_measuring = ("train_data", "eval_strategy", "save_strategy", "report_to", "disable_tqdm")
-    recipe = {name: value for name, value in chosen.settings.items() if name not in of_measuring}
-    gentle = read_yaml(folder / "gentle.yaml")
-    assert {name: gentle.get(name) for name in recipe} == recipe
+    quickstart = read_yaml(folder / "quickstart.yaml")
+    own = ("train_data", "new_tokens", "max_steps", "eval_strategy", "save_strategy", "report_to", "disable_tqdm")
+    recipe = {name: value for name, value in chosen.settings.items() if name not in own}
+    assert {name: quickstart.get(name) for name in recipe} == recipe
 
 
 def test_the_pretraining_config_is_valid(tmp_path):

@@ -12,6 +12,7 @@ class Settings:
     steps: int = 3
     rate: float = 0.1
     items: list[str] = field(default_factory=list)
+    limit: int | None = None
 
 
 def parse(*arguments):
@@ -35,6 +36,13 @@ def test_the_file_fills_what_the_command_line_leaves_out(config):
 
 def test_the_command_line_overrides_the_file(config):
     assert parse(f"--config={config('name: a')}", "--steps", "7", "--name", "b") == Settings("b", 7)
+
+
+def test_null_on_the_command_line_takes_an_optional_setting_of_the_file_away(config):
+    assert parse("--config", config("name: a\nlimit: 5"), "--limit", "null").limit is None
+    assert parse("--name", "null").name == "null"
+    with pytest.raises(ValueError, match="`steps` must be a whole number, got 'null'"):
+        parse("--name", "a", "--steps", "null")
 
 
 def test_numbers_are_read_by_the_type_of_the_setting(config):
