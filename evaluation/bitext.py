@@ -182,9 +182,9 @@ def measure_bitext(
 
     Returns:
         `dict`: `metrics`, with `perplexity` and `bits_per_byte` of the target side as [`perplexity`] defines them,
-        `source_bits_per_byte`, the same of the source side, and those of [`retrieval_metrics`] for each kind of vector,
-        as in `mean_mrr`; `intervals`, 95 % bootstrap over the pairs, of perplexity, bits per byte, `{kind}_recall@1`
-        and `{kind}_margin_recall@1`; `chance` levels of the recalls.
+        `source_bits_per_byte`, the same of the source side, and those of [`retrieval_metrics`] for each kind of
+        vector, as in `mean_mrr`; `intervals`, 95 % bootstrap over the pairs, of perplexity, bits per byte,
+        `{kind}_recall@1` and `{kind}_margin_recall@1`; `chance` levels of the recalls.
 
     Raises:
         ValueError: if there is no pair, or a sentence has no translation.

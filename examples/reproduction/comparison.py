@@ -138,7 +138,8 @@ def _difference(pair: tuple[list[float], list[float]] | None, real: bool, column
 
 
 def _table(results: Sequence[Result]) -> list[str]:
-    headings = ["language", "run", "seeds", "tokens per English token", *(each.heading for each in _measured(results))]
+    columns = _measured(results)
+    headings = ["language", "run", "seeds", "tokens per English token", *(each.heading for each in columns)]
     lines = [
         "## All kinds of runs",
         "",
@@ -153,7 +154,7 @@ def _table(results: Sequence[Result]) -> list[str]:
         for kind in dict.fromkeys(each["kind"] for each in results):
             runs = [each for each in results if (each["kind"], each["language"]) == (kind, language)]
             if runs:
-                lines.append(_row(language, kind, runs, _measured(results), _tokens_per_source_token(runs[0], results)))
+                lines.append(_row(language, kind, runs, columns, _tokens_per_source_token(runs[0], results)))
     return [*lines, ""]
 
 
