@@ -31,7 +31,7 @@ LABELS = {
     "cosine": "one cosine",
     "adaptive": "adaptive phases",
     "fade": "`fade`",
-    "balanced": "`constant`, the recommended recipe",
+    "balanced": "`constant`, a light contrast that keeps English",
     "monolingual": "Chinese alone, English tokenizer",
     "monolingual-own-tokens": "Chinese alone, tokenizer of its own",
 }
