@@ -195,8 +195,8 @@ def _is_required(each: Field) -> bool:
 
 
 def _or_none(setting: tuple[Field, Any], typed: Any) -> Any:
-    """What was typed; `null` takes an optional setting of the file away, as in YAML."""
-    return None if typed == "null" and type(None) in get_args(setting[1]) else typed
+    """What was typed; `null` takes an optional setting of the file away, as in YAML. Words of a list are a list."""
+    return None if typed in ("null", ["null"]) and type(None) in get_args(setting[1]) else typed
 
 
 def _read(setting: tuple[Field, Any], value: Any) -> Any:

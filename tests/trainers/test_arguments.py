@@ -13,6 +13,7 @@ class Settings:
     rate: float = 0.1
     items: list[str] = field(default_factory=list)
     limit: int | None = None
+    bounds: list[int] | None = None
 
 
 def parse(*arguments):
@@ -39,7 +40,8 @@ def test_the_command_line_overrides_the_file(config):
 
 
 def test_null_on_the_command_line_takes_an_optional_setting_of_the_file_away(config):
-    assert parse("--config", config("name: a\nlimit: 5"), "--limit", "null").limit is None
+    file = config("name: a\nlimit: 5\nbounds: [1, 2]")
+    assert parse("--config", file, "--limit", "null", "--bounds", "null") == Settings("a")
     assert parse("--name", "null").name == "null"
     with pytest.raises(ValueError, match="`steps` must be a whole number, got 'null'"):
         parse("--name", "a", "--steps", "null")
