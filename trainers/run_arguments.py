@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 
 from sensia.corpora import Language, find_language, read_pairs
 from sensia.corpora.file_rows import ON_BAD_ROWS
-from sensia.corpora.held_out import within
+from sensia.corpora.held_out import locate
 from sensia.corpora.locations import without_second_sides
 from sensia.model_cards.results import is_absolute
 from sensia.trainers.data_sources import (
@@ -274,7 +274,7 @@ class AdaptArguments(ResultSettings, MixtureSettings, AdapterArguments, Tokenize
         Args:
             name (`str`): as given in `train_data` or `eval_data`.
         """
-        return within(self.data, name) or name
+        return locate(self.data, name)
 
     @property
     def train_sources(self) -> list[DataSource]:

@@ -8,7 +8,7 @@ from typing import Any
 from sensia.corpora import find_language, held_out_part, read_instructions, read_pairs, read_texts
 from sensia.corpora.configurations import check_pair_offered
 from sensia.corpora.data_sets import is_clone
-from sensia.corpora.held_out import configurations_of, name_part, within
+from sensia.corpora.held_out import configurations_of, locate, name_part
 from sensia.corpora.languages import NoLanguageError
 from sensia.corpora.locations import is_local
 from sensia.corpora.rows import describe_rows, read_rows
@@ -76,8 +76,8 @@ class Task:
         """
         settings = self.all_settings()
         if settings.get("test"):
-            settings["test"] = locate(settings["test"], folder)
-        source = locate(self.source, folder)
+            settings["test"] = locate(folder, settings["test"])
+        source = locate(folder, self.source)
         try:
             return TASK_KINDS[self.kind].load(*_held_out(source, settings))
         except NoLanguageError as error:
@@ -93,18 +93,6 @@ class Task:
         passing = {"test", *([] if self.kind == "xcopa" else ["language"])}
         settings = {name: value for name, value in given if name not in passing and (name not in _COLUMNS or value)}
         return {"kind": self.kind, "settings": settings}
-
-
-def locate(source: str, folder: str | Path) -> str:
-    """
-    Path of a data file in a folder, or the source itself if it is elsewhere or on the Hub.
-
-    Args:
-        source (`str`): file or Hub id.
-        folder (`str` or `Path`): what files are relative to.
-    """
-    missing = is_local(name_part(source).source) and not Path(source).exists()
-    return within(folder, source) or (str(Path(folder).expanduser() / source) if missing else source)
 
 
 def _is_data_set(source: str) -> bool:

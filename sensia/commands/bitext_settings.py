@@ -12,9 +12,9 @@ from sensia.commands.pair_scorer import PairScorer
 from sensia.corpora import find_language, read_pairs
 from sensia.corpora.bitext_build import STEPS, Pair
 from sensia.corpora.file_rows import ON_BAD_ROWS
+from sensia.corpora.held_out import locate
 from sensia.corpora.languages import Language
 from sensia.corpora.licences import demands_of, find_licence
-from sensia.corpora.locations import is_there
 from sensia.evaluation.mining import SCORES
 from sensia.trainers.data_sources import TSV_QUOTING, BitextSource, read_bitext_source
 from sensia.trainers.setting_ranges import (
@@ -196,8 +196,7 @@ class BitextArguments:
 
     def locate(self, path: str) -> str:
         """Path of a source below `data`, or the name itself."""
-        below = str(Path(self.data) / path)
-        return below if is_there(below) else path
+        return locate(self.data, path)
 
     def read(self, source: BitextSource) -> Iterator[Pair]:
         """Pairs of a source; what is no text is read as empty."""

@@ -29,7 +29,7 @@ from transformers import (
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
 from modeling_sensia.model_sources import check_vocabulary, model_source
 from sensia.corpora import DataPart, held_out_part, pack_texts, read_pairs, read_texts
-from sensia.corpora.locations import is_local
+from sensia.corpora.held_out import locate
 from sensia.evaluation import perplexity
 from sensia.trainers import parse_arguments
 from sensia.trainers.command_ends import exit_on_input_error
@@ -40,16 +40,10 @@ from sensia.trainers.rank_watch import watch_ranks
 from sensia.whole_files import write_whole
 
 
-def text_source(args: PretrainArguments, name: str) -> str:
-    """Locates the text called `name`: below `data` if it is there, else as a path or on the Hub."""
-    below = Path(args.data, name)
-    return str(below) if below.exists() or is_local(name) else name
-
-
 def read_sources(args: PretrainArguments) -> list[Iterator[str]]:
     """The training texts of each source, read while they are used: one for each of `texts`, one for all of `pairs`."""
     sources: list[Iterator[str]] = [
-        (row["text"] for row in read_texts(text_source(args, name), streaming=True)) for name in args.texts
+        (row["text"] for row in read_texts(locate(args.data, name), streaming=True)) for name in args.texts
     ]
     return [*sources, read_sentences(args)] if args.pairs else sources
 
@@ -76,12 +70,12 @@ def read_bitext(args: PretrainArguments, name: str, split: str | None = None, co
     """Pairs of a file named like `en-id.train.jsonl.gz`, English first."""
     source, _, target = Path(name).name.split(".")[0].partition("-")
     options: dict[str, Any] = {"split": split, "config_name": config_name}
-    return read_pairs(text_source(args, name), source_language=source, target_language=target, **options)
+    return read_pairs(locate(args.data, name), source_language=source, target_language=target, **options)
 
 
 def read_held_out(args: PretrainArguments, name: str):
     """The same of data that is held out; of a Hub data set, of its held-out split."""
-    part = held_out_part(text_source(args, name))
+    part = held_out_part(locate(args.data, name))
     return read_bitext(args, part.source, **part.options())
 
 
@@ -149,7 +143,7 @@ def pretrain(args: PretrainArguments, training_args: TrainingArguments):
     set_seed(training_args.seed)
     output = Path(str(training_args.output_dir))
     # Before training: a data set that has no such split is refused now.
-    dev = [held_out_part(text_source(args, name)) for name in args.dev_texts]
+    dev = [held_out_part(locate(args.data, name)) for name in args.dev_texts]
     with training_args.main_process_first():
         tokenizer = prepare_tokenizer(args, output / "data")
     model = build_model(args, tokenizer)
