@@ -196,12 +196,16 @@ def _is_required(each: Field) -> bool:
 
 def _or_none(setting: tuple[Field, Any], typed: Any) -> Any:
     """What was typed; `null` takes an optional setting of the file away, as in YAML. Words of a list are a list."""
-    return None if typed in ("null", ["null"]) and type(None) in get_args(setting[1]) else typed
+    each, kind = setting
+    may_be_empty = type(None) in get_args(kind) or each.default_factory is list
+    return None if typed in ("null", ["null"]) and may_be_empty else typed
 
 
 def _read(setting: tuple[Field, Any], value: Any) -> Any:
     """The value in the setting's type, if it is one of its choices."""
     each, kind = setting
+    if value is None and each.default_factory is list:
+        return []
     value = read_value(each.name, kind, value)
     choices = [*each.metadata.get("choices", ())]
     if choices and value is not None and value not in choices:

@@ -47,6 +47,11 @@ def test_null_on_the_command_line_takes_an_optional_setting_of_the_file_away(con
         parse("--name", "a", "--steps", "null")
 
 
+def test_null_empties_a_list_that_may_be_empty(config):
+    assert parse("--config", config("name: a\nitems: [x]"), "--items", "null") == Settings("a")
+    assert parse("--config", config("name: a\nitems: null")) == Settings("a")
+
+
 def test_numbers_are_read_by_the_type_of_the_setting(config):
     settings = parse("--config", config("name: a\nsteps: 5.0\nrate: 1e-3\nitems: x"))
     assert settings == Settings("a", 5, 0.001, ["x"]) and type(settings.steps) is int
