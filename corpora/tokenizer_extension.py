@@ -14,6 +14,10 @@ from sensia.corpora.tokenizer_files import bpe_description, with_description
 
 #: A merge that is used less often than this in the text teaches an embedding next to nothing.
 _LEAST_USES = 5
+#: Source words that occur once, or are rarer than this share of all source words, bind no merge: names and slips.
+_RARE = 2e-6
+#: A word whose share of the target text is so many times its share of the source text is none of the source language.
+_FOREIGN = 100
 #: A round whose merges English words use more often than this adds only a part of the merges that are wanted.
 _FEW_REFUSED = 0.01
 _PARTS = 8
@@ -50,12 +54,17 @@ def extend_tokenizer(
 
     BPE training goes on where it ended: every word of the target text is cut into old tokens, and further merges of
     these are learned by the trainer of `tokenizers`. The new merges come behind the old ones. So every old token keeps
-    its id, and a text that has no new token is cut as before. A merge that some word of the source text would use is
-    left out, and learning goes on without it: all of the source text is cut as before.
+    its id, and a text that has no new token is cut as before. A merge that a word of the source text would use is left
+    out, and learning goes on without it: source text is cut as before.
+
+    Two kinds of source words bind no merge, and may be cut in another way. The first are words that occur once, or
+    less than twice in a million. The second are words whose share of the target text is at least 100 times their share
+    of the source text: the source side of a bitext quotes target words and has lines in the wrong language. In a large
+    text, a few of either kind would keep the most frequent words of the target language from getting a token.
 
     Args:
         tokenizer (`PreTrainedTokenizerBase`): the model's tokenizer.
-        sources (`Iterable[str]`): text whose words must be cut as before.
+        sources (`Iterable[str]`): text whose words must be cut as before, but for the two kinds above.
         targets (`Iterable[str]`): text of the language to add.
         new_tokens (`int`): number of tokens to add.
 
@@ -93,20 +102,31 @@ def extend_to_languages(
     if new_tokens < 1:
         raise ValueError(f"`new_tokens` must be at least 1, got {new_tokens}.")
     bpe_description(tokenizer)  # refuses other kinds before the texts are read
-    learned = _Learned(tokenizer, count_words(tokenizer, sources))
+    source_words = count_words(tokenizer, sources)
     words = sorted((count_words(tokenizer, texts) for texts in languages), key=Counter.total)
+    learned = _Learned(tokenizer, _binding(source_words, words))
     for place, each in enumerate(words):
         learned.learn_language(each, (new_tokens - learned.added) // (len(words) - place))
     if learned.added < new_tokens:
         raise ValueError(
             f"`new_tokens` {new_tokens:,} is more than the target text can teach: {learned.added:,} tokens occur at "
-            f"least {_LEAST_USES} times and are used by no word of the source text. Lower `new_tokens`, or give more "
-            "text."
+            f"least {_LEAST_USES} times and are used by no usual word of the source text. Lower `new_tokens`, or give "
+            "more text."
         )
     extended = with_description(tokenizer, learned.description)
     known = set(tokenizer.get_vocab().values())
     new_ids = sorted(number for number in extended.get_vocab().values() if number not in known)
     return Extension(extended, new_ids, len(learned.refused))
+
+
+def _binding(sources: Counter[str], languages: Iterable[Counter[str]]) -> set[str]:
+    """Words of the source text that must be cut as before: see [`extend_tokenizer`]."""
+    total = sources.total()
+    bound = {word for word, count in sources.items() if count >= max(2, _RARE * total)}
+    for words in languages:
+        least = _FOREIGN * words.total()
+        bound -= {word for word in words.keys() & bound if words[word] * total >= least * sources[word]}
+    return bound
 
 
 def count_words(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -> Counter[str]:
@@ -129,11 +149,11 @@ def count_words(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -> Cou
 class _Learned:
     """The description of a tokenizer with the merges learned so far, and how words are cut by it."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, sources: Mapping[str, int]):
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, sources: set[str]):
         self.description = bpe_description(tokenizer)
         self.next_id = max(tokenizer.get_vocab().values()) + 1
         self.cut = Tokenizer.from_str(json.dumps(self.description))
-        self.known = sources.keys()
+        self.known = sources
         pieces = {word: self._pieces(word) for word in sources}
         self.sources = {word: each for word, each in pieces.items() if len(each) > 1}
         self.targets: dict[str, int] = {}

@@ -39,8 +39,9 @@ class TokenizerSettings:
         default="none",
         metadata={
             "help": "Tokens for the target language. none keeps the base model's tokenizer. extend adds new_tokens, "
-            "which are learned on the training data; the source language is cut into tokens as before. replace takes "
-            "new_tokenizer, or trains one on both sides; tokens that both tokenizers have keep their embeddings.",
+            "which are learned on the training data; the source language is cut into tokens as before, rare words "
+            "aside. replace takes new_tokenizer, or trains one on both sides; tokens that both tokenizers have keep "
+            "their embeddings.",
             "choices": TARGET_TOKENIZERS,
         },
     )

@@ -65,10 +65,23 @@ def test_a_word_of_both_texts_gets_no_token(base):
 
 def test_a_merge_that_source_words_would_use_is_left_out(base):
     alike = " okudularx"  # an English word, say, that begins as a target word does
-    free, bound = (extend_tokenizer(base, [*ENGLISH, *more], TURKISH, 60) for more in ([], [alike]))
+    free, bound = (extend_tokenizer(base, [*ENGLISH, *more], TURKISH, 60) for more in ([alike], [alike] * 2))
     assert free.tokenizer.tokenize(alike) != base.tokenize(alike)
     assert bound.tokenizer.tokenize(alike) == base.tokenize(alike)
     assert bound.refused > free.refused
+
+
+def test_a_source_word_that_occurs_once_binds_no_merge(base):
+    extended = extend_tokenizer(base, [*ENGLISH, "They read daha."], TURKISH, 60).tokenizer
+    assert len(base.tokenize(" daha")) > len(extended.tokenize(" daha")) == 1
+    assert extended(ENGLISH)["input_ids"] == base(ENGLISH)["input_ids"]
+
+
+def test_a_target_word_in_lines_of_source_text_binds_no_merge(base):
+    few, many = ([*ENGLISH * 20, *["They read daha."] * number] for number in (3, 300))
+    free, bound = (extend_tokenizer(base, each, TURKISH, 60).tokenizer for each in (few, many))
+    assert len(free.tokenize(" daha")) == 1 and bound.tokenize(" daha") == base.tokenize(" daha")
+    assert free(ENGLISH)["input_ids"] == base(ENGLISH)["input_ids"]
 
 
 def test_saved_files_load_by_auto_tokenizer(extension, tmp_path):
