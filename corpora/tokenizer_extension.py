@@ -14,8 +14,10 @@ from sensia.corpora.tokenizer_files import bpe_description, with_description
 
 #: A merge that is used less often than this in the text teaches an embedding next to nothing.
 _LEAST_USES = 5
-#: Source words that occur once, or are rarer than this share of all source words, bind no merge: names and slips.
+#: Source words that are rarer than this share of all source words bind no merge: mostly names and slips.
 _RARE = 2e-6
+#: In source text of fewer words than this, a word that occurs once may be a usual one.
+_LARGE = 1_500_000
 #: A word whose share of the target text is so many times its share of the source text is none of the source language.
 _FOREIGN = 100
 #: A round whose merges English words use more often than this adds only a part of the merges that are wanted.
@@ -57,10 +59,11 @@ def extend_tokenizer(
     its id, and a text that has no new token is cut as before. A merge that a word of the source text would use is left
     out, and learning goes on without it: source text is cut as before.
 
-    Two kinds of source words bind no merge, and may be cut in another way. The first are words that occur once, or
-    less than twice in a million. The second are words whose share of the target text is at least 100 times their share
-    of the source text: the source side of a bitext quotes target words and has lines in the wrong language. In a large
-    text, a few of either kind would keep the most frequent words of the target language from getting a token.
+    Two kinds of source words bind no merge, and may be cut in another way. The first are, in a source text of at least
+    1.5 million words, words that occur less than twice in a million. The second are words whose share of the target
+    text is at least 100 times their share of the source text: the source side of a bitext quotes target words and has
+    lines in the wrong language. In a large text, a few of either kind would keep the most frequent words of the target
+    language from getting a token.
 
     Args:
         tokenizer (`PreTrainedTokenizerBase`): the model's tokenizer.
@@ -122,10 +125,11 @@ def extend_to_languages(
 def _binding(sources: Counter[str], languages: Iterable[Counter[str]]) -> set[str]:
     """Words of the source text that must be cut as before: see [`extend_tokenizer`]."""
     total = sources.total()
-    bound = {word for word, count in sources.items() if count >= max(2, _RARE * total)}
+    least = _RARE * total if total >= _LARGE else 1
+    bound = {word for word, count in sources.items() if count >= least}
     for words in languages:
-        least = _FOREIGN * words.total()
-        bound -= {word for word in words.keys() & bound if words[word] * total >= least * sources[word]}
+        often = _FOREIGN * words.total()
+        bound -= {word for word in words.keys() & bound if words[word] * total >= often * sources[word]}
     return bound
 
 

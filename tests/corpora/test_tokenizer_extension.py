@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+from sensia.corpora import tokenizer_extension
 from sensia.corpora.tokenizer_extension import extend_to_languages, extend_tokenizer
 from sensia.trainers.pretraining import train_tokenizer
 
@@ -65,16 +66,19 @@ def test_a_word_of_both_texts_gets_no_token(base):
 
 def test_a_merge_that_source_words_would_use_is_left_out(base):
     alike = " okudularx"  # an English word, say, that begins as a target word does
-    free, bound = (extend_tokenizer(base, [*ENGLISH, *more], TURKISH, 60) for more in ([alike], [alike] * 2))
+    free, bound = (extend_tokenizer(base, [*ENGLISH, *more], TURKISH, 60) for more in ([], [alike]))
     assert free.tokenizer.tokenize(alike) != base.tokenize(alike)
     assert bound.tokenizer.tokenize(alike) == base.tokenize(alike)
     assert bound.refused > free.refused
 
 
-def test_a_source_word_that_occurs_once_binds_no_merge(base):
-    extended = extend_tokenizer(base, [*ENGLISH, "They read daha."], TURKISH, 60).tokenizer
-    assert len(base.tokenize(" daha")) > len(extended.tokenize(" daha")) == 1
-    assert extended(ENGLISH)["input_ids"] == base(ENGLISH)["input_ids"]
+def test_a_rare_word_of_much_source_text_binds_no_merge(base, monkeypatch):
+    monkeypatch.setattr(tokenizer_extension, "_LARGE", 1000)  # words, as if this were much text
+    monkeypatch.setattr(tokenizer_extension, "_RARE", 1e-3)
+    alike, much = " okudularx", ENGLISH * 4
+    free, bound = (extend_tokenizer(base, [*much, *[alike] * number], TURKISH, 60).tokenizer for number in (2, 20))
+    assert bound.tokenize(alike) == base.tokenize(alike) != free.tokenize(alike)
+    assert free(ENGLISH)["input_ids"] == base(ENGLISH)["input_ids"]
 
 
 def test_a_target_word_in_lines_of_source_text_binds_no_merge(base):
