@@ -12,8 +12,8 @@ from peft import PeftModel
 from transformers import PreTrainedModel
 
 from sensia.corpora import Language, find_language, read_pairs
+from sensia.corpora.data_folder import locate
 from sensia.corpora.file_rows import ON_BAD_ROWS
-from sensia.corpora.held_out import locate
 from sensia.corpora.locations import without_second_sides
 from sensia.model_cards.results import is_absolute
 from sensia.trainers.data_sources import (

@@ -7,8 +7,9 @@ from typing import Any
 
 from sensia.corpora import find_language, held_out_part, read_instructions, read_pairs, read_texts
 from sensia.corpora.configurations import check_pair_offered
+from sensia.corpora.data_folder import locate
 from sensia.corpora.data_sets import is_clone
-from sensia.corpora.held_out import configurations_of, locate, name_part
+from sensia.corpora.held_out import configurations_of, name_part
 from sensia.corpora.languages import NoLanguageError
 from sensia.corpora.locations import is_local
 from sensia.corpora.rows import describe_rows, read_rows

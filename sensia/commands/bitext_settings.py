@@ -11,8 +11,8 @@ from huggingface_hub.utils import validate_repo_id
 from sensia.commands.pair_scorer import PairScorer
 from sensia.corpora import find_language, read_pairs
 from sensia.corpora.bitext_build import STEPS, Pair
+from sensia.corpora.data_folder import locate
 from sensia.corpora.file_rows import ON_BAD_ROWS
-from sensia.corpora.held_out import locate
 from sensia.corpora.languages import Language
 from sensia.corpora.licences import demands_of, find_licence
 from sensia.evaluation.mining import SCORES

@@ -29,7 +29,7 @@ from transformers import (
 from modeling_sensia import BackpackConfig, BackpackForCausalLM
 from modeling_sensia.model_sources import check_vocabulary, model_source
 from sensia.corpora import DataPart, held_out_part, pack_texts, read_pairs, read_texts
-from sensia.corpora.held_out import locate
+from sensia.corpora.data_folder import locate
 from sensia.evaluation import perplexity
 from sensia.trainers import parse_arguments
 from sensia.trainers.command_ends import exit_on_input_error
