@@ -13,8 +13,10 @@ from reproduction.family import family_p_values
 from reproduction.geometry_claim import PAPER_FIGURES
 from reproduction.labels import label
 from reproduction.mixture_claim import VARIANTS, mixture_changes
+from reproduction.others_claim import DENSE
 from reproduction.run_results import METRICS, RECALLS, Results
 from reproduction.tables import Table, cell, differences_table, runs_table
+from reproduction.trends import other_lengths
 
 #: What replaces, leaves out or adds something to SENSIA, by the claim that it is about.
 PHASES = ("no-joint", "no-align", "no-polish")
@@ -54,7 +56,8 @@ def _entropy_rows(found: Results, kind: str, before: Mapping[str, float]) -> Ite
 
 def others_table(found: Results, folder: Path) -> Table:
     """All metrics of what is compared, and what a test over seeds says of the language model loss alone."""
-    table, family = runs_table(found, COMPARED, tuple(METRICS)), family_p_values(found)
+    kinds = (*COMPARED, *other_lengths("sensia", "lm-only", "k8", *DENSE))
+    table, family = runs_table(found, kinds, tuple(METRICS)), family_p_values(found)
     values = [family.get(f"others: {metric}") for metric in METRICS]
     cells = ("-" if each is None else f"{each[1]:.2g}" for each in values)
     last = ("p of SENSIA over the language model loss alone, Holm", "", *cells)
@@ -63,7 +66,8 @@ def others_table(found: Results, folder: Path) -> Table:
 
 def scratch_table(found: Results, folder: Path) -> Table:
     """Bits per byte against the data seen."""
-    return runs_table(found, FROM_SCRATCH, ("bits per byte", "in-domain bits per byte", "recall"))
+    kinds = (*FROM_SCRATCH, *other_lengths("sensia", "scratch"))
+    return runs_table(found, kinds, ("bits per byte", "in-domain bits per byte", "recall"))
 
 
 def phases_table(found: Results, folder: Path) -> Table:

@@ -2,26 +2,24 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 from reproduction.alignment_claim import rises_and_holds
 from reproduction.benchmark_claim import scores_of_the_paper
 from reproduction.chinese_claims import better_than_chinese_alone, chinese_is_behind
-from reproduction.compute import compared_compute
 from reproduction.curriculum_claims import better_curriculum, other_curricula
-from reproduction.family import family_p_values
 from reproduction.geometry_claim import senses_keep_their_geometry
 from reproduction.mixture_claim import mixture_matters
-from reproduction.run_results import METRICS, RECALLS, MissingRunsError, Results
-from reproduction.seed_tests import LEVEL
-from reproduction.verdicts import FAILS, HOLDS, MISSING, SAME, SLACK, UNTOLD, WEAKLY, Judgement
+from reproduction.others_claim import DENSE, beats_others
+from reproduction.run_results import RECALLS, MissingRunsError, Results
+from reproduction.trends import other_lengths, steps_to_no_difference
+from reproduction.verdicts import FAILS, HOLDS, MISSING, UNTOLD, WEAKLY, Judgement
 
 #: Ablation runs: those that start from the embedded model, and those that start from a shorter pretraining.
 _ABLATIONS = ("no-context-loss", "no-sense-loss", "one-way", "no-freezing", "tau-low", "tau-high")
 _SENSES = ("k1", "k4", "k16")
-_DENSE = ("dense-last", "dense-mean")
 #: What stands for the paper's figures where a claim is our own.
 NOT_IN_PAPER = "not in the paper"
 #: File of `examples/study_senses.py` in the folder of results.
@@ -98,7 +96,7 @@ def _rules(folder: Path, curricula: tuple[str, ...]) -> Sequence[_Rule]:
             "Alignment rises and holds",
             "recall@1 above 0.9, entropy 1.4 to 1.5 of 2.77",
             ("sensia",),
-            ("sensia-300", "sensia-4500"),
+            other_lengths("sensia"),
             rises_and_holds,
         ),
         _Rule(
@@ -106,15 +104,15 @@ def _rules(folder: Path, curricula: tuple[str, ...]) -> Sequence[_Rule]:
             "SENSIA beats LM-only and dense alignment, at equal data and at equal compute",
             "better on every benchmark",
             ("sensia", "lm-only"),
-            ("lm-only-compute", "k8", *_DENSE),
-            _beats_others,
+            ("lm-only-compute", "k8", *DENSE, *other_lengths("sensia", "lm-only", "k8", *DENSE)),
+            beats_others,
         ),
         _Rule(
             "scratch",
             "It needs 2 to 4 times less target data than training from scratch",
             "2 to 4 times",
             ("sensia", "scratch", "scratch-2x"),
-            ("scratch-4x", "lm-only"),
+            ("scratch-4x", "lm-only", *other_lengths("sensia", "scratch")),
             _needs_less_data,
         ),
         _Rule(
@@ -192,59 +190,6 @@ def _rules(folder: Path, curricula: tuple[str, ...]) -> Sequence[_Rule]:
     )
 
 
-def _beats_others(found: Results) -> Judgement:
-    told, family = [], family_p_values(found)
-    wins = {metric: family.get(f"others: {metric}", (1.0, 1.0))[1] < LEVEL for metric in METRICS}
-    for metric in METRICS:
-        ours, theirs = found.values("sensia", metric), found.values("lm-only", metric)
-        told.append(f"{metric} {fmean(ours):.3f} ({_range(ours)}) against LM-only's {fmean(theirs):.3f}")
-    told += [*_at_equal_compute(found, wins), *_against_dense(found, wins)]
-    missing = [] if found("lm-only-compute") else ["LM-only at equal compute"]
-    missing += [] if found("k8") and any(map(found, _DENSE)) else ["dense alignment"]
-    open_ends = f" Not measured yet: {', '.join(missing)}." if missing else ""
-    if min(len(found("sensia")), len(found("lm-only"))) < 2:
-        return "; ".join(told), UNTOLD, f"One seed each decides nothing.{open_ends}"
-    lost = [metric for metric, won in wins.items() if not won]
-    aligned = not any("recall" in metric for metric in lost)
-    fluent = not any(metric.startswith("bits per byte") for metric in lost)
-    verdict = FAILS if not aligned else HOLDS if fluent and not missing else WEAKLY
-    why = (
-        "LM-only at equal data has to lose by Welch's t-test over seeds, one-sided at 5 % with Holm's correction over "
-    )
-    why += f"the {len(family)} tests of all claims, others by more than seeds differ. "
-    why += f"Not won: {', '.join(lost)}." if lost else "All won."
-    return "; ".join(told), verdict, f"{why} At equal data and steps where nothing else is said.{open_ends}"
-
-
-def _at_equal_compute(found: Results, wins: dict[str, bool]) -> list[str]:
-    """Figures of LM-only at the compute of SENSIA; records which is better."""
-    if not found("lm-only-compute"):
-        return []
-    bits, recall = (found.mean("lm-only-compute", metric) for metric in ("bits per byte", "context recall@1"))
-    wins["recall at equal compute"] = found.mean("sensia", "context recall@1") > recall + SLACK
-    wins["bits per byte at equal compute"] = found.mean("sensia", "bits per byte") < (1 - SAME) * bits
-    steps = found("lm-only-compute")[0]["training"]["steps"]
-    compute = compared_compute(found, "lm-only-compute", "sensia")
-    return [f"LM-only for {steps} steps ({compute}): {bits:.3f} bits per byte, context recall@1 {recall:.3f}"]
-
-
-def _against_dense(found: Results, wins: dict[str, bool]) -> list[str]:
-    """Figures of dense alignment and SENSIA after pretraining of the same length; records which is better."""
-    if not found("k8"):
-        return []
-    told = []
-    for kind in filter(found, _DENSE):
-        ours, theirs = found.best_recall("k8"), found.best_recall(kind)
-        our_bits, their_bits = (found.mean(each, "bits per byte") for each in ("k8", kind))
-        wins[f"recall of {kind}"] = ours > theirs + SLACK
-        wins[f"bits per byte of {kind}"] = our_bits < (1 - SAME) * their_bits
-        told.append(
-            f"from equal, shorter pretraining: best recall@1 {ours:.3f} against {theirs:.3f} of {kind}, "
-            f"bits per byte {our_bits:.3f} against {their_bits:.3f}"
-        )
-    return told
-
-
 def _needs_less_data(found: Results) -> Judgement:
     goal, (low, high) = found.mean("sensia", "bits per byte"), found.interval("sensia", "bits per byte")
     others = {1: "scratch", 2: "scratch-2x"} | ({4: "scratch-4x"} if found("scratch-4x") else {})
@@ -258,7 +203,9 @@ def _needs_less_data(found: Results) -> Judgement:
     ahead = [times for times, value in reached.items() if value > goal]
     verdict = HOLDS if 2 in ahead else WEAKLY if ahead else FAILS
     times = "no factor" if not ahead else f"at least {max(ahead)}x the data"
-    return told, verdict, f"From scratch needs more than SENSIA at {times}; steps grow with the data."
+    why = f"From scratch needs more than SENSIA at {times}; steps grow with the data."
+    trend = steps_to_no_difference(found.differences("scratch", "sensia", partial(found.mean, metric="bits per byte")))
+    return told, verdict, why if trend is None else f"{why} Bits per byte of from scratch minus SENSIA's: {trend}."
 
 
 def _joint_counts_most(found: Results) -> Judgement:
@@ -304,10 +251,6 @@ def _little_data(found: Results) -> Judgement:
         verdict,
         f"1/20 loses {100 * lost:.1f} points of recall@1 (mean of context and sense), at equal steps.",
     )
-
-
-def _range(values: Sequence[float]) -> str:
-    return f"{min(values):.2f} to {max(values):.2f}"
 
 
 def _spread(values: Sequence[float]) -> float:

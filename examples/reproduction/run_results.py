@@ -1,6 +1,6 @@
 """Results of the reproduction runs, by kind and language."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
@@ -139,11 +139,31 @@ class Results:
         """Languages that have runs of a kind."""
         return [language for each, language in self._runs if each == kind]
 
-    def lengths(self, kind: str, metric: str, language: str = "id") -> dict[int, float]:
-        """Mean over seeds of a metric of [`METRICS`] by steps: of a kind, and of those called `KIND-STEPS`."""
+    def lengths(self, kind: str, figure: Callable[[str], float]) -> dict[int, float]:
+        """
+        A figure by the length of the run, in Indonesian.
+
+        Args:
+            kind (`str`): of the runs. Those called `KIND-STEPS` are of the same kind.
+            figure (`Callable`): gives the figure of a kind of runs.
+
+        Returns:
+            `dict`: steps -> figure.
+        """
         kinds = [each for each in self.kinds(kind) if each == kind or each.removeprefix(f"{kind}-").isdigit()]
-        runs = {each: self(each, language) for each in kinds if self(each, language)}
-        return {of[0]["training"]["steps"]: self.mean(each, metric, language) for each, of in runs.items()}
+        runs = {each: self(each) for each in kinds if self(each)}
+        return {of[0]["training"]["steps"]: figure(each) for each, of in runs.items()}
+
+    def differences(self, kind: str, other: str, figure: Callable[[str], float]) -> dict[int, float]:
+        """
+        The difference of a figure between two kinds of runs, at every length that both have; in Indonesian.
+
+        Args:
+            kind (`str`), other (`str`): the figure of the first minus that of the second.
+            figure (`Callable`): as in [`lengths`].
+        """
+        ours, theirs = self.lengths(kind, figure), self.lengths(other, figure)
+        return {steps: value - theirs[steps] for steps, value in ours.items() if steps in theirs}
 
     def kinds(self, prefix: str) -> list[str]:
         """Kinds of runs whose name begins with a prefix."""

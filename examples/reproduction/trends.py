@@ -7,6 +7,18 @@ import numpy as np
 
 #: A line through the logarithm of the steps is drawn no further than this factor beyond the longest run.
 _FURTHEST = 1000
+#: Steps of the runs that give a trend together with those of the plan's usual length.
+_OTHER_LENGTHS = (300, 4500)
+
+
+def other_lengths(*kinds: str) -> tuple[str, ...]:
+    """
+    Names of the same runs at other lengths.
+
+    Args:
+        kinds (`str`): names in the plan.
+    """
+    return tuple(f"{kind}-{steps}" for kind in kinds for steps in _OTHER_LENGTHS)
 
 
 def steps_to_reach(points: Mapping[int, float], goal: float) -> str | None:
@@ -22,12 +34,45 @@ def steps_to_reach(points: Mapping[int, float], goal: float) -> str | None:
     """
     if len(points) < 2:
         return None
-    lengths = sorted(points)
-    slope, start = np.polyfit(np.log(lengths), [points[steps] for steps in lengths], 1)
-    shown = ", ".join(f"{points[steps]:.3f} at {steps:,}" for steps in lengths)
+    slope, needed = _line(points, goal)
+    shown = _shown(points, "")
     if slope <= 0:
         return f"Over the length of the run it does not rise: {shown} steps."
-    needed = math.exp(min((goal - start) / slope, math.log(_FURTHEST * lengths[-1])))
-    beyond = needed >= 0.999 * _FURTHEST * lengths[-1]
-    told = f"more than {_FURTHEST * lengths[-1]:,}" if beyond else f"about {float(f'{needed:.2g}'):,.0f}"
-    return f"By the line through {shown} steps, {goal:g} would take {told} steps."
+    return f"By the line through {shown} steps, {goal:g} would take {_told(needed, max(points))} steps."
+
+
+def steps_to_no_difference(points: Mapping[int, float]) -> str | None:
+    """
+    Tells how a difference between two kinds of runs changes with their length, and when it would be gone.
+
+    Args:
+        points (`Mapping`): steps of a run -> the difference.
+
+    Returns:
+        `str`, *optional*: the end of a sentence; `None` with fewer than two lengths.
+    """
+    if len(points) < 2:
+        return None
+    slope, needed = _line(points, 0)
+    shown = _shown(points, "+")
+    if slope == 0 or needed <= max(points):
+        return f"{shown} steps; the line through these does not come nearer to 0"
+    return f"{shown} steps; by the line through these, 0 at {_told(needed, max(points))} steps"
+
+
+def _line(points: Mapping[int, float], goal: float) -> tuple[float, float]:
+    """Slope of the least-squares line over the logarithm of the steps, and the steps at which it meets a goal."""
+    lengths = sorted(points)
+    slope, start = np.polyfit(np.log(lengths), [points[steps] for steps in lengths], 1)
+    if np.isclose(slope, 0):
+        return 0.0, math.inf
+    return slope, math.exp(min((goal - start) / slope, math.log(_FURTHEST * lengths[-1])))
+
+
+def _shown(points: Mapping[int, float], sign: str) -> str:
+    return ", ".join(f"{points[steps]:{sign}.3f} at {steps:,}" for steps in sorted(points))
+
+
+def _told(steps: float, longest: int) -> str:
+    beyond = steps >= 0.999 * _FURTHEST * longest
+    return f"more than {_FURTHEST * longest:,}" if beyond else f"about {float(f'{steps:.2g}'):,.0f}"

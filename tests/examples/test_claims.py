@@ -6,7 +6,7 @@ from claim_results import result
 
 from reproduction.claims import judge
 from reproduction.seed_tests import holm, welch_p_value
-from reproduction.trends import steps_to_reach
+from reproduction.trends import steps_to_no_difference, steps_to_reach
 from reproduction.verdicts import DIRECTION, FAILS, HOLDS, MISSING, UNTOLD, WEAKLY
 
 BETTER = (("sensia", 0.5, 2.7), ("lm-only", 0.1, 2.8))
@@ -58,6 +58,25 @@ def test_alignment_tells_how_many_steps_the_papers_recall_would_take(folder):
 def test_a_trend_that_does_not_rise_reaches_nothing():
     assert "does not rise" in steps_to_reach({300: 0.6, 1500: 0.5}, 0.9)
     assert "more than 1,500,000 steps" in steps_to_reach({300: 0.5, 1500: 0.5001}, 0.9)
+
+
+#: The line through -0.3 at 300 and -0.2 at 3,000 steps meets 0 two decades after 3,000.
+def test_a_difference_that_shrinks_has_a_length_at_which_it_is_gone():
+    said = steps_to_no_difference({300: -0.3, 3000: -0.2})
+    assert said == "-0.300 at 300, -0.200 at 3,000 steps; by the line through these, 0 at about 300,000 steps"
+    assert steps_to_no_difference({300: -0.3}) is None
+
+
+@pytest.mark.parametrize("points", [{300: -0.2, 1500: -0.3}, {300: 0.2, 1500: 0.3}, {300: 0.2, 1500: 0.2}])
+def test_a_difference_that_grows_or_stays_is_never_gone(points):
+    assert steps_to_no_difference(points).endswith("does not come nearer to 0")
+
+
+def test_differences_are_told_at_the_lengths_that_both_kinds_have(folder):
+    runs = (("sensia-300", 300, 2.9), ("sensia", 1500, 2.5), ("lm-only-300", 300, 2.4), ("lm-only", 1500, 2.2))
+    results = [result(kind, 0.5, bits, steps=steps) for kind, steps, bits in runs]
+    why = judge([*results, result("sensia-4500", 0.5, 2.3, steps=4500)], folder)[1].why
+    assert "SENSIA's bits per byte minus LM-only's: +0.500 at 300, +0.300 at 1,500 steps; by the line" in why
 
 
 def test_equal_compute_is_told_in_counted_operations(folder):
