@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
+from reproduction.estimates import over_seeds
 from reproduction.run_results import Results
 from reproduction.trends import steps_to_reach
 from reproduction.verdicts import DIRECTION, FAILS, HOLDS, SLACK, WEAKLY, Judgement
@@ -36,7 +37,7 @@ def rises_and_holds(found: Results) -> Judgement:
         rises &= all(end > start + _RISE for start, end in zip(before, after, strict=True))
         stays &= all(curve[-1] >= max(curve) - SLACK for curve in curves)
         lowest = min(lowest, *after)
-        told.append(f"{kind} {fmean(before):.2f} to {fmean(after):.2f} ({min(after):.2f} to {max(after):.2f})")
+        told.append(f"{kind} {fmean(before):.2f} to {over_seeds(after).text(2)}")
     ends = [_end_entropies(run) for run in runs]
     within = all(PAPER_ENTROPY[0] <= share <= PAPER_ENTROPY[1] for shares in ends for share in shares)
     collapsed = min(share for run in runs for share in _entropies(run)) < _COLLAPSED
@@ -55,7 +56,7 @@ def rises_and_holds(found: Results) -> Judgement:
 def _why(found: Results, runs: Sequence[Mapping[str, Any]]) -> str:
     lowest, highest = (share * math.log(runs[0]["num_senses"]) for share in PAPER_ENTROPY)
     why = (
-        f"Recall@1 on all of NTREX before and after, seeds {', '.join(str(run['seed']) for run in runs)}. It holds if "
+        f"Recall@1 on all of NTREX before and after; seed {', '.join(str(run['seed']) for run in runs)}. It holds if "
         f"every seed ends within {SLACK} of its peak, at a recall of {PAPER_RECALL} or more and at an entropy of "
         f"{lowest:.2f} to {highest:.2f} nats, the paper's share of ln K."
     )

@@ -1,10 +1,11 @@
 """The paper's claim that SENSIA beats the language model loss alone and dense alignment."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from statistics import fmean
 
 from reproduction.compute import compared_compute
+from reproduction.estimates import over_seeds
 from reproduction.family import family_p_values
 from reproduction.run_results import METRICS, Results
 from reproduction.seed_tests import LEVEL
@@ -26,8 +27,8 @@ def beats_others(found: Results) -> Judgement:
     told, family = [], family_p_values(found)
     wins = {metric: family.get(f"others: {metric}", (1.0, 1.0))[1] < LEVEL for metric in METRICS}
     for metric in METRICS:
-        ours, theirs = found.values("sensia", metric), found.values("lm-only", metric)
-        told.append(f"{metric} {fmean(ours):.3f} ({_range(ours)}) against LM-only's {fmean(theirs):.3f}")
+        ours, theirs = (found.values(kind, metric) for kind in ("sensia", "lm-only"))
+        told.append(f"{metric} {over_seeds(ours)} against LM-only's {fmean(theirs):.3f}")
     told += [*_at_equal_compute(found, wins), *_against_dense(found, wins)]
     missing = [] if found("lm-only-compute") else ["LM-only at equal compute"]
     missing += [] if found("k8") and any(map(found, DENSE)) else ["dense alignment"]
@@ -85,7 +86,3 @@ def _against_dense(found: Results, wins: dict[str, bool]) -> list[str]:
             f"bits per byte {our_bits:.3f} against {their_bits:.3f}"
         )
     return told
-
-
-def _range(values: Sequence[float]) -> str:
-    return f"{min(values):.2f} to {max(values):.2f}"

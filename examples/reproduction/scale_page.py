@@ -7,6 +7,7 @@ from typing import Any
 import matplotlib
 
 from reproduction.run_plots import OF_DATA, draw_curves, draw_data, draw_trade_off
+from reproduction.run_results import Results
 from reproduction.scales import ABOUT
 from sensia.model_cards.drawing import STYLE, save_figure
 from sensia.whole_files import write_whole
@@ -81,16 +82,16 @@ def scale_page(
         "",
         "Recall and bits per byte are of the NTREX pairs, `in-domain` is bits per byte of held-out pairs of the "
         "training sources, `LM share` the weight of the language model loss averaged over the learning rate, `min` "
-        "the minutes of training. A run by itself: "
-        "`python examples/reproduce.py --data DIR --only NAME`.",
+        "the minutes of training. `best` is the recall@1 of the best kind of vector and layer. A run by itself: "
+        f"`python examples/reproduce.py --scale {scale} --data DIR --only NAME`.",
         "",
-        "| run | language, seed | " + " | ".join(heading for heading, *_ in _COLUMNS) + " | LM share | min |",
-        "|---|---|" + "---:|" * (len(_COLUMNS) + 2),
+        "| run | language, seed | " + " | ".join(heading for heading, *_ in _COLUMNS) + " | best | LM share | min |",
+        "|---|---|" + "---:|" * (len(_COLUMNS) + 3),
         *(_row(each) for each in results),
         "",
     ]
     if missing:
-        lines += [f"{len(missing)} runs of the plan were not made: {', '.join(f'`{name}`' for name in missing)}.", ""]
+        lines += [f"{len(missing)} runs of the plan were not made: {_by_kind(missing)}.", ""]
     if results:
         lines += [f"![Recall against bits per byte](images/claims_trade_off_{scale}.png)", ""]
     if any(each["kind"] == "sensia" for each in results):
@@ -107,9 +108,21 @@ def _claim_row(claim: Any, results: Sequence[Result]) -> str:
     return f"| {' | '.join(map(str, cells))} |"
 
 
+def _by_kind(names: Sequence[str]) -> str:
+    """Names of runs as the plan has them, those of a kind together: each with its language and seed."""
+    kinds: dict[str, list[str]] = {}
+    for name in names:
+        kind, language, seed = name.rsplit("-", 2)
+        kinds.setdefault(kind, []).append(f"{language} {seed}")
+    return "; ".join(f"`{kind}` ({', '.join(runs)})" for kind, runs in kinds.items())
+
+
 def _row(result: Result) -> str:
     values = [result["scores"][task]["metrics"].get(metric) for _, task, metric in _COLUMNS]
     cells = " | ".join("-" if value is None else f"{value:.3f}" for value in values)
     minutes = result["training"]["seconds"] / 60
     share = f"{result['language_model_share']:.2f}"
-    return f"| {result['kind']} | {result['language']}, {result['seed']} | {cells} | {share} | {minutes:.0f} |"
+    best = f"{Results([result]).best_recall(result['kind'], result['language']):.3f}"
+    return (
+        f"| {result['kind']} | {result['language']}, {result['seed']} | {cells} | {best} | {share} | {minutes:.0f} |"
+    )

@@ -43,9 +43,15 @@ def test_what_a_dense_model_does_not_have_is_left_open():
     assert "| dense-mean | id, 0 | 0.500 | - | 2.750 |" in scale_page([CLAIM], [dense])
 
 
+def test_a_line_has_the_recall_of_the_best_layer_and_vector():
+    dense = result("dense-mean")
+    dense["scores"]["ntrex-layer-3"] = {"metrics": {"context_recall@1": 0.5, "mean_recall@1": 0.625}}
+    assert "| 0.375 | 0.625 | 0.25 | 2 |" in scale_page([CLAIM], [dense])
+
+
 def test_the_page_has_a_line_for_each_run():
     page = scale_page([CLAIM], [result("sensia"), result("lm-only", 2)])
-    assert "| lm-only | id, 2 | 0.500 | 0.250 | 2.750 | 2.750 | 0.125 | 0.375 | 0.25 | 2 |" in page
+    assert "| lm-only | id, 2 | 0.500 | 0.250 | 2.750 | 2.750 | 0.125 | 0.375 | 0.500 | 0.25 | 2 |" in page
     assert "2 runs, 0.1 hours" in page
 
 
@@ -66,6 +72,6 @@ def test_plots_are_drawn_of_what_is_there_and_shown(tmp_path, kinds, plots):
 
 
 def test_runs_that_were_not_made_are_named():
-    page = scale_page([CLAIM], [result("sensia")], missing=["lm-only-id-0", "scratch-id-2"])
-    assert "2 runs of the plan were not made: `lm-only-id-0`, `scratch-id-2`." in page
+    page = scale_page([CLAIM], [result("sensia")], missing=["lm-only-id-0", "lm-only-id-2", "others-zh-1"])
+    assert "3 runs of the plan were not made: `lm-only` (id 0, id 2); `others` (zh 1)." in page
     assert "not made" not in scale_page([CLAIM], [result("sensia")])
