@@ -28,19 +28,17 @@ def alignment_sentence(found: Results, folder: Path) -> str:
 
 def others_sentence(found: Results, folder: Path) -> str:
     """Recall and bits per byte beside those of the language model loss alone, and the measures that are won."""
-    recall, bits = (
-        [f"{found.mean(kind, metric):.2f}" for kind in ("sensia", "lm-only")]
+    recalls, bits = (
+        [found.mean(kind, metric) for kind in ("sensia", "lm-only")]
         for metric in ("context recall@1", "bits per byte")
     )
     family = family_p_values(found)
     tested = [family[name][1] for name in (f"others: {metric}" for metric in METRICS) if name in family]
-    won = sum(p < LEVEL for p in tested)
-    said = (
-        f"By tests over seeds it is better in {won} of {len(METRICS)} measures." if tested else "One seed is no test."
-    )
+    won = f"By tests over seeds it is better in {sum(p < LEVEL for p in tested)} of {len(METRICS)} measures."
     return (
-        f"SENSIA has a context recall@1 of {recall[0]}, the language model loss alone {recall[1]}. It writes "
-        f"{'better' if bits[0] < bits[1] else 'worse'}: {bits[0]} bits per byte against {bits[1]}. {said}"
+        f"SENSIA has a context recall@1 of {recalls[0]:.2f}, the language model loss alone {recalls[1]:.2f}. It writes "
+        f"{'better' if bits[0] < bits[1] else 'worse'}: {bits[0]:.2f} bits per byte against {bits[1]:.2f}. "
+        f"{won if tested else 'One seed is no test.'}"
     )
 
 
