@@ -36,8 +36,8 @@ def others_sentence(found: Results, folder: Path) -> str:
     tested = [family[name][1] for name in (f"others: {metric}" for metric in METRICS) if name in family]
     won = f"By tests over seeds it is better in {sum(p < LEVEL for p in tested)} of {len(METRICS)} measures."
     return (
-        f"SENSIA has a context recall@1 of {recalls[0]:.2f}, the language model loss alone {recalls[1]:.2f}. It writes "
-        f"{'better' if bits[0] < bits[1] else 'worse'}: {bits[0]:.2f} bits per byte against {bits[1]:.2f}. "
+        f"SENSIA has a context recall@1 of {recalls[0]:.2f}, the language model loss alone {recalls[1]:.2f}. It "
+        f"writes {'better' if bits[0] < bits[1] else 'worse'}: {bits[0]:.2f} bits per byte against {bits[1]:.2f}. "
         f"{won if tested else 'One seed is no test.'}"
     )
 
