@@ -122,8 +122,8 @@ def geometry_sentence(found: Results, folder: Path) -> str:
     for name, (task, metric, *_) in PAPER_FIGURES.items():
         value, gap = (found.score("sensia", task, each) for each in (metric, f"{metric}_gap"))
         if value is not None and gap is not None:
-            told.append(f"{name} is {value.value:.3f}, which is {gap.value:+.3f} over words paired at random")
-    return f"{'; '.join(told)}."
+            told.append(f"a {name} of {value.value:.3f}, {gap.value:+.3f} to words paired at random,")
+    return f"The senses of a word and of its translation have {' and '.join(told).rstrip(',')}."
 
 
 def monolingual_sentence(found: Results, folder: Path) -> str:

@@ -1,5 +1,6 @@
 """Comparisons of runs over their seeds, and the correction for several."""
 
+import warnings
 from collections.abc import Hashable, Mapping, Sequence
 from statistics import fmean
 from typing import TypeVar
@@ -45,7 +46,10 @@ def welch_p_value(ours: Sequence[float], theirs: Sequence[float], alternative: s
         return 1.0
     if len({*ours}) == len({*theirs}) == 1:  # no variance to test by
         return float(fmean(ours) <= fmean(theirs) if alternative == "greater" else fmean(ours) == fmean(theirs))
-    return float(ttest_ind(ours, theirs, equal_var=False, alternative=alternative).pvalue)
+    with warnings.catch_warnings():
+        # Seeds of one side may be equal: the variance of the other side is then the one that counts.
+        warnings.filterwarnings("ignore", "Precision loss occurred", RuntimeWarning)
+        return float(ttest_ind(ours, theirs, equal_var=False, alternative=alternative).pvalue)
 
 
 def holm(values: Sequence[float]) -> list[float]:
