@@ -1,7 +1,6 @@
 """The plot of each claim, and the words for whoever does not see it."""
 
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -30,12 +29,12 @@ def _rows(found: Results, kinds: Iterable[str], language: str = "id") -> Figure:
     return draw_rows(panels, [plain("sensia")])
 
 
-def draw_alignment(found: Results, folder: Path) -> Figure:
+def draw_alignment(found: Results) -> Figure:
     """Recall and entropy over the steps."""
     return draw_curves(found("sensia"))
 
 
-def draw_others(found: Results, folder: Path) -> Figure:
+def draw_others(found: Results) -> Figure:
     """Context recall@1 and bits per byte of all that is compared, because a dense model has no other vectors."""
     kinds = [kind for kind in COMPARED if found(kind)]
     labels = {"context recall@1": "context recall@1", "bits per byte": _BOTH["bits per byte"]}
@@ -46,7 +45,7 @@ def draw_others(found: Results, folder: Path) -> Figure:
     return draw_rows(panels, [plain("sensia"), plain("k8")])
 
 
-def draw_scratch(found: Results, folder: Path) -> Figure:
+def draw_scratch(found: Results) -> Figure:
     """Bits per byte over the pairs seen."""
     lines: dict[str, dict[float, Any]] = {}
     for kind in (each for each in FROM_SCRATCH if found(each)):
@@ -56,7 +55,7 @@ def draw_scratch(found: Results, folder: Path) -> Figure:
     return draw_lines(lines, "different pairs seen", {"bits per byte": _BOTH["bits per byte"]})
 
 
-def draw_phases(found: Results, folder: Path) -> Figure:
+def draw_phases(found: Results) -> Figure:
     """Change of recall and of bits per byte without each part."""
     pairs = [*((kind, "sensia") for kind in (*PHASES, *PARTS)), *((kind, "k8") for kind in SENSES)]
     pairs = [(kind, other) for kind, other in pairs if found(kind) and found(other)]
@@ -71,7 +70,7 @@ def draw_phases(found: Results, folder: Path) -> Figure:
     return draw_rows(panels)
 
 
-def draw_bitext(found: Results, folder: Path) -> Figure:
+def draw_bitext(found: Results) -> Figure:
     """Recall and bits per byte over the different pairs seen."""
     points = {
         pairs_seen(found(kind)[0]): {metric: found.estimate(kind, metric) for metric in _BOTH}
@@ -92,13 +91,13 @@ def pairs_seen(run: Any) -> float:
     return min(seen, run["settings"].get("max_train_pairs") or seen)
 
 
-def draw_mixture(found: Results, folder: Path) -> Figure:
+def draw_mixture(found: Results) -> Figure:
     """Nats per token that each replacement of the mixture adds."""
-    changes = {VARIANTS[name]: each for name, each in mixture_changes(found, folder).items()}
+    changes = {VARIANTS[name]: each for name, each in mixture_changes(found).items()}
     return draw_rows([Panel("nats per token added", changes, paper=(PAPER_NATS, PAPER_NATS))])
 
 
-def draw_languages(found: Results, folder: Path) -> Figure:
+def draw_languages(found: Results) -> Figure:
     """Recall and bits per byte of each language."""
     kinds = kinds_by_language(found)
     panels = [
@@ -108,12 +107,12 @@ def draw_languages(found: Results, folder: Path) -> Figure:
     return draw_rows(panels, ["zh"])
 
 
-def draw_curricula(found: Results, folder: Path) -> Figure:
+def draw_curricula(found: Results) -> Figure:
     """Recall and bits per byte of each curriculum."""
     return _rows(found, CURRICULA)
 
 
-def draw_search(found: Results, folder: Path) -> Figure:
+def draw_search(found: Results) -> Figure:
     """Recall and bits per byte of all candidates: those of the search, and the winner in the other languages."""
     kinds: Sequence[str] = ("sensia", "lm-only", *found.kinds("curriculum-"))
     rows = [(kind, language) for language in (*SEARCHED, *REPORTED) for kind in kinds]
@@ -125,7 +124,7 @@ def draw_search(found: Results, folder: Path) -> Figure:
     return draw_rows(panels, [f"{plain('sensia')}, {language}" for language in (*SEARCHED, *REPORTED)])
 
 
-def draw_benchmarks(found: Results, folder: Path) -> Figure:
+def draw_benchmarks(found: Results) -> Figure:
     """Accuracy on each benchmark."""
     panels = []
     for task, goal in PAPER_SCORES.items():
@@ -136,7 +135,7 @@ def draw_benchmarks(found: Results, folder: Path) -> Figure:
     return draw_rows(panels)
 
 
-def draw_geometry(found: Results, folder: Path) -> Figure:
+def draw_geometry(found: Results) -> Figure:
     """Topology and Procrustes beside the paper's ranges and shuffled pairs."""
     panels = []
     for name, (task, metric, low, high) in PAPER_FIGURES.items():
@@ -146,7 +145,7 @@ def draw_geometry(found: Results, folder: Path) -> Figure:
     return draw_rows(panels)
 
 
-def draw_monolingual(found: Results, folder: Path) -> Figure:
+def draw_monolingual(found: Results) -> Figure:
     """Recall and bits per byte in Chinese."""
     kinds = [kind for kind in ("others", "others-lm-only", *MONOLINGUAL) if found(kind, "zh")]
     bits = {plain(kind): found.estimate(kind, "bits per byte", "zh") for kind in kinds}
@@ -154,7 +153,7 @@ def draw_monolingual(found: Results, folder: Path) -> Figure:
 
 
 #: What each plot shows, and the function that draws it.
-PLOTS: dict[str, tuple[str, Callable[[Results, Path], Figure]]] = {
+PLOTS: dict[str, tuple[str, Callable[[Results], Figure]]] = {
     "alignment": ("Recall and entropy of SENSIA over the steps, a line for each seed", draw_alignment),
     "others": ("Context recall and bits per byte of SENSIA and of what it is compared with", draw_others),
     "scratch": ("Bits per byte over the number of pairs seen, from scratch and adapted", draw_scratch),

@@ -1,7 +1,6 @@
 """One sentence for each claim: what was found, in figures."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 from reproduction.alignment_claim import PAPER_RECALL
 from reproduction.benchmark_claim import LANGUAGE, PAPER_SCORES
@@ -11,12 +10,12 @@ from reproduction.curriculum_claims import REPORTED, SEARCHED, chosen_curriculum
 from reproduction.family import family_p_values
 from reproduction.geometry_claim import PAPER_FIGURES
 from reproduction.labels import label
-from reproduction.mixture_claim import PAPER_NATS, VARIANTS, mixture_changes
+from reproduction.mixture_claim import ONE_SENSE, PAPER_NATS, VARIANTS, mixture_changes
 from reproduction.run_results import METRICS, RECALLS, Results
 from reproduction.seed_tests import LEVEL
 
 
-def alignment_sentence(found: Results, folder: Path) -> str:
+def alignment_sentence(found: Results) -> str:
     """Recall before and after."""
     before = found("sensia")[0]["before"]["NTREX"]
     parts = [
@@ -26,7 +25,7 @@ def alignment_sentence(found: Results, folder: Path) -> str:
     return f"Recall@1 goes {' and '.join(parts)}; the paper reports more than {PAPER_RECALL}."
 
 
-def others_sentence(found: Results, folder: Path) -> str:
+def others_sentence(found: Results) -> str:
     """Recall and bits per byte beside those of the language model loss alone, and the measures that are won."""
     recalls, bits = (
         [found.mean(kind, metric) for kind in ("sensia", "lm-only")]
@@ -42,7 +41,7 @@ def others_sentence(found: Results, folder: Path) -> str:
     )
 
 
-def scratch_sentence(found: Results, folder: Path) -> str:
+def scratch_sentence(found: Results) -> str:
     """Bits per byte of SENSIA and from scratch."""
     amounts = {"scratch": "as much data", "scratch-2x": "twice as much", "scratch-4x": "four times as much"}
     told = ", ".join(
@@ -52,37 +51,40 @@ def scratch_sentence(found: Results, folder: Path) -> str:
     return f"SENSIA reaches {bits:.2f} bits per byte; training from scratch reaches {told}."
 
 
-def phases_sentence(found: Results, folder: Path) -> str:
+def phases_sentence(found: Results) -> str:
     """Recall that is lost without each phase."""
     lost = {kind: found.recall("sensia") - found.recall(kind) for kind in PHASES}
     told = ", ".join(f"{-value:+.3f} {label(kind)}" for kind, value in lost.items())
     return f"Recall changes by {told}."
 
 
-def bitext_sentence(found: Results, folder: Path) -> str:
+def bitext_sentence(found: Results) -> str:
     """Recall that is lost with a twentieth of the pairs."""
     lost = 100 * (found.recall("sensia") - found.recall("data-20"))
-    return f"With a twentieth of the pairs recall@1 falls by {lost:.0f} points; the paper's score falls by 2.5 to 3.3."
+    return (
+        f"With a twentieth of the pairs recall falls by {lost:.0f} points. The paper's scores on benchmarks fall by "
+        "2.5 to 3.3 points."
+    )
 
 
-def mixture_sentence(found: Results, folder: Path) -> str:
+def mixture_sentence(found: Results) -> str:
     """Nats that are lost with a single sense."""
-    changes = mixture_changes(found, folder)
-    name = min(("top_1", "top_1_norm_matched"), key=lambda each: changes[each].value)
+    changes = mixture_changes(found)
+    name = min(ONE_SENSE, key=lambda each: changes[each].value)
     return (
         f"Where the mixture is replaced by {VARIANTS[name]}, the model loses {changes[name].value:.1f} nats a token; "
         f"the paper's loses {PAPER_NATS} without its mixture."
     )
 
 
-def languages_sentence(found: Results, folder: Path) -> str:
+def languages_sentence(found: Results) -> str:
     """Recall by language, the lowest last."""
     recalls = {language: found.recall(kind, language) for language, kind in kinds_by_language(found).items()}
     order = sorted(recalls, key=recalls.__getitem__, reverse=True)
-    return f"Recall@1 is {', '.join(f'{recalls[each]:.2f} in {each}' for each in order)}."
+    return f"Recall is {', '.join(f'{recalls[each]:.2f} in {each}' for each in order)}."
 
 
-def curricula_sentence(found: Results, folder: Path) -> str:
+def curricula_sentence(found: Results) -> str:
     """Recall and bits per byte of other curricula beside the paper's."""
     kinds = [kind for kind in ("sensia", "cosine", "adaptive") if found(kind)]
     told = (
@@ -92,7 +94,7 @@ def curricula_sentence(found: Results, folder: Path) -> str:
     return f"{'; '.join(told)}."
 
 
-def search_sentence(found: Results, folder: Path) -> str:
+def search_sentence(found: Results) -> str:
     """The winner of the search in the languages that were kept for the report."""
     best = chosen_curriculum(found)
     if best is None:
@@ -106,7 +108,7 @@ def search_sentence(found: Results, folder: Path) -> str:
     return f"{label(best)} won the search; beside the paper's curriculum it has {'; '.join(told)}."
 
 
-def benchmarks_sentence(found: Results, folder: Path) -> str:
+def benchmarks_sentence(found: Results) -> str:
     """Accuracy beside the paper's."""
     told = []
     for task, goal in PAPER_SCORES.items():
@@ -116,23 +118,23 @@ def benchmarks_sentence(found: Results, folder: Path) -> str:
     return f"The model in {LANGUAGE} has {', and '.join(told)}."
 
 
-def geometry_sentence(found: Results, folder: Path) -> str:
+def geometry_sentence(found: Results) -> str:
     """Figures and what they are above shuffled pairs."""
     told = []
     for name, (task, metric, *_) in PAPER_FIGURES.items():
         value, gap = (found.score("sensia", task, each) for each in (metric, f"{metric}_gap"))
         if value is not None and gap is not None:
-            told.append(f"a {name} of {value.value:.3f}, {gap.value:+.3f} to words paired at random,")
-    return f"The senses of a word and of its translation have {' and '.join(told).rstrip(',')}."
+            told.append(f"{name} {value.value:.3f}, {value.value - gap.value:.3f} with words paired at random")
+    return f"Similarity of the senses of a word and of its translation: {'; '.join(told)}."
 
 
-def monolingual_sentence(found: Results, folder: Path) -> str:
+def monolingual_sentence(found: Results) -> str:
     """Bits per byte of the adapted model and of one from scratch."""
     ours, alone = (found.mean(kind, "bits per byte", "zh") for kind in ("others", MONOLINGUAL[0]))
     return f"SENSIA has {ours:.2f} bits per byte in Chinese, a model that saw Chinese alone {alone:.2f}."
 
 
-SENTENCES: dict[str, Callable[[Results, Path], str]] = {
+SENTENCES: dict[str, Callable[[Results], str]] = {
     "alignment": alignment_sentence,
     "others": others_sentence,
     "scratch": scratch_sentence,

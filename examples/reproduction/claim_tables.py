@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 
 from reproduction.alignment_claim import PAPER_ENTROPY, PAPER_RECALL
 from reproduction.benchmark_claim import LANGUAGE, PAPER_SCORES
@@ -29,7 +28,7 @@ CURRICULA = ("sensia", "cosine", "adaptive", "fade", "balanced")
 BOTH = ("recall", "bits per byte")
 
 
-def alignment_table(found: Results, folder: Path) -> Table:
+def alignment_table(found: Results) -> Table:
     """Recall and entropy before and after, at every length that there is."""
     rows: list[tuple[str, ...]] = []
     for kind in [each for each in found.kinds("sensia") if found(each)]:
@@ -54,43 +53,43 @@ def _entropy_rows(found: Results, kind: str, before: Mapping[str, float]) -> Ite
         yield f"entropy, {name} side", str(len(ends)), started, over_seeds(ends).text(), f"{paper} of {most:.2f}"
 
 
-def others_table(found: Results, folder: Path) -> Table:
+def others_table(found: Results) -> Table:
     """All metrics of what is compared, and what a test over seeds says of the language model loss alone."""
     kinds = (*COMPARED, *other_lengths("sensia", "lm-only", "k8", *DENSE))
-    table, family = runs_table(found, kinds, tuple(METRICS)), family_p_values(found)
+    table, family = runs_table(found, kinds, (*METRICS, "English bits per byte")), family_p_values(found)
     values = [family.get(f"others: {metric}") for metric in METRICS]
     cells = ("-" if each is None else f"{each[1]:.2g}" for each in values)
-    last = ("p of SENSIA over the language model loss alone, Holm", "", *cells)
+    last = ("p that SENSIA is better than the language model loss alone, Holm", "", *cells, "-")
     return Table(table.headings, (*table.rows, last))
 
 
-def scratch_table(found: Results, folder: Path) -> Table:
+def scratch_table(found: Results) -> Table:
     """Bits per byte against the data seen."""
     kinds = (*FROM_SCRATCH, *other_lengths("sensia", "scratch"))
     return runs_table(found, kinds, ("bits per byte", "in-domain bits per byte", "recall"))
 
 
-def phases_table(found: Results, folder: Path) -> Table:
+def phases_table(found: Results) -> Table:
     """The worth of each part: differences without it."""
     pairs = [*((kind, "sensia") for kind in (*PHASES, *PARTS)), *((kind, "k8") for kind in SENSES)]
     return differences_table(found, pairs, BOTH)
 
 
-def bitext_table(found: Results, folder: Path) -> Table:
+def bitext_table(found: Results) -> Table:
     """Recall and bits per byte at each share of the pairs."""
     return runs_table(found, OF_DATA, (*RECALLS, *BOTH))
 
 
-def mixture_table(found: Results, folder: Path) -> Table:
+def mixture_table(found: Results) -> Table:
     """Nats per token that each replacement of the mixture adds."""
-    changes = mixture_changes(found, folder)
+    changes = mixture_changes(found)
     return Table(
         ("instead of the mixture", "nats per token"),
         tuple((VARIANTS[name], each.text(2, "+")) for name, each in changes.items()),
     )
 
 
-def languages_table(found: Results, folder: Path) -> Table:
+def languages_table(found: Results) -> Table:
     """Recall, bits per byte and tokens per word of each language."""
     rows = []
     for language, kind in kinds_by_language(found).items():
@@ -100,12 +99,12 @@ def languages_table(found: Results, folder: Path) -> Table:
     return Table(("language", "seeds", *BOTH, "tokens per word"), tuple(rows))
 
 
-def curricula_table(found: Results, folder: Path) -> Table:
+def curricula_table(found: Results) -> Table:
     """Recall and bits per byte of each curriculum."""
     return runs_table(found, CURRICULA, (*BOTH, "English bits per byte"))
 
 
-def search_table(found: Results, folder: Path) -> Table:
+def search_table(found: Results) -> Table:
     """Recall and bits per byte of each candidate in each language."""
     rows = []
     for kind in ("sensia", "lm-only", *found.kinds("curriculum-")):
@@ -117,7 +116,7 @@ def search_table(found: Results, folder: Path) -> Table:
     return Table(("runs", "seeds", *BOTH), tuple(rows))
 
 
-def benchmarks_table(found: Results, folder: Path) -> Table:
+def benchmarks_table(found: Results) -> Table:
     """Accuracy on each benchmark beside the paper's."""
     rows = []
     for task, goal in PAPER_SCORES.items():
@@ -132,7 +131,7 @@ def _percent(figure: Estimate | None) -> Estimate | None:
     return None if figure is None else Estimate(*(100 * each for each in (figure.value, *figure.ends())))
 
 
-def geometry_table(found: Results, folder: Path) -> Table:
+def geometry_table(found: Results) -> Table:
     """Topology and Procrustes beside shuffled pairs and the paper's figures."""
     rows, family = [], family_p_values(found)
     for name, (task, metric, low, high) in PAPER_FIGURES.items():
@@ -140,16 +139,16 @@ def geometry_table(found: Results, folder: Path) -> Table:
         p = family.get(f"geometry: {name}")
         told = (cell(figures[0]), cell(figures[1], sign="+"), "-" if p is None else f"{p[1]:.2g}")
         rows.append((name, *told, f"{low:.2f} to {high:.2f}"))
-    return Table(("figure", "here", "over shuffled pairs", "p, Holm", "the paper"), tuple(rows))
+    return Table(("figure", "translations", "more than shuffled pairs", "p, Holm", "the paper"), tuple(rows))
 
 
-def monolingual_table(found: Results, folder: Path) -> Table:
+def monolingual_table(found: Results) -> Table:
     """Bits per byte in Chinese, adapted and from scratch."""
     kinds = ("others", "others-lm-only", *MONOLINGUAL)
     return runs_table(found, kinds, ("bits per byte", "in-domain bits per byte"), "zh")
 
 
-TABLES: dict[str, Callable[[Results, Path], Table]] = {
+TABLES: dict[str, Callable[[Results], Table]] = {
     "alignment": alignment_table,
     "others": others_table,
     "scratch": scratch_table,

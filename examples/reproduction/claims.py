@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from reproduction.alignment_claim import rises_and_holds
@@ -22,8 +21,6 @@ _ABLATIONS = ("no-context-loss", "no-sense-loss", "one-way", "no-freezing", "tau
 _SENSES = ("k1", "k4", "k16")
 #: What stands for the paper's figures where a claim is our own.
 NOT_IN_PAPER = "not in the paper"
-#: File of `examples/study_senses.py` in the folder of results.
-SENSES = "senses-id.json"
 
 
 @dataclass(frozen=True)
@@ -52,17 +49,15 @@ class Claim:
     runs: tuple[str, ...]
 
 
-def judge(results: Iterable[Mapping[str, Any]], folder: Path) -> list[Claim]:
+def judge(results: Iterable[Mapping[str, Any]]) -> list[Claim]:
     """
     Judges every claim by the available runs.
 
     Args:
         results (`Iterable` of `Mapping`): of [`reproduction.plan.read_results`].
-        folder (`Path`): of `senses-id.json`, which has the ablations of the mixture where no run was scored on them;
-            there may be no such file.
     """
     found, claims = Results(results), []
-    for number, rule in enumerate(_rules(folder, tuple(found.kinds("curriculum-"))), 1):
+    for number, rule in enumerate(_rules(tuple(found.kinds("curriculum-"))), 1):
         missing = [kind for kind in rule.runs if not found.languages(kind)]
         try:
             if missing:
@@ -88,7 +83,7 @@ class _Rule:
     judge: Callable[[Results], Judgement]
 
 
-def _rules(folder: Path, curricula: tuple[str, ...]) -> Sequence[_Rule]:
+def _rules(curricula: tuple[str, ...]) -> Sequence[_Rule]:
     of_data = ("data-2", "data-5", "data-20", "data-100")
     return (
         _Rule(
@@ -109,7 +104,7 @@ def _rules(folder: Path, curricula: tuple[str, ...]) -> Sequence[_Rule]:
         ),
         _Rule(
             "scratch",
-            "It needs 2 to 4 times less target data than training from scratch",
+            "SENSIA needs 2 to 4 times less target data than training from scratch",
             "2 to 4 times",
             ("sensia", "scratch", "scratch-2x"),
             ("scratch-4x", "lm-only", *other_lengths("sensia", "scratch")),
@@ -135,9 +130,9 @@ def _rules(folder: Path, curricula: tuple[str, ...]) -> Sequence[_Rule]:
             "mixture",
             "The learned mixture matters",
             "+6 nats without it",
+            ("sensia",),
             (),
-            (),
-            lambda found: mixture_matters(found, folder / SENSES),
+            mixture_matters,
         ),
         _Rule(
             "languages",
@@ -157,7 +152,7 @@ def _rules(folder: Path, curricula: tuple[str, ...]) -> Sequence[_Rule]:
         ),
         _Rule(
             "search",
-            "A curriculum better than the paper's on both axes",
+            "Another curriculum is better than the paper's in recall and in bits per byte",
             NOT_IN_PAPER,
             ("sensia", "lm-only", "others", "others-lm-only"),
             curricula,
@@ -202,8 +197,8 @@ def _needs_less_data(found: Results) -> Judgement:
         told += f"; the language model loss alone, from the English model, {alone:.3f} (1x)"
     ahead = [times for times, value in reached.items() if value > goal]
     verdict = HOLDS if 2 in ahead else WEAKLY if ahead else FAILS
-    times = "no factor" if not ahead else f"at least {max(ahead)}x the data"
-    why = f"From scratch needs more than SENSIA at {times}; steps grow with the data."
+    ahead_with = f"up to {max(ahead)} times" if ahead else "none of the amounts of"
+    why = f"SENSIA has fewer bits per byte than from scratch with {ahead_with} its data; more data is more steps."
     trend = steps_to_no_difference(found.differences("scratch", "sensia", partial(found.mean, metric="bits per byte")))
     return told, verdict, why if trend is None else f"{why} Bits per byte of from scratch minus SENSIA's: {trend}."
 
@@ -225,7 +220,8 @@ def _joint_counts_most(found: Results) -> Judgement:
         verdict = HOLDS if lost[worst] > spread else WEAKLY
     else:
         verdict = FAILS if lost[worst] - lost["no-joint"] > spread else UNTOLD
-    return told, verdict, f"{worst} loses most recall; seeds of one setting differ by up to {spread:.3f}."
+    why = f"{worst} loses most recall. Context or sense recall differs between seeds by up to {spread:.3f}."
+    return told, verdict, why
 
 
 def _difference(found: Results, kind: str, without: str) -> str:
@@ -249,7 +245,7 @@ def _little_data(found: Results) -> Judgement:
     return (
         told,
         verdict,
-        f"1/20 loses {100 * lost:.1f} points of recall@1 (mean of context and sense), at equal steps.",
+        f"1/20 of the pairs, seen as many times more often, loses {100 * lost:.1f} points of recall.",
     )
 
 

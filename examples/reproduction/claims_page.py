@@ -20,26 +20,35 @@ from sensia.whole_files import write_whole
 
 _INTRODUCTION = """\
 The SENSIA paper ([arXiv 2601.10310](https://arxiv.org/abs/2601.10310)) adapts an English Backpack to another
-language by aligning the sentence vectors of translations, in three phases: align, joint and polish. This page holds
-its claims, and some that are not in it, against runs of this code. The runs are small, and a verdict is about its
-scale. Languages are named by their codes. The page is made by `python examples/reproduce.py --report` from
-[the files of all runs](results/reproduction/mini); do not edit it.
+language by aligning the sentence vectors of translations, in three phases: align, joint and polish. This page tests
+the paper's claims, and two of our own, with runs of this code. The runs are small: a verdict is valid for its scale
+only. Languages are named by their codes: `id` is Indonesian, `et` Estonian, `sw` Swahili, `tr` Turkish, `zh` Chinese.
+The page is made by `python examples/reproduce.py --report` from the files of all runs; do not edit it.
 
 - The **context vector** of a sentence is the output at its last token; the **sense vector** is the weighted mean of
   its senses. Each has an InfoNCE loss, and the target side has the language model loss too.
-- **LM-only** is the language model loss on the target language alone, from the same English model.
+- **LM-only** is the language model loss on the target language alone, from the same English model. Nothing in it
+  aligns the two languages.
 - **Dense alignment** is the same training of a model without senses.
 - **recall@1** is the share of sentences whose nearest neighbour in the other language is their translation.
-- The **mixture** is how strongly each token uses its senses; its entropy is at most ln K with K senses."""
+- The **mixture** is how strongly each token uses its senses; its entropy is at most ln K with K senses.
+- **Lexicon precision@1** is the share of words whose nearest word in the other language, by their senses, is a
+  translation in a dictionary of 1,000 words. **Topics, transfer** is the accuracy of a topic classifier that is
+  trained on English sentences and tested on their translations (SIB-200, seven topics)."""
 
 _HOW_TO_READ = """\
 **How to read it.** A figure has its interval in brackets: the range over seeds, or, where there is one seed, the 95 %
-bootstrap interval over test items. The interval of a difference adds those of both figures in quadrature. `recall` is
-the mean of context and sense recall@1, in both directions, on all NTREX pairs. Bits per byte are of the target side
-of these pairs; some of the first runs kept no interval of them. Tests over seeds are Welch's, one-sided. All tests of
-a scale are one family: Holm's correction keeps the chance of a single false finding at 5 %. "Holds in direction, not
-in size" is an effect in the paper's direction that is smaller than the paper's. The rules are in
-`examples/reproduction`; those for `mini_long` were written before its runs."""
+bootstrap interval over test items. The range of two or three seeds is often narrower than an interval over items,
+because it says nothing about the items. The half-widths a and b of two intervals give √(a² + b²) for that of the
+difference. `recall` is the mean of context and sense recall@1, in both directions, on all NTREX pairs. Bits per byte
+are of the target side of these pairs; some of the first runs kept no interval of them. Tests over seeds are Welch's,
+one-sided; the geometry of senses is tested against shuffled pairs. All tests of a scale are one family: Holm's
+correction keeps the chance of a single false finding at 5 %.
+
+**Verdicts.** "Holds in direction, not in size": the effect is there, but a figure is outside the paper's range, below
+or above it. "Holds weakly": one part of the claim holds and another does not; the figures say which. "Can't be told
+at this scale": the runs differ by no more than seeds or test items do. The reason stands under each table. The rules
+are in `examples/reproduction`; those for `mini_long` were written before its runs."""
 
 
 #: The paper's third open question has a plan of its own, with another base and other lengths.
@@ -58,14 +67,12 @@ class Measured:
         claims (`Sequence` of [`Claim`]): judged.
         found ([`Results`]): of all its runs.
         made (`int`), planned (`int`): numbers of runs.
-        senses (`Path`): of `examples/study_senses.py`, if it was run at this scale; the file may be missing.
     """
 
     claims: Sequence[Claim]
     found: Results
     made: int
     planned: int
-    senses: Path
 
 
 def write_claims_page(scales: Mapping[str, Measured], folder: Path) -> None:
@@ -82,7 +89,7 @@ def write_claims_page(scales: Mapping[str, Measured], folder: Path) -> None:
             if shown is not None:
                 _, draw = PLOTS[claim.name]
                 scale = scales[shown]
-                save_figure(draw(scale.found, scale.senses), folder / f"images/claims_{claim.name}.png")
+                save_figure(draw(scale.found), folder / f"images/claims_{claim.name}.png")
     write_whole(folder / "claims.md", claims_page(scales).encode())
 
 
@@ -113,8 +120,7 @@ def shown_scale(scales: Mapping[str, Measured], number: int) -> str | None:
 
 
 def _verdict(scale: Measured, number: int) -> str:
-    """The verdict at a scale. Where no run was made, nothing is known, also of a claim that needs no run."""
-    return scale.claims[number].verdict if scale.made else MISSING
+    return scale.claims[number].verdict
 
 
 def _first(scales: Mapping[str, Measured]) -> Measured:
@@ -153,12 +159,12 @@ def _claim_lines(scales: Mapping[str, Measured], number: int, claim: Claim) -> l
     for name, scale in scales.items():
         verdict = _verdict(scale, number)
         said = scale.claims[number].why if scale.made else "No run was made."
-        said = said if verdict == MISSING else SENTENCES[claim.name](scale.found, scale.senses)
+        said = said if verdict == MISSING else SENTENCES[claim.name](scale.found)
         lines.append(f"- `{name}`: **{verdict}**. {said}")
     shown = shown_scale(scales, number)
     if shown is not None:
         lines += ["", f"![{PLOTS[claim.name][0]}](images/claims_{claim.name}.png)", ""]
-        lines += [f"At `{shown}`:", "", *TABLES[claim.name](scales[shown].found, scales[shown].senses).lines()]
+        lines += [f"At `{shown}`:", "", *TABLES[claim.name](scales[shown].found).lines()]
         lines += ["", f"**Why.** {scales[shown].claims[number].why}"]
     return [*lines, "", f"    {_command(scales, number, shown)}", ""]
 
@@ -166,10 +172,8 @@ def _claim_lines(scales: Mapping[str, Measured], number: int, claim: Claim) -> l
 def _command(scales: Mapping[str, Measured], number: int, shown: str | None) -> str:
     """The command that makes the runs of a claim, at the scale that is shown or the next one to measure."""
     name = shown or list(scales)[min(1, len(scales) - 1)]
-    runs = scales[name].claims[number].runs
-    if not runs:
-        return "python examples/study_senses.py --config examples/configs/study_senses_id.yaml --data DIR"
-    return f"python examples/reproduce.py --scale {name} --data DIR --only {' '.join(runs)}"
+    runs = " ".join(scales[name].claims[number].runs)
+    return f"python examples/reproduce.py --scale {name} --data DIR --only {runs}"
 
 
 def _test_lines(scales: Mapping[str, Measured]) -> list[str]:

@@ -1,7 +1,5 @@
 """The curve of a run as a table."""
 
-from pathlib import Path
-
 from reproduction.estimates import over_seeds
 from reproduction.run_results import MissingRunsError, Results
 from reproduction.tables import Table
@@ -15,13 +13,12 @@ _CURVES = {
 }
 
 
-def curve_table(found: Results, folder: Path) -> Table:
+def curve_table(found: Results) -> Table:
     """
     A row for each evaluation of the `sensia` runs: the mean over seeds and their range.
 
     Args:
         found ([`Results`]): of all runs.
-        folder (`Path`): not used; tables of other experiments need it.
 
     Raises:
         MissingRunsError: if no run was evaluated while it trained.

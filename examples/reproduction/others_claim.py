@@ -40,11 +40,12 @@ def beats_others(found: Results) -> Judgement:
     fluent = not any(metric.startswith("bits per byte") for metric in lost)
     verdict = FAILS if not aligned else HOLDS if fluent and not missing else WEAKLY
     why = (
-        "LM-only at equal data has to lose by Welch's t-test over seeds, one-sided at 5 % with Holm's correction over "
+        "SENSIA is better than LM-only, with the same data and steps, where p is under 5 % after Holm's correction "
+        f"over the {len(family)} tests of all claims. It is better than the others where recall differs by more than "
+        f"{SLACK} or bits per byte by more than {SAME:.0%}. "
     )
-    why += f"the {len(family)} tests of all claims, others by more than seeds differ. "
-    why += f"Not won: {', '.join(lost)}." if lost else "All won."
-    why += f" At equal data and steps where nothing else is said.{open_ends}"
+    why += f"It is not better in: {', '.join(lost)}." if lost else "It is better everywhere."
+    why += f" The claim fails where recall is not better, and holds weakly where writing is not.{open_ends}"
     return "; ".join(told), verdict, " ".join([why, *_trends(found)])
 
 

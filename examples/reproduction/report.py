@@ -2,16 +2,13 @@
 
 from pathlib import Path
 
-from reproduction.claims import SENSES, Claim, judge
+from reproduction.claims import Claim, judge
 from reproduction.claims_page import Measured, write_claims_page
 from reproduction.experiments import write_experiments
 from reproduction.plan import read_plan, read_results
 from reproduction.run_results import Results
 from reproduction.scale_page import write_scale_page
 from reproduction.scales import ABOUT
-
-#: The scale whose model `examples/study_senses.py` studied.
-STUDIED = "mini"
 
 
 def write_report(root: Path, scale: str) -> list[Claim]:
@@ -32,9 +29,8 @@ def write_report(root: Path, scale: str) -> list[Claim]:
         folder = docs / "results/reproduction" / name
         results[name] = read_results(folder)
         made = [run for run in planned if (folder / f"{run}.json").exists()]
-        studied = docs / "results" if name == STUDIED else folder
-        claims = judge(results[name], studied)
-        measured[name] = Measured(claims, Results(results[name]), len(made), len(planned), studied / SENSES)
+        claims = judge(results[name])
+        measured[name] = Measured(claims, Results(results[name]), len(made), len(planned))
         if name == scale and results[name]:
             missing = [run for run in planned if run not in made]
             write_scale_page(claims, results[name], docs, name, missing)

@@ -18,18 +18,15 @@ from reproduction.report import write_report
 from reproduction.run_results import Results
 
 ROOT = Path(__file__).parents[2]
-NOWHERE = Path("nowhere")
 
 
 def at_scale(results, planned=9):
-    return Measured(judge(results, NOWHERE), Results(results), len(results), planned, NOWHERE / "senses-id.json")
+    return Measured(judge(results), Results(results), len(results), planned)
 
 
 @pytest.fixture(scope="module")
-def mini():
-    results = read_results(ROOT / "docs/results/reproduction/mini")
-    senses = ROOT / "docs/results/senses-id.json"
-    return Measured(judge(results, senses.parent), Results(results), len(results), 60, senses)
+def real():
+    return {name: at_scale(read_results(ROOT / "docs/results/reproduction" / name)) for name in ("mini", "mini_long")}
 
 
 @pytest.fixture
@@ -40,8 +37,8 @@ def scales():
     return {"mini": at_scale(runs), "mini_long": at_scale(runs[:2])}
 
 
-def test_every_claim_has_a_sentence_a_table_a_plot_and_words_for_it(mini):
-    names = {claim.name for claim in mini.claims}
+def test_every_claim_has_a_sentence_a_table_a_plot_and_words_for_it(real):
+    names = {claim.name for claim in real["mini"].claims}
     assert names == SENTENCES.keys() == TABLES.keys() == PLOTS.keys()
     assert all(words for words, _ in PLOTS.values())
 
@@ -80,9 +77,16 @@ def test_only_measured_claims_are_drawn(scales, tmp_path):
     assert {path.name for path in tmp_path.glob("images/*")} == {"claims_alignment.png", "claims_bitext.png"}
 
 
-@pytest.mark.parametrize("name", ["others", "scratch", "phases", "languages", "curricula", "search", "mixture"])
-def test_the_plot_of_a_claim_shows_the_figures_of_its_table(mini, name):
-    figure, table = PLOTS[name][1](mini.found, mini.senses), TABLES[name](mini.found, mini.senses)
+@pytest.mark.parametrize(
+    ("scale", "name"),
+    [
+        *(("mini", name) for name in ("others", "scratch", "phases", "languages", "curricula", "search")),
+        ("mini_long", "mixture"),
+    ],
+)
+def test_the_plot_of_a_claim_shows_the_figures_of_its_table(real, scale, name):
+    found = real[scale].found
+    figure, table = PLOTS[name][1](found), TABLES[name](found)
     shown = {
         round(float(x), 3)
         for axes in figure.axes
@@ -96,7 +100,7 @@ def test_the_plot_of_a_claim_shows_the_figures_of_its_table(mini, name):
 
 def test_the_curve_tells_the_mean_and_the_range_of_seeds():
     runs = [result("sensia", 0.5, 2.7, seed=seed, curve=(0.1, end)) for seed, end in ((0, 0.4), (1, 0.6))]
-    assert curve_table(Results(runs), NOWHERE).rows[1][:3] == ("1", "align", "0.500 (0.400 to 0.600)")
+    assert curve_table(Results(runs)).rows[1][:3] == ("1", "align", "0.500 (0.400 to 0.600)")
 
 
 def test_an_experiment_without_runs_says_so_and_one_with_them_is_drawn(tmp_path, scales):
