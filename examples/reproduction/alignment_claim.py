@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from statistics import fmean
 from typing import Any
 
@@ -61,7 +62,7 @@ def _why(found: Results, runs: Sequence[Mapping[str, Any]]) -> str:
         f"entropy of {lowest:.2f} to {highest:.2f} nats, the paper's share of ln K. The peak and the entropy at the "
         "end are of the pairs of the curve, the first 200."
     )
-    needed = steps_to_reach(found.lengths("sensia", lambda kind: found.mean(kind, "context recall@1")), PAPER_RECALL)
+    needed = steps_to_reach(found.lengths("sensia", partial(found.mean, metric="context recall@1")), PAPER_RECALL)
     return why if needed is None else f"{why} {needed}"
 
 

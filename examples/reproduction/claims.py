@@ -197,8 +197,8 @@ def _needs_less_data(found: Results) -> Judgement:
         told += f"; the language model loss alone, from the English model, {alone:.3f} (1x)"
     ahead = [times for times, value in reached.items() if value > goal]
     verdict = HOLDS if 2 in ahead else WEAKLY if ahead else FAILS
-    ahead_with = f"up to {max(ahead)} times" if ahead else "none of the amounts of"
-    why = f"SENSIA has fewer bits per byte than from scratch with {ahead_with} its data; more data is more steps."
+    behind = f"up to {max(ahead)} times SENSIA's data" if ahead else "no amount of data here"
+    why = f"A model from scratch has more bits per byte than SENSIA with {behind}. More data means more steps."
     trend = steps_to_no_difference(found.differences("scratch", "sensia", partial(found.mean, metric="bits per byte")))
     return told, verdict, why if trend is None else f"{why} Bits per byte of from scratch minus SENSIA's: {trend}."
 
@@ -245,7 +245,7 @@ def _little_data(found: Results) -> Judgement:
     return (
         told,
         verdict,
-        f"1/20 of the pairs, seen as many times more often, loses {100 * lost:.1f} points of recall.",
+        f"With 1/20 of the pairs, each is seen 20 times as often. Recall falls by {100 * lost:.1f} points.",
     )
 
 

@@ -47,7 +47,7 @@ correction keeps the chance of a single false finding at 5 %.
 
 **Verdicts.** "Holds in direction, not in size": the effect is there, but a figure is outside the paper's range, below
 or above it. "Holds weakly": one part of the claim holds and another does not; the figures say which. "Can't be told
-at this scale": the runs differ by no more than seeds or test items do. The reason stands under each table. The rules
+at this scale": the runs differ by no more than seeds or test items do, or have one seed where a test needs two. The reason stands under each table. The rules
 are in `examples/reproduction`; those for `mini_long` were written before its runs."""
 
 
@@ -115,12 +115,8 @@ def shown_scale(scales: Mapping[str, Measured], number: int) -> str | None:
         scales (`Mapping`): as in [`write_claims_page`].
         number (`int`): place of the claim, from 0.
     """
-    measured = [name for name, scale in scales.items() if _verdict(scale, number) != MISSING]
+    measured = [name for name, scale in scales.items() if scale.claims[number].verdict != MISSING]
     return measured[-1] if measured else None
-
-
-def _verdict(scale: Measured, number: int) -> str:
-    return scale.claims[number].verdict
 
 
 def _first(scales: Mapping[str, Measured]) -> Measured:
@@ -140,7 +136,7 @@ def _verdict_lines(scales: Mapping[str, Measured]) -> list[str]:
     lines = [f"| | claim | the paper | {' | '.join(scales)} |", f"|---:|---|---|{'---|' * len(scales)}"]
     for number, claim in enumerate(_first(scales).claims):
         heading = _heading(claim)
-        verdicts = " | ".join(_verdict(scale, number) for scale in scales.values())
+        verdicts = " | ".join(scale.claims[number].verdict for scale in scales.values())
         lines.append(f"| {claim.number} | [{claim.statement}](#{_anchor(heading)}) | {claim.paper} | {verdicts} |")
     return [*lines, _TOKENIZERS_LINE + " |" * len(scales)]
 
@@ -157,7 +153,7 @@ def _claim_lines(scales: Mapping[str, Measured], number: int, claim: Claim) -> l
     lines = [f"## {_heading(claim)}", ""]
     lines += [] if claim.paper == NOT_IN_PAPER else [f"The paper: {claim.paper}.", ""]
     for name, scale in scales.items():
-        verdict = _verdict(scale, number)
+        verdict = scale.claims[number].verdict
         said = scale.claims[number].why if scale.made else "No run was made."
         said = said if verdict == MISSING else SENTENCES[claim.name](scale.found)
         lines.append(f"- `{name}`: **{verdict}**. {said}")

@@ -29,7 +29,7 @@ def other_curricula(found: Results) -> Judgement:
     better = [kind for kind in kinds if gains_more_than_it_costs(gained[kind], cost[kind])]
     worse = [kind for kind in kinds if gains_more_than_it_costs(-gained[kind], 1 / cost[kind])]
     verdict = HOLDS if better else FAILS if len(worse) == len(kinds) else UNTOLD
-    why = f"Recall within {SLACK} and bits per byte within {SAME:.0%} count as equal; one seed each."
+    why = f"Recall within {SLACK} and bits per byte within {100 * SAME:.0f} % count as equal; one seed each."
     return (
         "; ".join(told),
         verdict,
@@ -60,7 +60,7 @@ def better_curriculum(found: Results) -> Judgement:
     why = (
         f"{best} won the search. Of the {len(REPORTED)} reported languages it is better in recall and in bits per "
         f"byte in {sum(better)}. In {sum(ahead)} it is better in at least one of them and not worse in the other "
-        f"(recall within {SLACK}, bits per byte within {SAME:.0%}). Its bits per byte are {'' if kept else 'not '}"
+        f"(recall within {SLACK}, bits per byte within {100 * SAME:.0f} %). Its bits per byte are {'' if kept else 'not '}"
         "within 1 % of LM-only in all languages. One seed each."
     )
     return "; ".join(told), verdict, why

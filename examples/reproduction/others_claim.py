@@ -42,7 +42,7 @@ def beats_others(found: Results) -> Judgement:
     why = (
         "SENSIA is better than LM-only, with the same data and steps, where p is under 5 % after Holm's correction "
         f"over the {len(family)} tests of all claims. It is better than the others where recall differs by more than "
-        f"{SLACK} or bits per byte by more than {SAME:.0%}. "
+        f"{SLACK} or bits per byte by more than {100 * SAME:.0f} %. "
     )
     why += f"It is not better in: {', '.join(lost)}." if lost else "It is better everywhere."
     why += f" The claim fails where recall is not better, and holds weakly where writing is not.{open_ends}"
