@@ -197,8 +197,11 @@ def _needs_less_data(found: Results) -> Judgement:
         told += f"; the language model loss alone, from the English model, {alone:.3f} (1x)"
     ahead = [times for times, value in reached.items() if value > goal]
     verdict = HOLDS if 2 in ahead else WEAKLY if ahead else FAILS
-    behind = f"up to {max(ahead)} times SENSIA's data" if ahead else "no amount of data here"
-    why = f"A model from scratch has more bits per byte than SENSIA with {behind}. More data means more steps."
+    if ahead:
+        why = f"A model from scratch is behind SENSIA with up to {max(ahead)} times the data."
+    else:
+        why = "A model from scratch is ahead of SENSIA already with the same data."
+    why += " It is compared by bits per byte. More data means more steps."
     trend = steps_to_no_difference(found.differences("scratch", "sensia", partial(found.mean, metric="bits per byte")))
     return told, verdict, why if trend is None else f"{why} Bits per byte of from scratch minus SENSIA's: {trend}."
 

@@ -47,8 +47,9 @@ correction keeps the chance of a single false finding at 5 %.
 
 **Verdicts.** "Holds in direction, not in size": the effect is there, but a figure is outside the paper's range, below
 or above it. "Holds weakly": one part of the claim holds and another does not; the figures say which. "Can't be told
-at this scale": the runs differ by no more than seeds or test items do, or have one seed where a test needs two. The reason stands under each table. The rules
-are in `examples/reproduction`; those for `mini_long` were written before its runs."""
+at this scale": the runs differ by no more than seeds or test items do, or have one seed where a test needs two. The
+reason stands under each table. The rules are in `examples/reproduction`; those for `mini_long` were written before
+its runs."""
 
 
 #: The paper's third open question has a plan of its own, with another base and other lengths.

@@ -60,8 +60,8 @@ def better_curriculum(found: Results) -> Judgement:
     why = (
         f"{best} won the search. Of the {len(REPORTED)} reported languages it is better in recall and in bits per "
         f"byte in {sum(better)}. In {sum(ahead)} it is better in at least one of them and not worse in the other "
-        f"(recall within {SLACK}, bits per byte within {100 * SAME:.0f} %). Its bits per byte are {'' if kept else 'not '}"
-        "within 1 % of LM-only in all languages. One seed each."
+        f"(recall within {SLACK}, bits per byte within {100 * SAME:.0f} %). Its bits per byte are "
+        f"{'' if kept else 'not '}within 1 % of LM-only in all languages. One seed each."
     )
     return "; ".join(told), verdict, why
 
