@@ -141,6 +141,11 @@ def test_less_data_is_needed_where_from_scratch_stays_behind_with_more(reached, 
     assert verdict(3, [result("sensia", 0.5, 2.7), *scratch]) == expected
 
 
+@pytest.mark.parametrize(("bits", "expected"), [(2.6, FAILS), (2.8, MISSING)])
+def test_twice_the_data_is_run_only_where_from_scratch_is_behind(bits, expected):
+    assert verdict(3, [result("sensia", 0.5, 2.7), result("scratch", 0.0, bits)]) == expected
+
+
 @pytest.mark.parametrize(("no_joint", "expected"), [(0.3, HOLDS), (0.49, FAILS)])
 def test_joint_counts_most_if_nothing_else_costs_as_much(no_joint, expected):
     recalls = {"sensia": 0.5, "no-joint": no_joint, "no-align": 0.45, "no-polish": 0.48}
