@@ -49,7 +49,7 @@ def draw_scratch(found: Results) -> Figure:
     """Bits per byte over the pairs seen."""
     lines: dict[str, dict[float, Any]] = {}
     for kind in (each for each in FROM_SCRATCH if found(each)):
-        name = "from scratch" if kind.startswith("scratch") else plain(kind)
+        name = next(plain(each) for each in ("sensia", "lm-only", "scratch") if kind.startswith(each))
         figures = {"bits per byte": found.estimate(kind, "bits per byte")}
         lines.setdefault(name, {})[pairs_seen(found(kind)[0])] = figures
     return draw_lines(lines, "different pairs seen", {"bits per byte": _BOTH["bits per byte"]})

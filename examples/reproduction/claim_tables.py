@@ -22,7 +22,10 @@ PHASES = ("no-joint", "no-align", "no-polish")
 PARTS = ("no-context-loss", "no-sense-loss", "one-way", "no-freezing", "tau-low", "tau-high")
 SENSES = ("k1", "k4", "k16")
 COMPARED = ("sensia", "lm-only", "lm-only-compute", "k8", "dense-mean", "dense-last")
-FROM_SCRATCH = ("sensia", "lm-only", "scratch", "scratch-2x", "scratch-4x")
+FROM_SCRATCH = (
+    *("sensia", "lm-only", "scratch", "scratch-2x", "scratch-4x"),
+    *other_lengths("sensia", "lm-only", "scratch"),
+)
 OF_DATA = ("sensia", "data-2", "data-5", "data-20", "data-100")
 CURRICULA = ("sensia", "cosine", "adaptive", "fade", "balanced")
 BOTH = ("recall", "bits per byte")
@@ -65,8 +68,7 @@ def others_table(found: Results) -> Table:
 
 def scratch_table(found: Results) -> Table:
     """Bits per byte against the data seen."""
-    kinds = (*FROM_SCRATCH, *other_lengths("sensia", "scratch"))
-    return runs_table(found, kinds, ("bits per byte", "in-domain bits per byte", "recall"))
+    return runs_table(found, FROM_SCRATCH, ("bits per byte", "in-domain bits per byte", "recall"))
 
 
 def phases_table(found: Results) -> Table:

@@ -107,7 +107,7 @@ def _rules(curricula: tuple[str, ...]) -> Sequence[_Rule]:
             "SENSIA needs 2 to 4 times less target data than training from scratch",
             "2 to 4 times",
             ("sensia", "scratch"),
-            ("scratch-2x", "scratch-4x", "lm-only", *other_lengths("sensia", "scratch")),
+            ("scratch-2x", "scratch-4x", "lm-only", *other_lengths("sensia", "scratch", "lm-only")),
             _needs_less_data,
         ),
         _Rule(
@@ -203,6 +203,11 @@ def _needs_less_data(found: Results) -> Judgement:
         why = f"A model from scratch is behind SENSIA with up to {max(ahead)} times the data."
     else:
         why = "A model from scratch is ahead of SENSIA already with the same data."
+    if found("lm-only") and found.mean("lm-only", "bits per byte") < reached[1]:
+        why += (
+            " English is a help: with the language model loss alone, a model that begins from English is ahead of one "
+            "from scratch. SENSIA gives this loss less weight, and loses that lead."
+        )
     why += " It is compared by bits per byte. More data means more steps."
     trend = steps_to_no_difference(found.differences("scratch", "sensia", partial(found.mean, metric="bits per byte")))
     return told, verdict, why if trend is None else f"{why} Bits per byte of from scratch minus SENSIA's: {trend}."

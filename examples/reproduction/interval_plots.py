@@ -85,8 +85,11 @@ def draw_lines(
             for amount, each in known.items():
                 if each.ends():
                     axes.plot((amount, amount), each.ends(), color=colour, linewidth=2)
-        axes.set_ylabel(called)
-    panels[0].legend()
+        axes.set_ylabel(called.replace(" (", "\n("))  # a panel is too low for both on one line
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper left", ncols=len(lines))
+    amounts = sorted({amount for points in lines.values() for amount in points})
     panels[-1].set_xscale("log")
+    panels[-1].set_xticks(amounts, [f"{amount:,.0f}" for amount in amounts])
+    panels[-1].set_xticks([], minor=True)
     panels[-1].set_xlabel(axis)
     return figure

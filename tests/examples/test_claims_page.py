@@ -81,7 +81,7 @@ def test_only_measured_claims_are_drawn(scales, tmp_path):
     ("scale", "name"),
     [
         *(("mini", name) for name in ("others", "scratch", "phases", "languages", "curricula", "search")),
-        ("mini_long", "mixture"),
+        *(("mini_long", name) for name in ("mixture", "scratch")),
     ],
 )
 def test_the_plot_of_a_claim_shows_the_figures_of_its_table(real, scale, name):
