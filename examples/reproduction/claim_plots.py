@@ -13,7 +13,7 @@ from reproduction.geometry_claim import PAPER_FIGURES
 from reproduction.interval_plots import Panel, draw_lines, draw_rows
 from reproduction.labels import plain
 from reproduction.mixture_claim import PAPER_NATS, VARIANTS, mixture_changes
-from reproduction.run_plots import draw_curves
+from reproduction.run_plots import PAIRS_SEEN, draw_curves, pairs_seen
 from reproduction.run_results import Results
 from reproduction.tables import difference
 
@@ -52,7 +52,7 @@ def draw_scratch(found: Results) -> Figure:
         name = next(plain(each) for each in ("sensia", "lm-only", "scratch") if kind.startswith(each))
         figures = {"bits per byte": found.estimate(kind, "bits per byte")}
         lines.setdefault(name, {})[pairs_seen(found(kind)[0])] = figures
-    return draw_lines(lines, "different pairs seen", {"bits per byte": _BOTH["bits per byte"]})
+    return draw_lines(lines, PAIRS_SEEN, {"bits per byte": _BOTH["bits per byte"]})
 
 
 def draw_phases(found: Results) -> Figure:
@@ -77,18 +77,7 @@ def draw_bitext(found: Results) -> Figure:
         for kind in OF_DATA
         if found(kind)
     }
-    return draw_lines({"SENSIA, equal steps": points}, "different pairs seen", _BOTH)
-
-
-def pairs_seen(run: Any) -> float:
-    """
-    Different pairs that a run saw.
-
-    Args:
-        run (`Mapping`): of [`reproduction.plan.summarize_run`].
-    """
-    seen = run["training"]["steps"] * run["training"]["pairs_per_step"]
-    return min(seen, run["settings"].get("max_train_pairs") or seen)
+    return draw_lines({"SENSIA, equal steps": points}, PAIRS_SEEN, _BOTH)
 
 
 def draw_mixture(found: Results) -> Figure:

@@ -5,9 +5,15 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from reproduction.estimates import Estimate
+from reproduction.interval_plots import draw_lines
+from reproduction.run_results import Results
 from sensia.model_cards.drawing import COLOURS, DPI, WIDTH
 
 Result = Mapping[str, Any]
+
+#: What the axis of [`pairs_seen`] is called.
+PAIRS_SEEN = "different pairs seen"
 
 #: Runs that differ in the data that they see, by the line that they belong to.
 OF_DATA = {"data-2": "SENSIA", "data-5": "SENSIA", "data-20": "SENSIA", "data-100": "SENSIA"}
@@ -70,33 +76,26 @@ def draw_trade_off(results: Iterable[Result], language: str = "id") -> Figure:
 def draw_data(results: Iterable[Result]) -> Figure:
     """
     Draw recall and bits per byte against the number of different Indonesian pairs that a run saw, for SENSIA (at equal
-    steps) and from scratch (whose steps grow with the data); the mean of seeds.
+    steps) and from scratch (whose steps grow with the data).
 
     Args:
         results (`Iterable` of `Mapping`): all results.
     """
-    lines: dict[str, dict[float, list[Result]]] = {}
-    for each in results:
-        name = {**OF_DATA, "sensia": "SENSIA"}.get(each["kind"])
-        if name is not None and each["language"] == "id":
-            lines.setdefault(name, {}).setdefault(_pairs_seen(each), []).append(each)
-    figure = Figure(figsize=(WIDTH, 5.2), dpi=DPI, layout="constrained")
-    panels = figure.subplots(2, 1, sharex=True)
-    metrics = {"context_recall@1": "context recall@1", "bits_per_byte": "bits per byte"}
-    for axes, (metric, label) in zip(panels, metrics.items(), strict=True):
-        for colour, (name, points) in zip(COLOURS, sorted(lines.items()), strict=False):
-            means = {
-                pairs: sum(run["scores"]["ntrex"]["metrics"][metric] for run in runs) / len(runs)
-                for pairs, runs in sorted(points.items())
-            }
-            axes.plot(list(means), list(means.values()), "o-", color=colour, label=name)
-        axes.set_ylabel(label)
-    panels[0].legend()
-    panels[1].set_xscale("log")
-    panels[1].set_xlabel("different pairs seen")
-    return figure
+    found, metrics = Results(results), {"context recall@1": "context recall@1", "bits per byte": "bits per byte"}
+    lines: dict[str, dict[float, Mapping[str, Estimate | None]]] = {}
+    for kind, name in {"sensia": "SENSIA", **OF_DATA}.items():
+        if found(kind):
+            figures = {metric: found.estimate(kind, metric) for metric in metrics}
+            lines.setdefault(name, {})[pairs_seen(found(kind)[0])] = figures
+    return draw_lines(lines, PAIRS_SEEN, metrics)
 
 
-def _pairs_seen(result: Result) -> float:
-    seen = result["training"]["steps"] * result["training"]["pairs_per_step"]
-    return min(seen, result["settings"].get("max_train_pairs") or seen)
+def pairs_seen(run: Result) -> float:
+    """
+    Different pairs that a run saw.
+
+    Args:
+        run (`Mapping`): of [`reproduction.plan.summarize_run`].
+    """
+    seen = run["training"]["steps"] * run["training"]["pairs_per_step"]
+    return min(seen, run["settings"].get("max_train_pairs") or seen)
