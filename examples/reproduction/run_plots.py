@@ -6,12 +6,13 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from reproduction.estimates import Estimate
-from reproduction.interval_plots import draw_lines
+from reproduction.interval_plots import Panel, draw_lines, draw_rows
 from reproduction.run_results import Results
 from sensia.model_cards.drawing import COLOURS, DPI, WIDTH
 
 Result = Mapping[str, Any]
 
+_BITS = "bits per byte"
 #: What the axis of [`pairs_seen`] is called.
 PAIRS_SEEN = "different pairs seen"
 
@@ -49,28 +50,18 @@ def draw_curves(results: Iterable[Result]) -> Figure:
     return figure
 
 
-def draw_trade_off(results: Iterable[Result], language: str = "id") -> Figure:
+def draw_runs(results: Iterable[Result]) -> Figure:
     """
-    Draw alignment against fluency: a point for each kind of run in a language, the mean of its seeds.
+    Draw alignment beside fluency: a row for each kind of run in Indonesian, the most fluent first.
 
     Args:
         results (`Iterable` of `Mapping`): all results.
-        language (`str`, *optional*, defaults to `"id"`): of the runs shown.
     """
-    kinds: dict[str, list[tuple[float, float]]] = {}
-    for each in results:
-        if each["language"] == language:
-            metrics = each["scores"]["ntrex"]["metrics"]
-            kinds.setdefault(each["kind"], []).append((metrics["bits_per_byte"], metrics["context_recall@1"]))
-    figure = Figure(figsize=(WIDTH, 4.6), dpi=DPI, layout="constrained")
-    axes = figure.subplots()
-    for kind, points in kinds.items():
-        bits, recall = (sum(values) / len(points) for values in zip(*points, strict=True))
-        axes.plot(bits, recall, "o", color=COLOURS[1 if kind == "sensia" else 0])
-        axes.annotate(kind, (bits, recall), xytext=(5, 4), textcoords="offset points", fontsize=9)
-    axes.set_xlabel("bits per byte of NTREX (lower is more fluent)")
-    axes.set_ylabel("context recall@1")
-    return figure
+    found = Results(results)
+    kinds = sorted((each for each in found.kinds("") if found(each)), key=lambda each: found.mean(each, _BITS))
+    labels = {"context recall@1": "context recall@1", _BITS: "bits per byte (less is better)"}
+    panels = [Panel(label, {kind: found.estimate(kind, metric) for kind in kinds}) for metric, label in labels.items()]
+    return draw_rows(panels, ["sensia"])
 
 
 def draw_data(results: Iterable[Result]) -> Figure:
@@ -81,7 +72,7 @@ def draw_data(results: Iterable[Result]) -> Figure:
     Args:
         results (`Iterable` of `Mapping`): all results.
     """
-    found, metrics = Results(results), {"context recall@1": "context recall@1", "bits per byte": "bits per byte"}
+    found, metrics = Results(results), {"context recall@1": "context recall@1", _BITS: "bits per byte"}
     lines: dict[str, dict[float, Mapping[str, Estimate | None]]] = {}
     for kind, name in {"sensia": "SENSIA", **OF_DATA}.items():
         if found(kind):

@@ -6,7 +6,7 @@ from typing import Any
 
 import matplotlib
 
-from reproduction.run_plots import OF_DATA, draw_curves, draw_data, draw_trade_off
+from reproduction.run_plots import OF_DATA, draw_curves, draw_data, draw_runs
 from reproduction.run_results import Results
 from reproduction.scales import ABOUT
 from sensia.model_cards.drawing import STYLE, save_figure
@@ -47,8 +47,8 @@ def write_scale_page(
             save_figure(draw_curves(results), folder / f"images/claims_curves_{scale}.png")
         if any(each["kind"] in OF_DATA for each in results):
             save_figure(draw_data(results), folder / f"images/claims_data_{scale}.png")
-        if results:
-            save_figure(draw_trade_off(results), folder / f"images/claims_trade_off_{scale}.png")
+        if any(each["language"] == "id" for each in results):
+            save_figure(draw_runs(results), folder / f"images/claims_runs_{scale}.png")
     write_whole(folder / f"claims-{scale}.md", scale_page(claims, results, scale, missing).encode())
 
 
@@ -92,8 +92,8 @@ def scale_page(
     ]
     if missing:
         lines += [f"{len(missing)} runs of the plan were not made: {_by_kind(missing)}.", ""]
-    if results:
-        lines += [f"![Recall against bits per byte](images/claims_trade_off_{scale}.png)", ""]
+    if any(each["language"] == "id" for each in results):
+        lines += [f"![Recall and bits per byte of all runs in Indonesian](images/claims_runs_{scale}.png)", ""]
     if any(each["kind"] == "sensia" for each in results):
         lines += [f"![Recall and entropy through the phases](images/claims_curves_{scale}.png)", ""]
     if any(each["kind"] in OF_DATA for each in results):

@@ -59,9 +59,9 @@ def test_the_page_has_a_line_for_each_run():
     ("kinds", "plots"),
     [
         ((), []),
-        (("lm-only",), ["trade_off"]),
-        (("sensia",), ["curves", "trade_off"]),
-        (("scratch", "data-20"), ["data", "trade_off"]),
+        (("lm-only",), ["runs"]),
+        (("sensia",), ["curves", "runs"]),
+        (("scratch", "data-20"), ["data", "runs"]),
     ],
 )
 def test_plots_are_drawn_of_what_is_there_and_shown(tmp_path, kinds, plots):
