@@ -7,12 +7,13 @@ from matplotlib.figure import Figure
 
 from reproduction.benchmark_claim import LANGUAGE, PAPER_SCORES
 from reproduction.chinese_claims import MONOLINGUAL, kinds_by_language
-from reproduction.claim_tables import COMPARED, CURRICULA, FROM_SCRATCH, OF_DATA, PARTS, PHASES, SENSES
+from reproduction.claim_tables import COMPARED, CURRICULA, FROM_SCRATCH, OF_DATA
 from reproduction.curriculum_claims import REPORTED, SEARCHED, common_kind
 from reproduction.geometry_claim import PAPER_FIGURES
 from reproduction.interval_plots import Panel, draw_lines, draw_rows
 from reproduction.labels import plain
 from reproduction.mixture_claim import PAPER_NATS, VARIANTS, mixture_changes
+from reproduction.phases_claim import PARTS, PHASES, SENSES
 from reproduction.run_plots import PAIRS_SEEN, draw_curves, pairs_seen
 from reproduction.run_results import Results
 from reproduction.tables import difference

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from reproduction.alignment_claim import PAPER_RECALL
 from reproduction.benchmark_claim import LANGUAGE, PAPER_SCORES
 from reproduction.chinese_claims import MONOLINGUAL, kinds_by_language
-from reproduction.claim_tables import PHASES
 from reproduction.curriculum_claims import REPORTED, SEARCHED, chosen_curriculum, common_kind
 from reproduction.family import family_p_values
 from reproduction.geometry_claim import PAPER_FIGURES
 from reproduction.labels import label
 from reproduction.mixture_claim import ONE_SENSE, PAPER_NATS, VARIANTS, mixture_changes
+from reproduction.phases_claim import PHASES
 from reproduction.run_results import METRICS, RECALLS, Results
 from reproduction.seed_tests import LEVEL
 

@@ -13,14 +13,12 @@ from reproduction.geometry_claim import PAPER_FIGURES
 from reproduction.labels import label
 from reproduction.mixture_claim import VARIANTS, mixture_changes
 from reproduction.others_claim import DENSE
+from reproduction.phases_claim import PARTS, PHASES, SENSES
 from reproduction.run_results import METRICS, RECALLS, Results
 from reproduction.tables import Table, cell, differences_table, runs_table
 from reproduction.trends import other_lengths
 
-#: What replaces, leaves out or adds something to SENSIA, by the claim that it is about.
-PHASES = ("no-joint", "no-align", "no-polish")
-PARTS = ("no-context-loss", "no-sense-loss", "one-way", "no-freezing", "tau-low", "tau-high")
-SENSES = ("k1", "k4", "k16")
+#: What is compared, by the claim that it is about.
 COMPARED = ("sensia", "lm-only", "lm-only-compute", "k8", "dense-mean", "dense-last")
 FROM_SCRATCH = (
     *("sensia", "lm-only", "scratch", "scratch-2x", "scratch-4x"),

@@ -2,23 +2,21 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from reproduction.alignment_claim import rises_and_holds
 from reproduction.benchmark_claim import scores_of_the_paper
 from reproduction.chinese_claims import better_than_chinese_alone, chinese_is_behind
 from reproduction.curriculum_claims import better_curriculum, other_curricula
+from reproduction.data_claims import little_data, needs_less_data
 from reproduction.geometry_claim import senses_keep_their_geometry
 from reproduction.mixture_claim import mixture_matters
 from reproduction.others_claim import DENSE, beats_others
-from reproduction.run_results import RECALLS, MissingRunsError, Results
-from reproduction.trends import other_lengths, steps_to_no_difference
-from reproduction.verdicts import FAILS, HOLDS, MISSING, UNTOLD, WEAKLY, Judgement
+from reproduction.phases_claim import PARTS, PHASES, SENSES, joint_counts_most
+from reproduction.run_results import MissingRunsError, Results
+from reproduction.trends import other_lengths
+from reproduction.verdicts import MISSING, Judgement
 
-#: Ablation runs: those that start from the embedded model, and those that start from a shorter pretraining.
-_ABLATIONS = ("no-context-loss", "no-sense-loss", "one-way", "no-freezing", "tau-low", "tau-high")
-_SENSES = ("k1", "k4", "k16")
 #: What stands for the paper's figures where a claim is our own.
 NOT_IN_PAPER = "not in the paper"
 
@@ -108,15 +106,15 @@ def _rules(curricula: tuple[str, ...]) -> Sequence[_Rule]:
             "2 to 4 times",
             ("sensia", "scratch"),
             ("scratch-2x", "scratch-4x", "lm-only", *other_lengths("sensia", "scratch", "lm-only")),
-            _needs_less_data,
+            needs_less_data,
         ),
         _Rule(
             "phases",
             "Removing the joint phase hurts most; every part counts",
             "joint is the phase that counts most",
-            ("sensia", "no-joint", "no-align", "no-polish"),
-            (*_ABLATIONS, "k8", *_SENSES),
-            _joint_counts_most,
+            ("sensia", *PHASES),
+            (*PARTS, "k8", *SENSES),
+            joint_counts_most,
         ),
         _Rule(
             "bitext",
@@ -124,7 +122,7 @@ def _rules(curricula: tuple[str, ...]) -> Sequence[_Rule]:
             "2.5 to 3.3 points",
             ("sensia", "data-20"),
             of_data,
-            _little_data,
+            little_data,
         ),
         _Rule(
             "mixture",
@@ -183,81 +181,3 @@ def _rules(curricula: tuple[str, ...]) -> Sequence[_Rule]:
             better_than_chinese_alone,
         ),
     )
-
-
-def _needs_less_data(found: Results) -> Judgement:
-    goal, (low, high) = found.mean("sensia", "bits per byte"), found.interval("sensia", "bits per byte")
-    kinds = {1: "scratch", 2: "scratch-2x", 4: "scratch-4x"}
-    reached = {times: found.mean(kind, "bits per byte") for times, kind in kinds.items() if found(kind)}
-    if reached[1] > goal and 2 not in reached:  # a model that is ahead with the same data needs no run with more
-        raise MissingRunsError(kinds[2])
-    told = f"{goal:.3f} bits per byte ({low:.2f} to {high:.2f}); from scratch " + ", ".join(
-        f"{v:.3f} ({t}x)" for t, v in reached.items()
-    )
-    if found("lm-only"):
-        alone = found.mean("lm-only", "bits per byte")
-        told += f"; the language model loss alone, from the English model, {alone:.3f} (1x)"
-    ahead = [times for times, value in reached.items() if value > goal]
-    verdict = HOLDS if 2 in ahead else WEAKLY if ahead else FAILS
-    if ahead:
-        why = f"A model from scratch is behind SENSIA with up to {max(ahead)} times the data."
-    else:
-        why = "A model from scratch is ahead of SENSIA already with the same data."
-    if found("lm-only") and found.mean("lm-only", "bits per byte") < reached[1]:
-        why += (
-            " English is a help: with the language model loss alone, a model that begins from English is ahead of one "
-            "from scratch. SENSIA gives this loss less weight, and loses that lead."
-        )
-    why += " It is compared by bits per byte. More data means more steps."
-    trend = steps_to_no_difference(found.differences("scratch", "sensia", partial(found.mean, metric="bits per byte")))
-    return told, verdict, why if trend is None else f"{why} Bits per byte of from scratch minus SENSIA's: {trend}."
-
-
-def _joint_counts_most(found: Results) -> Judgement:
-    kinds = ("no-joint", "no-align", "no-polish")
-    lost = {kind: found.recall("sensia") - found.recall(kind) for kind in kinds}
-    bits = {kind: found.mean(kind, "bits per byte") - found.mean("sensia", "bits per byte") for kind in kinds}
-    told = "; ".join(
-        [f"{kind}: recall {-lost[kind]:+.3f}, bits per byte {bits[kind]:+.3f}" for kind in kinds]
-        + [_difference(found, kind, "sensia") for kind in _ABLATIONS if found(kind)]
-        + [_difference(found, kind, "k8") for kind in _SENSES if found(kind) and found("k8")]
-    )
-    if len(found("sensia")) < 2:
-        return told, UNTOLD, "One seed does not tell how far seeds differ."
-    worst = max(lost, key=lost.__getitem__)
-    spread = max(_spread(found.values(kind, metric)) for kind in ("sensia", *kinds) for metric in RECALLS)
-    if worst == "no-joint":
-        verdict = HOLDS if lost[worst] > spread else WEAKLY
-    else:
-        verdict = FAILS if lost[worst] - lost["no-joint"] > spread else UNTOLD
-    why = f"{worst} loses most recall. Context or sense recall differs between seeds by up to {spread:.3f}."
-    return told, verdict, why
-
-
-def _difference(found: Results, kind: str, without: str) -> str:
-    recall = found.recall(kind) - found.recall(without)
-    bits = found.mean(kind, "bits per byte") - found.mean(without, "bits per byte")
-    return f"{kind} (over {without}): recall {recall:+.3f}, bits per byte {bits:+.3f}"
-
-
-def _little_data(found: Results) -> Judgement:
-    shares = {2: "data-2", 5: "data-5", 20: "data-20", 100: "data-100"}
-    shares = {share: kind for share, kind in shares.items() if found(kind)}
-    whole = found.recall("sensia")
-    told = f"all: {whole:.3f}; " + "; ".join(
-        f"1/{share}: {found.recall(kind):.3f}, {found.mean(kind, 'bits per byte'):.3f} bits per byte"
-        for share, kind in shares.items()
-    )
-    low, high = found.interval("data-20", "context recall@1")
-    told += f"; context recall@1 at 1/20: {found.mean('data-20', 'context recall@1'):.3f} ({low:.3f} to {high:.3f})"
-    lost = whole - found.recall("data-20")
-    verdict = HOLDS if lost <= 0.033 else WEAKLY if lost <= 0.1 else FAILS
-    return (
-        told,
-        verdict,
-        f"With 1/20 of the pairs, each is seen 20 times as often. Recall falls by {100 * lost:.1f} points.",
-    )
-
-
-def _spread(values: Sequence[float]) -> float:
-    return max(values) - min(values)

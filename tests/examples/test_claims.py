@@ -160,6 +160,16 @@ def test_joint_counts_most_if_nothing_else_costs_as_much(no_joint, expected):
     assert verdict(4, [*results, result("sensia", 0.5, 2.7, seed=1)]) == expected
 
 
+@pytest.mark.parametrize(
+    ("align", "expected"), [((0.5, 2.7), WEAKLY), ((0.5, 2.5), WEAKLY), ((0.49, 2.7), HOLDS), ((0.5, 2.75), HOLDS)]
+)
+def test_a_phase_counts_if_something_is_worse_without_it(align, expected):
+    without = {"no-joint": (0.3, 2.7), "no-align": align, "no-polish": (0.48, 2.7)}
+    results = [result("sensia", 0.5, 2.7, seed=seed) for seed in (0, 1)]
+    results += [result(kind, *figures) for kind, figures in without.items()]
+    assert verdict(4, results) == expected
+
+
 def searched(x_bits):
     """Baselines everywhere, and two candidates in the languages of the search."""
     found = [result("sensia", 0.5, 2.7), result("lm-only", 0.0, 2.6)]
