@@ -152,8 +152,8 @@ def _rules(curricula: tuple[str, ...]) -> Sequence[_Rule]:
             "search",
             "Another curriculum is better than the paper's in recall and in bits per byte",
             NOT_IN_PAPER,
-            ("sensia", "lm-only", "others", "others-lm-only"),
-            curricula,
+            ("sensia", "lm-only"),
+            ("others", "others-lm-only", *curricula),
             better_curriculum,
         ),
         _Rule(

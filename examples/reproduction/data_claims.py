@@ -36,7 +36,7 @@ def needs_less_data(found: Results) -> Judgement:
         why = "A model from scratch is ahead of SENSIA already with the same data."
     if found("lm-only") and found.mean("lm-only", "bits per byte") < reached[1]:
         why += (
-            " English is a help: with the language model loss alone, a model that begins from English is ahead of one "
+            " English helps: with the language model loss alone, a model that begins from English is ahead of one "
             "from scratch. SENSIA gives this loss less weight, and loses that lead."
         )
     why += " It is compared by bits per byte. More data means more steps."
