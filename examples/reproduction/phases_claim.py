@@ -35,15 +35,17 @@ def joint_counts_most(found: Results) -> Judgement:
         verdict = HOLDS if lost[worst] > spread and not idle else WEAKLY
     else:
         verdict = FAILS if lost[worst] - lost["no-joint"] > spread else UNTOLD
-    why = (
-        f"Recall falls most {label(worst)}, and bits per byte rise most {label(least_fluent)}. Context or sense "
-        f"recall differs between seeds by up to {spread:.3f}."
-    )
+    if worst == least_fluent:
+        why = f"Recall falls and bits per byte rise most {label(worst)}."
+    else:
+        why = f"Recall falls most {label(worst)}, and bits per byte rise most {label(least_fluent)}."
+    why += f" Context or sense recall differs between seeds by up to {spread:.3f}."
     if idle:
         why += (
             f" {' and '.join(map(label, idle)).capitalize()}, recall falls by no more than that, and bits per byte "
-            f"rise by no more than {100 * SAME:.0f} %: nothing shows that this phase counts. This part of the rule "
-            "was written after the runs; it can only lower a verdict."
+            f"rise by no more than {100 * SAME:.0f} %: nothing shows that "
+            f"{'this phase counts' if len(idle) == 1 else 'these phases count'}. This part of the rule was written "
+            "after the runs; it can only lower a verdict."
         )
     return told, verdict, why
 
