@@ -37,7 +37,7 @@ def kinds_by_language(found: Results) -> dict[str, str]:
     """
     languages = [language for language in found.languages("others") if language != "zh"]
     if not languages:
-        raise MissingRunsError("others in a language beside zh")
+        raise MissingRunsError("others, in a language other than zh")
     return {"id": "sensia", **dict.fromkeys([*languages, "zh"], "others")}
 
 

@@ -39,7 +39,7 @@ def needs_less_data(found: Results) -> Judgement:
             " English helps: with the language model loss alone, a model that begins from English is ahead of one "
             "from scratch. SENSIA gives this loss less weight, and loses that lead."
         )
-    why += " It is compared by bits per byte. More data means more steps."
+    why += " It is compared by bits per byte. Twice the data is twice the steps."
     trend = steps_to_no_difference(found.differences("scratch", "sensia", partial(found.mean, metric="bits per byte")))
     return told, verdict, why if trend is None else f"{why} Bits per byte of from scratch minus SENSIA's: {trend}."
 

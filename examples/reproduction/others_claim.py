@@ -45,7 +45,10 @@ def beats_others(found: Results) -> Judgement:
         f"{SLACK} or bits per byte by more than {100 * SAME:.0f} %. "
     )
     why += f"It is not better in: {', '.join(lost)}." if lost else "It is better everywhere."
-    why += f" The claim fails where recall is not better, and holds weakly where writing is not.{open_ends}"
+    why += (
+        " The claim fails where recall is not better than that of all others, and holds weakly where another figure is "
+        f"not.{open_ends}"
+    )
     return "; ".join(told), verdict, " ".join([why, *_trends(found)])
 
 

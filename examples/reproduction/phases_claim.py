@@ -39,7 +39,10 @@ def joint_counts_most(found: Results) -> Judgement:
         why = f"Recall falls and bits per byte rise most {label(worst)}."
     else:
         why = f"Recall falls most {label(worst)}, and bits per byte rise most {label(least_fluent)}."
-    why += f" Context or sense recall differs between seeds by up to {spread:.3f}."
+    why += (
+        f" Context or sense recall differs between seeds by up to {spread:.3f}. The steps of a phase that is left out "
+        "go to the others, so a run without align or joint has more of the language model loss."
+    )
     if idle:
         why += (
             f" {' and '.join(map(label, idle)).capitalize()}, recall falls by no more than that, and bits per byte "
