@@ -46,8 +46,8 @@ def beats_others(found: Results) -> Judgement:
     )
     why += f"It is not better in: {', '.join(lost)}." if lost else "It is better everywhere."
     why += (
-        " The claim fails where recall is not better than that of all others, and holds weakly where another figure is "
-        f"not.{open_ends}"
+        " The claim fails where recall is not better than that of all others, and holds weakly where another figure "
+        f"is not.{open_ends}"
     )
     return "; ".join(told), verdict, " ".join([why, *_trends(found)])
 
