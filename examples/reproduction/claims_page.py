@@ -40,13 +40,13 @@ The page is made by `python examples/reproduce.py --report` from the files of al
 _HOW_TO_READ = """\
 **How to read it.** A figure has its interval in brackets: the range over seeds, or, where there is one seed, the 95 %
 bootstrap interval over test items. The range of two or three seeds is often narrower than an interval over items,
-because it says nothing about the items. A difference of two figures with intervals of the half-widths a and b has one
-of √(a² + b²). `recall` is the mean of context and sense recall@1, in both directions, on all NTREX pairs. Bits per
-byte are of the target side of these pairs; some of the first runs kept no interval of them. Tests over seeds are
-Welch's, one-sided; the geometry of senses is tested against shuffled pairs. All tests of a scale are one family:
-Holm's correction keeps the chance of a single false finding at 5 %. Runs of several lengths each have the whole
-schedule. The line through them is over the logarithm of the steps, and is followed to 1,000 times the longest run. A
-line through two lengths has no error, so it is a hint only.
+because it says nothing about the items. The difference of two figures has the half-width √(a² + b²) if theirs are a
+and b. `recall` is the mean of context and sense recall@1, in both directions, on all NTREX pairs. Bits per byte are of
+the target side of these pairs; some of the first runs kept no interval of them. Tests over seeds are Welch's,
+one-sided; the geometry of senses is tested against shuffled pairs. All tests of a scale are one family: Holm's
+correction keeps the chance of a single false finding at 5 %. Runs of several lengths each have the whole schedule. The
+line through them is over the logarithm of the steps, and is followed to 1,000 times the longest run. A line through
+two lengths has no error, so it is a hint only.
 
 **Verdicts.** "Holds in direction, not in size": the effect is there, but a figure is outside the paper's range, below
 or above it. "Holds weakly": one part of the claim holds and another does not; the figures say which. "Can't be told
