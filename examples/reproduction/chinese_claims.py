@@ -70,8 +70,8 @@ def better_than_chinese_alone(found: Results) -> Judgement:
     why = (
         f"It holds if SENSIA has fewer bits per byte by more than {100 * SAME:.0f} %, intervals do not touch, and, "
         "where there are seeds, Welch's t-test says so at 5 % after Holm's correction. Both have the English "
-        "tokenizer and read the same Chinese text; `monolingual-own-tokens` has a "
-        "tokenizer that was trained on these pairs."
+        "tokenizer and read the same Chinese text; `monolingual-own-tokens` has a tokenizer that was trained on these "
+        "pairs."
     )
     return told, verdict, why
 

@@ -1,7 +1,6 @@
 """The plot of each claim, and the words for whoever does not see it."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -10,24 +9,19 @@ from reproduction.chinese_claims import MONOLINGUAL, kinds_by_language
 from reproduction.claim_tables import COMPARED, CURRICULA, FROM_SCRATCH, OF_DATA
 from reproduction.curriculum_claims import REPORTED, SEARCHED, common_kind
 from reproduction.geometry_claim import PAPER_FIGURES
-from reproduction.interval_plots import Panel, draw_lines, draw_rows
+from reproduction.interval_plots import Panel, draw_rows
 from reproduction.labels import plain
 from reproduction.mixture_claim import PAPER_NATS, VARIANTS, mixture_changes
-from reproduction.phases_claim import PARTS, PHASES, SENSES
-from reproduction.run_plots import PAIRS_SEEN, draw_curves, pairs_seen
+from reproduction.phases_claim import WITHOUT
+from reproduction.run_plots import CONTEXT_AND_BITS, draw_curves, draw_kinds, draw_over_pairs
 from reproduction.run_results import Results
 from reproduction.tables import difference
 
 _BOTH = {"recall": "recall@1, context and sense", "bits per byte": "bits per byte (less is better)"}
 
 
-def _rows(found: Results, kinds: Iterable[str], language: str = "id") -> Figure:
-    kinds = [kind for kind in kinds if found(kind, language)]
-    panels = [
-        Panel(called, {plain(kind): found.estimate(kind, metric, language) for kind in kinds})
-        for metric, called in _BOTH.items()
-    ]
-    return draw_rows(panels, [plain("sensia")])
+def _plain(kinds: Iterable[str]) -> dict[str, str]:
+    return {kind: plain(kind) for kind in kinds}
 
 
 def draw_alignment(found: Results) -> Figure:
@@ -37,29 +31,19 @@ def draw_alignment(found: Results) -> Figure:
 
 def draw_others(found: Results) -> Figure:
     """Context recall@1 and bits per byte of all that is compared, because a dense model has no other vectors."""
-    kinds = [kind for kind in COMPARED if found(kind)]
-    labels = {"context recall@1": "context recall@1", "bits per byte": _BOTH["bits per byte"]}
-    panels = [
-        Panel(called, {plain(kind): found.estimate(kind, metric) for kind in kinds})
-        for metric, called in labels.items()
-    ]
-    return draw_rows(panels, [plain("sensia"), plain("k8")])
+    return draw_kinds(found, _plain(COMPARED), CONTEXT_AND_BITS, [plain("sensia"), plain("k8")])
 
 
 def draw_scratch(found: Results) -> Figure:
     """Bits per byte over the pairs seen."""
-    lines: dict[str, dict[float, Any]] = {}
-    for kind in (each for each in FROM_SCRATCH if found(each)):
-        name = next(plain(each) for each in ("sensia", "lm-only", "scratch") if kind.startswith(each))
-        figures = {"bits per byte": found.estimate(kind, "bits per byte")}
-        lines.setdefault(name, {})[pairs_seen(found(kind)[0])] = figures
-    return draw_lines(lines, PAIRS_SEEN, {"bits per byte": _BOTH["bits per byte"]})
+    starts = ("sensia", "lm-only", "scratch")
+    names = {kind: next(plain(each) for each in starts if kind.startswith(each)) for kind in FROM_SCRATCH}
+    return draw_over_pairs(found, names, {"bits per byte": _BOTH["bits per byte"]})
 
 
 def draw_phases(found: Results) -> Figure:
     """Change of recall and of bits per byte without each part."""
-    pairs = [*((kind, "sensia") for kind in (*PHASES, *PARTS)), *((kind, "k8") for kind in SENSES)]
-    pairs = [(kind, other) for kind, other in pairs if found(kind) and found(other)]
+    pairs = [(kind, other) for kind, other in WITHOUT if found(kind) and found(other)]
     panels = [
         Panel(
             f"change of {metric}",
@@ -73,12 +57,7 @@ def draw_phases(found: Results) -> Figure:
 
 def draw_bitext(found: Results) -> Figure:
     """Recall and bits per byte over the different pairs seen."""
-    points = {
-        pairs_seen(found(kind)[0]): {metric: found.estimate(kind, metric) for metric in _BOTH}
-        for kind in OF_DATA
-        if found(kind)
-    }
-    return draw_lines({"SENSIA, equal steps": points}, PAIRS_SEEN, _BOTH)
+    return draw_over_pairs(found, dict.fromkeys(OF_DATA, "SENSIA, equal steps"), _BOTH)
 
 
 def draw_mixture(found: Results) -> Figure:
@@ -99,7 +78,7 @@ def draw_languages(found: Results) -> Figure:
 
 def draw_curricula(found: Results) -> Figure:
     """Recall and bits per byte of each curriculum."""
-    return _rows(found, CURRICULA)
+    return draw_kinds(found, _plain(CURRICULA), _BOTH, [plain("sensia")])
 
 
 def draw_search(found: Results) -> Figure:

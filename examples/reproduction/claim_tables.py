@@ -13,7 +13,7 @@ from reproduction.geometry_claim import PAPER_FIGURES
 from reproduction.labels import label
 from reproduction.mixture_claim import VARIANTS, mixture_changes
 from reproduction.others_claim import DENSE
-from reproduction.phases_claim import PARTS, PHASES, SENSES
+from reproduction.phases_claim import WITHOUT
 from reproduction.run_results import METRICS, RECALLS, Results
 from reproduction.tables import Table, cell, differences_table, runs_table
 from reproduction.trends import other_lengths
@@ -71,8 +71,7 @@ def scratch_table(found: Results) -> Table:
 
 def phases_table(found: Results) -> Table:
     """The worth of each part: differences without it."""
-    pairs = [*((kind, "sensia") for kind in (*PHASES, *PARTS)), *((kind, "k8") for kind in SENSES)]
-    return differences_table(found, pairs, BOTH)
+    return differences_table(found, WITHOUT, BOTH)
 
 
 def bitext_table(found: Results) -> Table:

@@ -11,6 +11,8 @@ from reproduction.verdicts import FAILS, HOLDS, SAME, UNTOLD, WEAKLY, Judgement
 PHASES = ("no-joint", "no-align", "no-polish")
 PARTS = ("no-context-loss", "no-sense-loss", "one-way", "no-freezing", "tau-low", "tau-high")
 SENSES = ("k1", "k4", "k16")
+#: The same, each with what it is compared with.
+WITHOUT = (*((kind, "sensia") for kind in (*PHASES, *PARTS)), *((kind, "k8") for kind in SENSES))
 
 
 def joint_counts_most(found: Results) -> Judgement:
@@ -20,10 +22,7 @@ def joint_counts_most(found: Results) -> Judgement:
     Args:
         found ([`Results`]): of all runs.
     """
-    told = "; ".join(
-        [_difference(found, kind, "sensia") for kind in (*PHASES, *PARTS) if found(kind)]
-        + [_difference(found, kind, "k8") for kind in SENSES if found(kind) and found("k8")]
-    )
+    told = "; ".join(_difference(found, kind, other) for kind, other in WITHOUT if found(kind) and found(other))
     if len(found("sensia")) < 2:
         return told, UNTOLD, "One seed does not tell how far seeds differ."
     lost = {kind: found.recall("sensia") - found.recall(kind) for kind in PHASES}

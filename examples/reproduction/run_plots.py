@@ -1,6 +1,6 @@
 """Plots of all runs of a scale, for its own page."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -13,8 +13,8 @@ from sensia.model_cards.drawing import COLOURS, DPI, WIDTH
 Result = Mapping[str, Any]
 
 _BITS = "bits per byte"
-#: What the axis of [`pairs_seen`] is called.
-PAIRS_SEEN = "different pairs seen"
+#: The two figures that every kind of run has, also a dense one: their labels.
+CONTEXT_AND_BITS = {"context recall@1": "context recall@1", _BITS: "bits per byte (less is better)"}
 
 #: Runs that differ in the data that they see, by the line that they belong to.
 OF_DATA = {"data-2": "SENSIA", "data-5": "SENSIA", "data-20": "SENSIA", "data-100": "SENSIA"}
@@ -59,9 +59,28 @@ def draw_runs(results: Iterable[Result]) -> Figure:
     """
     found = Results(results)
     kinds = sorted((each for each in found.kinds("") if found(each)), key=lambda each: found.mean(each, _BITS))
-    labels = {"context recall@1": "context recall@1", _BITS: "bits per byte (less is better)"}
-    panels = [Panel(label, {kind: found.estimate(kind, metric) for kind in kinds}) for metric, label in labels.items()]
-    return draw_rows(panels, ["sensia"])
+    return draw_kinds(found, {kind: kind for kind in kinds}, CONTEXT_AND_BITS, ["sensia"])
+
+
+def draw_kinds(
+    found: Results, names: Mapping[str, str], labels: Mapping[str, str], marked: Sequence[str], language: str = "id"
+) -> Figure:
+    """
+    Draws figures of kinds of runs: a row for each kind that has runs, and a panel for each figure.
+
+    Args:
+        found ([`Results`]): of all runs.
+        names (`Mapping`): kind -> name of its row.
+        labels (`Mapping`): figure -> label of its panel.
+        marked (`Sequence[str]`): names of rows in another colour.
+        language (`str`, *optional*, defaults to `"id"`): of the runs.
+    """
+    names = {kind: name for kind, name in names.items() if found(kind, language)}
+    panels = [
+        Panel(label, {name: found.estimate(kind, metric, language) for kind, name in names.items()})
+        for metric, label in labels.items()
+    ]
+    return draw_rows(panels, marked)
 
 
 def draw_data(results: Iterable[Result]) -> Figure:
@@ -72,21 +91,26 @@ def draw_data(results: Iterable[Result]) -> Figure:
     Args:
         results (`Iterable` of `Mapping`): all results.
     """
-    found, metrics = Results(results), {"context recall@1": "context recall@1", _BITS: "bits per byte"}
-    lines: dict[str, dict[float, Mapping[str, Estimate | None]]] = {}
-    for kind, name in {"sensia": "SENSIA", **OF_DATA}.items():
-        if found(kind):
-            figures = {metric: found.estimate(kind, metric) for metric in metrics}
-            lines.setdefault(name, {})[pairs_seen(found(kind)[0])] = figures
-    return draw_lines(lines, PAIRS_SEEN, metrics)
+    return draw_over_pairs(Results(results), {"sensia": "SENSIA", **OF_DATA}, CONTEXT_AND_BITS)
 
 
-def pairs_seen(run: Result) -> float:
+def draw_over_pairs(found: Results, names: Mapping[str, str], labels: Mapping[str, str]) -> Figure:
     """
-    Different pairs that a run saw.
+    Draws figures over the number of different pairs that a run in Indonesian saw.
 
     Args:
-        run (`Mapping`): of [`reproduction.plan.summarize_run`].
+        found ([`Results`]): of all runs.
+        names (`Mapping`): kind -> name of its line.
+        labels (`Mapping`): figure -> label of its panel.
     """
+    lines: dict[str, dict[float, Mapping[str, Estimate | None]]] = {}
+    for kind, name in names.items():
+        if found(kind):
+            figures = {metric: found.estimate(kind, metric) for metric in labels}
+            lines.setdefault(name, {})[_pairs_seen(found(kind)[0])] = figures
+    return draw_lines(lines, "different pairs seen", labels)
+
+
+def _pairs_seen(run: Result) -> float:
     seen = run["training"]["steps"] * run["training"]["pairs_per_step"]
     return min(seen, run["settings"].get("max_train_pairs") or seen)
