@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Any
 
 from reproduction.estimates import over_seeds
-from reproduction.run_results import Results
+from reproduction.run_results import RECALLS, Results
 from reproduction.trends import steps_to_reach
 from reproduction.verdicts import DIRECTION, FAILS, HOLDS, SLACK, WEAKLY, Judgement
 
@@ -62,8 +62,9 @@ def _why(found: Results, runs: Sequence[Mapping[str, Any]]) -> str:
         f"entropy of {lowest:.2f} to {highest:.2f} nats, the paper's share of ln K. The peak and the entropy at the "
         "end are of the pairs of the curve, the first 200."
     )
-    needed = steps_to_reach(found.lengths("sensia", partial(found.mean, metric="context recall@1")), PAPER_RECALL)
-    return why if needed is None else f"{why} {needed}"
+    lengths = {metric: found.lengths("sensia", partial(found.mean, metric=metric)) for metric in RECALLS}
+    trends = (steps_to_reach(metric.capitalize(), points, PAPER_RECALL) for metric, points in lengths.items())
+    return " ".join([why, *filter(None, trends)])
 
 
 def _entropies(run: Mapping[str, Any]) -> list[float]:

@@ -21,24 +21,28 @@ def other_lengths(*kinds: str) -> tuple[str, ...]:
     return tuple(f"{kind}-{steps}" for kind in kinds for steps in _OTHER_LENGTHS)
 
 
-def steps_to_reach(points: Mapping[int, float], goal: float) -> str | None:
+def steps_to_reach(name: str, points: Mapping[int, float], goal: float) -> str | None:
     """
-    Tells how many steps a figure would need by the least-squares line over the logarithm of the steps.
+    Tells if a figure reaches a goal at one of the lengths and, if it does not, how many steps it would need by the
+    least-squares line over the logarithm of the steps.
 
     Args:
+        name (`str`): of the figure; begins the sentence.
         points (`Mapping`): steps of a run -> the figure, the mean of its seeds.
-        goal (`float`): the figure to reach, greater than those here.
+        goal (`float`): the figure to reach.
 
     Returns:
         `str`, *optional*: a sentence; `None` with fewer than two lengths.
     """
     if len(points) < 2:
         return None
-    slope, needed = _line(points, goal)
     shown = _shown(points, "")
+    if max(points.values()) >= goal:
+        return f"{name}: {shown} steps, so {goal:g} is reached."
+    slope, needed = _line(points, goal)
     if slope <= 0:
-        return f"Over the length of the run it does not rise: {shown} steps."
-    return f"By the line through {shown} steps, {goal:g} would take {_told(needed, max(points))} steps."
+        return f"{name}: {shown} steps, so it does not rise."
+    return f"{name}: {shown} steps; by the line through these, {goal:g} would take {_told(needed, max(points))} steps."
 
 
 def steps_to_no_difference(points: Mapping[int, float]) -> str | None:

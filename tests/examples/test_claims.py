@@ -40,13 +40,20 @@ def test_alignment_tells_how_many_steps_the_papers_recall_would_take():
     points = (("sensia-300", 300, 0.5), ("sensia", 1500, 0.6), ("sensia-4500", 4500, 0.6 + 0.1 * math.log(3, 5)))
     results = [result(kind, recall, 2.7, steps=steps) for kind, steps, recall in points]
     why = judge(results)[0].why
-    assert "0.500 at 300, 0.600 at 1,500, 0.668 at 4,500 steps, 0.9 would take about 190,000 steps" in why
+    for kind in ("Context", "Sense"):
+        said = f"{kind} recall@1: 0.500 at 300, 0.600 at 1,500, 0.668 at 4,500 steps; by the line through these, "
+        assert f"{said}0.9 would take about 190,000 steps." in why
     assert "would take" not in judge(results[1:2])[0].why
 
 
 def test_a_trend_that_does_not_rise_reaches_nothing():
-    assert "does not rise" in steps_to_reach({300: 0.6, 1500: 0.5}, 0.9)
-    assert "more than 1,500,000 steps" in steps_to_reach({300: 0.5, 1500: 0.5001}, 0.9)
+    assert "does not rise" in steps_to_reach("It", {300: 0.6, 1500: 0.5}, 0.9)
+    assert "more than 1,500,000 steps" in steps_to_reach("It", {300: 0.5, 1500: 0.5001}, 0.9)
+
+
+def test_a_figure_that_one_length_has_is_reached():
+    said = steps_to_reach("It", {300: 0.8, 1500: 0.9}, 0.9)
+    assert said == "It: 0.800 at 300, 0.900 at 1,500 steps, so 0.9 is reached."
 
 
 #: The line through -0.3 at 300 and -0.2 at 3,000 steps meets 0 two decades after 3,000.
