@@ -51,8 +51,8 @@ two lengths has no error, so it is a hint only.
 **Verdicts.** "Holds in direction, not in size": the effect is there, but a figure is outside the paper's range, below
 or above it. "Holds weakly": one part of the claim holds and another does not; the figures say which. "Can't be told
 at this scale": the runs differ by no more than seeds or test items do, or have one seed where a test needs two. The
-reason stands under each table. The rules are in `examples/reproduction`; those for `mini_long` were written before
-its runs, but for the part that claim 4 names."""
+reason stands under each table. The rules are in `examples/reproduction`. Those for `mini_long` were written before
+its runs, except for a part of the rules of claims 4 and 8: their reasons say which."""
 
 
 #: The paper's third open question has a plan of its own, with another base and other lengths.
