@@ -1,6 +1,5 @@
 """Claims about Chinese, which the English tokenizer writes in bytes."""
 
-from reproduction.estimates import Estimate
 from reproduction.family import family_p_values
 from reproduction.run_results import MissingRunsError, Results
 from reproduction.seed_tests import LEVEL
@@ -62,11 +61,12 @@ def better_than_chinese_alone(found: Results) -> Judgement:
         raise MissingRunsError(f"{MONOLINGUAL[0]} in zh")
     figures = {kind: found.estimate(kind, "bits per byte", "zh") for kind in kinds}
     told = "; ".join(f"{kind} {each} bits per byte" for kind, each in figures.items())
-    ours, alone = figures["others"], figures[MONOLINGUAL[0]]
-    if ours is None or alone is None or not (ours.ends() and alone.ends()):
+    pair = ("others", MONOLINGUAL[0])
+    if not all(figure is not None and figure.ends() for figure in map(figures.get, pair)):
         raise MissingRunsError("bits per byte in zh, with intervals")
+    better, worse = found.writes_better(*pair, "zh"), found.writes_better(*reversed(pair), "zh")
     _, p = family_p_values(found).get("monolingual: bits per byte", (0.0, 0.0))  # without seeds, intervals decide
-    verdict = HOLDS if _is_less(ours, alone) and p < LEVEL else FAILS if _is_less(alone, ours) else UNTOLD
+    verdict = HOLDS if better and p < LEVEL else FAILS if worse else UNTOLD
     why = (
         f"It holds if SENSIA has fewer bits per byte by more than {100 * SAME:.0f} %, intervals do not touch, and, "
         "where there are seeds, Welch's t-test says so at 5 % after Holm's correction. Both have the English "
@@ -74,8 +74,3 @@ def better_than_chinese_alone(found: Results) -> Judgement:
         "pairs."
     )
     return told, verdict, why
-
-
-def _is_less(one: Estimate, other: Estimate) -> bool:
-    """Tells if a figure is less by more than seeds differ, with intervals that do not touch."""
-    return one.value < (1 - SAME) * other.value and one.ends()[1] < other.ends()[0]

@@ -5,6 +5,7 @@ from statistics import fmean
 from typing import Any
 
 from reproduction.estimates import Estimate, over_seeds
+from reproduction.verdicts import SAME
 
 #: What a claim looks at, by the name that tables give it: task and metric of [`reproduction.plan.summarize_run`].
 METRICS = {
@@ -106,6 +107,20 @@ class Results:
             return Estimate(values[0])
         low, high = (fmean(each[side] for each in ends if each is not None) for side in (0, 1))
         return Estimate(values[0], low, high)
+
+    def writes_better(self, kind: str, other: str, language: str = "id") -> bool:
+        """
+        Tells if runs have fewer bits per byte than others, by more than [`SAME`] and with intervals that do not touch.
+
+        Args:
+            kind (`str`), other (`str`): the runs and the others. One seed that kept no interval has its value alone.
+            language (`str`, *optional*, defaults to `"id"`): of both.
+        """
+        ours, theirs = (self.estimate(each, "bits per byte", language) for each in (kind, other))
+        if ours is None or theirs is None:
+            return False
+        fewer = ours.value < (1 - SAME) * theirs.value
+        return fewer and max([ours.value, *ours.ends()]) < min([theirs.value, *theirs.ends()])
 
     def interval(self, kind: str, metric: str, language: str = "id") -> tuple[float, float]:
         """Range over seeds of a metric of [`METRICS`]; for one seed, the 95 % bootstrap over test items."""

@@ -11,15 +11,3 @@ SLACK = 0.03
 SAME = 0.01
 
 Judgement = tuple[str, str, str]  # figures, verdict, reason
-
-
-def gains_more_than_it_costs(gained: float, cost: float) -> bool:
-    """
-    Tells if one run is better than another on one axis, by more than the variation between seeds, and no worse on the
-    other.
-
-    Args:
-        gained (`float`): difference of recall to the other run.
-        cost (`float`): bits per byte divided by those of the other run.
-    """
-    return (gained > SLACK and cost < 1 + SAME) or (gained > -SLACK and cost < 1 - SAME)

@@ -5,7 +5,7 @@ METRICS = ("context_recall@1", "sense_recall@1", "bits_per_byte", "sense_precisi
 
 def result(kind, recall, bits, *, language="id", seed=0, curve=(0.1, 0.5), entropy=0.8, steps=300, flops=None):
     metrics = {**dict.fromkeys(METRICS, recall), "bits_per_byte": bits}
-    intervals = {"context_recall@1": [recall - 0.02, recall + 0.02], "bits_per_byte": [bits - 0.1, bits + 0.1]}
+    intervals = {"context_recall@1": [recall - 0.02, recall + 0.02], "bits_per_byte": [bits - 0.02, bits + 0.02]}
     entry = {"metrics": metrics, "intervals": intervals, "chance": {}}
     points = [
         {

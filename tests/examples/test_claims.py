@@ -206,15 +206,15 @@ def test_a_curriculum_that_costs_fluency_can_still_be_better_than_the_papers(bit
     assert verdict(9, results) == expected
 
 
-#: The intervals of bits per byte are 0.1 to both sides.
+#: One seed of 2.665 is 1.3 % under 2.7, and its interval of 0.02 to both sides touches that of 2.7.
 @pytest.mark.parametrize(
     ("recall", "bits", "expected"),
     [
-        (0.5, 2.45, HOLDS),
+        (0.5, 2.6, HOLDS),
         (0.6, 2.69, HOLDS),
-        (0.5, 2.6, UNTOLD),
+        (0.5, 2.665, UNTOLD),
         (0.49, 2.71, UNTOLD),
-        (0.52, 2.95, FAILS),
+        (0.52, 2.9, FAILS),
         (0.4, 2.8, FAILS),
     ],
 )
@@ -291,7 +291,7 @@ def test_the_geometry_of_senses_is_judged_against_shuffled_pairs(topology, p_val
 
 
 @pytest.mark.parametrize(
-    ("bits", "alone", "expected"), [(2.4, 2.7, HOLDS), (2.7, 2.4, FAILS), (2.6, 2.7, UNTOLD), (2.69, 2.7, UNTOLD)]
+    ("bits", "alone", "expected"), [(2.4, 2.7, HOLDS), (2.7, 2.4, FAILS), (2.665, 2.7, UNTOLD), (2.69, 2.7, UNTOLD)]
 )
 def test_chinese_is_judged_against_a_model_of_chinese_alone(bits, alone, expected):
     runs = [result("others", 0.1, bits, language="zh"), result("monolingual", 0.1, alone, language="zh")]
