@@ -59,8 +59,8 @@ def _why(found: Results, runs: Sequence[Mapping[str, Any]]) -> str:
     why = (
         f"Recall@1 before and after is of all NTREX pairs; seeds: {', '.join(str(run['seed']) for run in runs)}. It "
         f"holds if every seed ends within {SLACK} of its peak, at a recall of {PAPER_RECALL} or more and at an "
-        f"entropy of {lowest:.2f} to {highest:.2f} nats, the paper's share of ln K. The peak and the entropy at the "
-        "end are of the pairs of the curve, the first 200."
+        f"entropy of {lowest:.2f} to {highest:.2f} nats, which are the paper's shares of ln K. The peak "
+        "and the entropy at the end are of the pairs of the curve, the first 200."
     )
     lengths = {metric: found.lengths("sensia", partial(found.mean, metric=metric)) for metric in RECALLS}
     trends = (steps_to_reach(metric.capitalize(), points, PAPER_RECALL) for metric, points in lengths.items())

@@ -6,7 +6,7 @@ from reproduction.alignment_claim import PAPER_RECALL
 from reproduction.benchmark_claim import LANGUAGE, PAPER_SCORES
 from reproduction.chinese_claims import MONOLINGUAL, kinds_by_language
 from reproduction.curriculum_claims import REPORTED, SEARCHED, chosen_curriculum, common_kind
-from reproduction.family import family_p_values
+from reproduction.family import OTHER_CURRICULA, family_p_values
 from reproduction.geometry_claim import PAPER_FIGURES
 from reproduction.labels import label
 from reproduction.mixture_claim import ONE_SENSE, PAPER_NATS, VARIANTS, mixture_changes
@@ -86,7 +86,7 @@ def languages_sentence(found: Results) -> str:
 
 def curricula_sentence(found: Results) -> str:
     """Recall and bits per byte of other curricula beside the paper's."""
-    kinds = [kind for kind in ("sensia", "cosine", "adaptive") if found(kind)]
+    kinds = [kind for kind in ("sensia", *OTHER_CURRICULA) if found(kind)]
     told = (
         f"{label(kind)}: recall {found.recall(kind):.2f} at {found.mean(kind, 'bits per byte'):.2f} bits per byte"
         for kind in kinds

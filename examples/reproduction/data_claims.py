@@ -37,11 +37,13 @@ def needs_less_data(found: Results) -> Judgement:
     if found("lm-only") and found.mean("lm-only", "bits per byte") < reached[1]:
         why += (
             " English helps: with the language model loss alone, a model that begins from English is ahead of one "
-            "from scratch. SENSIA gives this loss less weight, and loses that lead."
+            "from scratch. SENSIA, which trains the alignment too, loses that lead."
         )
-    why += " It is compared by bits per byte. Twice the data is twice the steps."
+    why += " Models are compared by bits per byte, and twice the data is twice the steps."
     trend = steps_to_no_difference(found.differences("scratch", "sensia", partial(found.mean, metric="bits per byte")))
-    return told, verdict, why if trend is None else f"{why} Bits per byte of from scratch minus SENSIA's: {trend}."
+    if trend is not None:
+        why += f" At equal steps, bits per byte of from scratch minus SENSIA's: {trend}."
+    return told, verdict, why
 
 
 def little_data(found: Results) -> Judgement:

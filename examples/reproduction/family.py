@@ -11,6 +11,8 @@ _AGAINST_CHANCE = (
     ("topology", "topology", "topology_gap"),
     ("Procrustes", "procrustes", "procrustes_gap"),
 )
+#: Kinds of runs with another curriculum; the claim is that they have fewer bits per byte.
+OTHER_CURRICULA = ("cosine", "adaptive")
 #: Kinds of runs that SENSIA is compared with by recall, because the claim is that they have less.
 _LESS_RECALL = {"phases": ("no-joint", "no-align", "no-polish"), "bitext": ("data-20",)}
 
@@ -53,6 +55,9 @@ def _comparisons(found: Results) -> Iterator[tuple[str, Sequence[float], Sequenc
         if found(kind):
             bits = [found.values(each, "bits per byte") for each in (kind, "sensia")]
             yield f"scratch: {kind}", bits[0], bits[1]
+    for kind in OTHER_CURRICULA if found("sensia") else ():
+        if found(kind):
+            yield f"curricula: {kind}", found.values("sensia", "bits per byte"), found.values(kind, "bits per byte")
     if found("others", "zh") and found("monolingual", "zh"):
         bits = [found.values(each, "bits per byte", "zh") for each in ("monolingual", "others")]
         yield "monolingual: bits per byte", bits[0], bits[1]

@@ -44,8 +44,8 @@ def joint_counts_most(found: Results) -> Judgement:
     )
     if idle:
         why += (
-            f" {' and '.join(map(label, idle)).capitalize()}, recall falls by no more than that, and bits per byte "
-            f"rise by no more than {100 * SAME:.0f} %: nothing shows that "
+            f" {' and '.join(map(label, idle)).capitalize()}, recall falls by no more than {spread:.3f}, and bits "
+            f"per byte rise by no more than {100 * SAME:.0f} %: nothing shows that "
             f"{'this phase counts' if len(idle) == 1 else 'these phases count'}. This part of the rule was written "
             "after the runs; it can only lower a verdict."
         )

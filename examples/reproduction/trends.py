@@ -60,7 +60,7 @@ def steps_to_no_difference(points: Mapping[int, float]) -> str | None:
     slope, needed = _line(points, 0)
     shown = _shown(points, "+")
     if slope == 0 or needed <= max(points):
-        return f"{shown} steps; the line through these does not come nearer to 0"
+        return f"{shown} steps; by the line through these, it does not shrink"
     return f"{shown} steps; by the line through these, 0 at {_told(needed, max(points))} steps"
 
 
