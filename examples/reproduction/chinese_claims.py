@@ -61,10 +61,10 @@ def better_than_chinese_alone(found: Results) -> Judgement:
         raise MissingRunsError(f"{MONOLINGUAL[0]} in zh")
     figures = {kind: found.estimate(kind, "bits per byte", "zh") for kind in kinds}
     told = "; ".join(f"{kind} {each} bits per byte" for kind, each in figures.items())
-    pair = ("others", MONOLINGUAL[0])
-    if not all(figure is not None and figure.ends() for figure in map(figures.get, pair)):
+    ours, alone = "others", MONOLINGUAL[0]
+    if not all(figure is not None and figure.ends() for figure in (figures[ours], figures[alone])):
         raise MissingRunsError("bits per byte in zh, with intervals")
-    better, worse = found.writes_better(*pair, "zh"), found.writes_better(*reversed(pair), "zh")
+    better, worse = found.writes_better(ours, alone, "zh"), found.writes_better(alone, ours, "zh")
     _, p = family_p_values(found).get("monolingual: bits per byte", (0.0, 0.0))  # without seeds, intervals decide
     verdict = HOLDS if better and p < LEVEL else FAILS if worse else UNTOLD
     why = (
