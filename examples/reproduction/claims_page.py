@@ -31,8 +31,8 @@ The page is made by `python examples/reproduce.py --report` from the files of al
   aligns the two languages.
 - **Dense alignment** is the same training of a model without senses.
 - **recall@1** is the share of sentences whose nearest neighbour in the other language is their translation.
-  **Best recall@1** is that of the best of these vectors, of the mean of the outputs at all tokens and, with dense
-  alignment, of the best layer.
+  **Best recall@1** is the highest of three kinds of sentence vectors: context, sense, and the mean of the outputs at
+  all tokens. With dense alignment, it is the highest of all measured layers too.
 - The **mixture** is how strongly each token uses its senses; its entropy is at most ln K with K senses.
 - **Lexicon precision@1** is the share of words whose nearest word in the other language, by their senses, is a
   translation in a dictionary of 1,000 words. **Topics, transfer** is the accuracy of a topic classifier that is

@@ -31,8 +31,8 @@ def other_curricula(found: Results) -> Judgement:
     verdict = HOLDS if better else FAILS if len(worse) == len(OTHER_CURRICULA) else UNTOLD
     why = (
         f"Better: {', '.join(better) or 'none'}; worse: {', '.join(worse) or 'none'}. It holds if one of the two is "
-        f"better. Recall within {SLACK} counts as equal. So do bits per byte within {100 * SAME:.0f} %, those whose "
-        "intervals touch and, where there are seeds, those that Welch's t-test does not tell apart at 5 % after "
+        f"better. Recall within {SLACK} counts as equal. Bits per byte count as equal within {100 * SAME:.0f} %, and "
+        "where intervals touch. With seeds, a curriculum writes better only if Welch's t-test says so at 5 % after "
         "Holm's correction."
     )
     return "; ".join(told), verdict, why

@@ -13,7 +13,7 @@ from sensia.model_cards.drawing import COLOURS, DPI, WIDTH
 Result = Mapping[str, Any]
 
 _BITS = "bits per byte"
-#: The labels of figures that every kind of run has: by what runs with other vectors are compared, and others.
+#: Figures of alignment and of writing, and their labels. Best recall@1 is fair to runs that align other vectors.
 BEST_AND_BITS = {BEST_RECALL: BEST_RECALL, _BITS: "bits per byte (less is better)"}
 CONTEXT_AND_BITS = {"context recall@1": "context recall@1", _BITS: "bits per byte (less is better)"}
 
