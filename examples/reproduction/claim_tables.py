@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from reproduction.alignment_claim import PAPER_ENTROPY, PAPER_RECALL
 from reproduction.benchmark_claim import LANGUAGE, PAPER_SCORES
-from reproduction.chinese_claims import MONOLINGUAL, kinds_by_language, tokens_per_word
+from reproduction.chinese_claims import MONOLINGUAL, kinds_by_language
 from reproduction.curriculum_claims import REPORTED, SEARCHED, common_kind
 from reproduction.estimates import Estimate, over_seeds
 from reproduction.family import family_p_values
@@ -89,13 +89,13 @@ def mixture_table(found: Results) -> Table:
 
 
 def languages_table(found: Results) -> Table:
-    """Recall, bits per byte and tokens per word of each language."""
+    """Recall, bits per byte and tokens per byte of each language."""
     rows = []
     for language, kind in kinds_by_language(found).items():
-        words = tokens_per_word(found, kind, language)
         figures = (cell(found.estimate(kind, metric, language)) for metric in BOTH)
-        rows.append((language, str(len(found(kind, language))), *figures, "-" if words is None else f"{words:.2f}"))
-    return Table(("language", "seeds", *BOTH, "tokens per word"), tuple(rows))
+        tokens = found.tokens_per_byte(kind, language)
+        rows.append((language, str(len(found(kind, language))), *figures, f"{tokens:.2f}"))
+    return Table(("language", "seeds", *BOTH, "tokens per byte"), tuple(rows))
 
 
 def curricula_table(found: Results) -> Table:

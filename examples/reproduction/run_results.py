@@ -1,5 +1,6 @@
 """Results of the reproduction runs, by kind and language."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Any
@@ -145,6 +146,13 @@ class Results:
     def recall(self, kind: str, language: str = "id") -> float:
         """Mean of context and sense recall@1."""
         return fmean(self.mean(kind, metric, language) for metric in RECALLS)
+
+    def tokens_per_byte(self, kind: str, language: str = "id") -> float:
+        """Tokens per UTF-8 byte of the NTREX sentences: bits per byte over bits per token, log2 of the perplexity."""
+        if not self(kind, language):
+            raise MissingRunsError(f"{kind} in {language}")
+        metrics = self(kind, language)[0]["scores"]["ntrex"]["metrics"]
+        return metrics["bits_per_byte"] / math.log2(metrics["perplexity"])
 
     def languages(self, kind: str) -> list[str]:
         """Languages that have runs of a kind."""

@@ -1,10 +1,11 @@
 """Results of runs as the plan keeps them, with made-up figures."""
 
 METRICS = ("context_recall@1", "sense_recall@1", "bits_per_byte", "sense_precision@1", "context_accuracy_transfer")
+TOKENS_PER_BYTE = 0.5
 
 
 def result(kind, recall, bits, *, language="id", seed=0, curve=(0.1, 0.5), entropy=0.8, steps=300, flops=None):
-    metrics = {**dict.fromkeys(METRICS, recall), "bits_per_byte": bits}
+    metrics = {**dict.fromkeys(METRICS, recall), "bits_per_byte": bits, "perplexity": 2 ** (bits / TOKENS_PER_BYTE)}
     intervals = {"context_recall@1": [recall - 0.02, recall + 0.02], "bits_per_byte": [bits - 0.02, bits + 0.02]}
     entry = {"metrics": metrics, "intervals": intervals, "chance": {}}
     points = [
@@ -35,5 +36,4 @@ def result(kind, recall, bits, *, language="id", seed=0, curve=(0.1, 0.5), entro
         "scores": scores,
         "curve": points,
         "before": before,
-        "fertility": {"source": 1.5, "target": 3.5},
     }

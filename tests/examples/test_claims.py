@@ -1,9 +1,10 @@
 import math
 
 import pytest
-from claim_results import result
+from claim_results import TOKENS_PER_BYTE, result
 
 from reproduction.claims import judge
+from reproduction.run_results import Results
 from reproduction.seed_tests import holm, welch_p_value
 from reproduction.trends import steps_to_no_difference, steps_to_reach
 from reproduction.verdicts import DIRECTION, FAILS, HOLDS, MISSING, UNTOLD, WEAKLY
@@ -91,6 +92,16 @@ def test_seeds_that_overlap_decide_nothing():
     assert welch_p_value([0.50, 0.51, 0.52], [0.10, 0.12, 0.11]) < 0.001
     assert welch_p_value([0.50, 0.51, 0.52], [0.49, 0.51, 0.50]) > 0.1
     assert welch_p_value([0.5], [0.1]) == 1
+
+
+@pytest.mark.parametrize(("chinese", "expected"), [(0.2, HOLDS), (0.4, FAILS)])
+def test_chinese_is_behind_if_its_recall_is_the_lowest(chinese, expected):
+    others = [result("others", 0.3, 2.7, language="et"), result("others", chinese, 4.4, language="zh")]
+    assert verdict(7, [result("sensia", 0.5, 2.4), *others]) == expected
+
+
+def test_tokens_per_byte_follow_from_bits_and_perplexity():
+    assert Results([result("sensia", 0.5, 2.4)]).tokens_per_byte("sensia") == pytest.approx(TOKENS_PER_BYTE)
 
 
 def scored(xcopa, belebele):
