@@ -52,10 +52,12 @@ def scratch_sentence(found: Results) -> str:
 
 
 def phases_sentence(found: Results) -> str:
-    """Recall that is lost without each phase."""
+    """Recall that is lost, and bits per byte that are gained, without each phase."""
     lost = {kind: found.recall("sensia") - found.recall(kind) for kind in PHASES}
     told = ", ".join(f"{-value:+.3f} {label(kind)}" for kind, value in lost.items())
-    return f"Recall changes by {told}."
+    cost = {kind: found.mean(kind, "bits per byte") - found.mean("sensia", "bits per byte") for kind in PHASES}
+    bits = ", ".join(f"{value:+.3f} {label(kind)}" for kind, value in cost.items())
+    return f"Recall changes by {told}. Bits per byte change by {bits}."
 
 
 def bitext_sentence(found: Results) -> str:

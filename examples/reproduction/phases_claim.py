@@ -39,8 +39,9 @@ def joint_counts_most(found: Results) -> Judgement:
     else:
         why = f"Recall falls most {label(worst)}, and bits per byte rise most {label(least_fluent)}."
     why += (
-        f" Context or sense recall differs between seeds by up to {spread:.3f}. The steps of a phase that is left out "
-        "go to the others, so a run without align or joint has more of the language model loss."
+        f" Context or sense recall differs between seeds by up to {spread:.3f}"
+        f"{', which is more than recall falls' if lost[worst] <= spread else ''}. The steps of a phase that is left "
+        "out go to the others, so a run without align or joint has more of the language model loss."
     )
     if idle:
         why += (

@@ -188,6 +188,13 @@ def test_a_phase_counts_if_something_is_worse_without_it(align, expected):
     assert verdict(4, results) == expected
 
 
+@pytest.mark.parametrize(("no_joint", "told"), [(0.45, False), (0.495, True)])
+def test_a_fall_of_recall_within_the_seeds_is_told(no_joint, told):
+    results = [result("sensia", recall, 2.7, seed=seed) for seed, recall in enumerate((0.5, 0.51))]
+    results += [result("no-joint", no_joint, 2.8), result("no-align", 0.5, 2.7), result("no-polish", 0.5, 2.7)]
+    assert (", which is more than recall falls" in judge(results)[3].why) is told
+
+
 def searched(x_bits):
     """Baselines everywhere, and two candidates in the languages of the search."""
     found = [result("sensia", 0.5, 2.7), result("lm-only", 0.0, 2.6)]
