@@ -61,7 +61,7 @@ class SensiaConfig(TrainingArguments):
             "help": "Curriculum. phased: cosine ramps from phase to phase. stepwise: each phase holds its weights. "
             "cosine: one ramp from align_weights to polish_weights, without phases or freezing. adaptive: as "
             "stepwise, but align and joint end when held-out recall stops rising. fade: a tenth of the run to align, "
-            "then towards the language model loss alone; more fluent than phased at about its recall. constant: "
+            "then towards the language model loss alone; more fluent than phased, with less recall. constant: "
             "joint_weights for the whole run, not divided by their sum; nothing freezes. custom: see phases."
         },
     )
