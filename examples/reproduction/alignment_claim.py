@@ -39,12 +39,10 @@ def rises_and_holds(found: Results) -> Judgement:
         stays &= all(curve[-1] >= max(curve) - SLACK for curve in curves)
         lowest = min(lowest, *after)
         told.append(f"{kind} {fmean(before):.2f} to {over_seeds(after).text(2)}")
-    ends = [_end_entropies(run) for run in runs]
-    within = all(PAPER_ENTROPY[0] <= share <= PAPER_ENTROPY[1] for shares in ends for share in shares)
+    lowest_end, highest_end, most = end_entropies(found)
+    within = PAPER_ENTROPY[0] * most <= lowest_end and highest_end <= PAPER_ENTROPY[1] * most
     collapsed = min(share for run in runs for share in _entropies(run)) < _COLLAPSED
-    most = math.log(runs[0]["num_senses"])
-    shares = [share for each in ends for share in each]
-    told.append(f"entropy at the end {most * min(shares):.2f} to {most * max(shares):.2f} of {most:.2f}")
+    told.append(f"entropy at the end {lowest_end:.2f} to {highest_end:.2f} of {most:.2f}")
     if not rises or collapsed:
         verdict = FAILS
     elif not stays:
@@ -72,5 +70,9 @@ def _entropies(run: Mapping[str, Any]) -> list[float]:
     return [each[side] / math.log(run["num_senses"]) for each in run["curve"] for side in _SIDES]
 
 
-def _end_entropies(run: Mapping[str, Any]) -> list[float]:
-    return _entropies(run)[-len(_SIDES) :]
+def end_entropies(found: Results) -> tuple[float, float, float]:
+    """Lowest and highest entropy of the mixture at the end of SENSIA's runs, of both sides, and ln K; in nats."""
+    runs = found("sensia")
+    most = math.log(runs[0]["num_senses"])
+    ends = [most * share for run in runs for share in _entropies(run)[-len(_SIDES) :]]
+    return min(ends), max(ends), most

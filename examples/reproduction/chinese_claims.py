@@ -25,8 +25,8 @@ def chinese_is_behind(found: Results) -> Judgement:
         )
     last = min(recalls, key=recalls.__getitem__)
     why = (
-        f"{last} has the lowest recall. Bits per byte do not compare scripts: a Chinese character has three bytes. It "
-        f"takes {3 * tokens:.1f} tokens of the English tokenizer."  # Chinese is the last
+        f"{last} has the lowest recall. Bits per byte do not compare scripts: a Chinese character has three bytes. A "
+        f"character takes {3 * tokens:.1f} tokens of the English tokenizer."  # Chinese is the last
     )
     return "; ".join(told), HOLDS if last == "zh" else FAILS, why
 
@@ -68,7 +68,8 @@ def better_than_chinese_alone(found: Results) -> Judgement:
     why = (
         f"It holds if SENSIA has fewer bits per byte by more than {100 * SAME:.0f} %, intervals do not touch, and, "
         "where there are seeds, Welch's t-test says so at 5 % after Holm's correction. Both have the English "
-        "tokenizer and read the same Chinese text; `monolingual-own-tokens` has a tokenizer that was trained on these "
-        "pairs."
+        "tokenizer and read the same Chinese text."
     )
+    if MONOLINGUAL[1] in kinds:
+        why += f" `{MONOLINGUAL[1]}` has a tokenizer that was trained on these pairs."
     return told, verdict, why

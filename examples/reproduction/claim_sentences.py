@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from reproduction.alignment_claim import PAPER_RECALL
+from reproduction.alignment_claim import PAPER_ENTROPY, PAPER_RECALL, end_entropies
 from reproduction.benchmark_claim import LANGUAGE, PAPER_SCORES
 from reproduction.chinese_claims import MONOLINGUAL, kinds_by_language
 from reproduction.curriculum_claims import REPORTED, SEARCHED, chosen_curriculum, common_kind
@@ -10,23 +10,29 @@ from reproduction.family import OTHER_CURRICULA, family_p_values
 from reproduction.geometry_claim import PAPER_FIGURES
 from reproduction.labels import label
 from reproduction.mixture_claim import ONE_SENSE, PAPER_NATS, VARIANTS, mixture_changes
+from reproduction.others_claim import DENSE
 from reproduction.phases_claim import PHASES
 from reproduction.run_results import METRICS, RECALLS, Results
 from reproduction.seed_tests import LEVEL
 
 
 def alignment_sentence(found: Results) -> str:
-    """Recall before and after."""
+    """Recall before and after, and the entropy of the mixture at the end."""
     before = found("sensia")[0]["before"]["NTREX"]
     parts = [
         f"from {before[METRICS[metric][1]]:.2f} to {found.mean('sensia', metric):.2f} with {metric.split()[0]} vectors"
         for metric in RECALLS
     ]
-    return f"Recall@1 goes {' and '.join(parts)}; the paper reports more than {PAPER_RECALL}."
+    lowest, highest, most = end_entropies(found)
+    return (
+        f"Recall@1 goes {' and '.join(parts)}; the paper reports more than {PAPER_RECALL}. The entropy of the mixture "
+        f"ends at {lowest:.2f} to {highest:.2f} nats; the paper's shares of ln K are {PAPER_ENTROPY[0] * most:.2f} to "
+        f"{PAPER_ENTROPY[1] * most:.2f}."
+    )
 
 
 def others_sentence(found: Results) -> str:
-    """Recall and bits per byte beside those of the language model loss alone, and the measures that are won."""
+    """Recall and bits per byte beside those of others, and the measures that are won."""
     recalls, bits = (
         [found.mean(kind, metric) for kind in ("sensia", "lm-only")]
         for metric in ("context recall@1", "bits per byte")
@@ -37,7 +43,18 @@ def others_sentence(found: Results) -> str:
     return (
         f"SENSIA has a context recall@1 of {recalls[0]:.2f}, the language model loss alone {recalls[1]:.2f}. It "
         f"writes {'better' if bits[0] < bits[1] else 'worse'}: {bits[0]:.2f} bits per byte against {bits[1]:.2f}. "
-        f"{won if tested else 'One seed is no test.'}"
+        f"{won if tested else 'One seed is no test.'}{_beside_dense(found)}"
+    )
+
+
+def _beside_dense(found: Results) -> str:
+    kinds = [kind for kind in DENSE if found(kind)]
+    if not kinds or not found("k8"):
+        return ""
+    best = max(kinds, key=found.best_recall)
+    return (
+        f" From equal pretraining, best recall@1 is {found.best_recall('k8'):.2f} with senses and "
+        f"{found.best_recall(best):.2f} with {label(best)}."
     )
 
 
@@ -132,8 +149,14 @@ def geometry_sentence(found: Results) -> str:
 
 def monolingual_sentence(found: Results) -> str:
     """Bits per byte of the adapted model and of one from scratch."""
-    ours, alone = (found.mean(kind, "bits per byte", "zh") for kind in ("others", MONOLINGUAL[0]))
-    return f"SENSIA has {ours:.2f} bits per byte in Chinese, a model that saw Chinese alone {alone:.2f}."
+    (ours, alone), (ours_inside, alone_inside) = (
+        [found.mean(kind, metric, "zh") for kind in ("others", MONOLINGUAL[0])]
+        for metric in ("bits per byte", "in-domain bits per byte")
+    )
+    return (
+        f"SENSIA has {ours:.2f} bits per byte in Chinese, a model that saw Chinese alone {alone:.2f}; in-domain "
+        f"{ours_inside:.2f} and {alone_inside:.2f}."
+    )
 
 
 SENTENCES: dict[str, Callable[[Results], str]] = {

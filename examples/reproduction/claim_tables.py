@@ -32,8 +32,8 @@ BOTH = ("recall", "bits per byte")
 def alignment_table(found: Results) -> Table:
     """Recall and entropy before and after, at every length that there is."""
     rows: list[tuple[str, ...]] = []
-    for kind in [each for each in found.kinds("sensia") if found(each)]:
-        steps = found(kind)[0]["training"]["steps"]
+    lengths = {kind: found(kind)[0]["training"]["steps"] for kind in found.kinds("sensia") if found(kind)}
+    for kind, steps in sorted(lengths.items(), key=lambda each: each[1]):
         before = found(kind)[0].get("before", {}).get("NTREX")
         for metric in RECALLS:
             started = "-" if before is None else f"{before[METRICS[metric][1]]:.3f}"

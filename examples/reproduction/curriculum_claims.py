@@ -35,6 +35,10 @@ def other_curricula(found: Results) -> Judgement:
         "where intervals touch. With seeds, a curriculum writes better only if Welch's t-test says so at 5 % after "
         "Holm's correction."
     )
+    family = family_p_values(found)
+    tests = {kind: family[f"curricula: {kind}"][1] for kind in OTHER_CURRICULA if f"curricula: {kind}" in family}
+    if tests:
+        why += f" This p is {', '.join(f'{p:.2g} for {kind}' for kind, p in tests.items())}."
     return "; ".join(told), verdict, why
 
 

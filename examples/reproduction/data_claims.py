@@ -37,7 +37,7 @@ def needs_less_data(found: Results) -> Judgement:
     if found("lm-only") and found.mean("lm-only", "bits per byte") < reached[1]:
         why += (
             " English helps: with the language model loss alone, a model that begins from English is ahead of one "
-            "from scratch. SENSIA, which trains the alignment too, loses that lead."
+            "from scratch. SENSIA, which trains the alignment too, does not keep that lead."
         )
     why += " Models are compared by bits per byte, and twice the data is twice the steps."
     trend = steps_to_no_difference(found.differences("scratch", "sensia", partial(found.mean, metric="bits per byte")))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from reproduction.family import family_p_values
 from reproduction.labels import label
 from reproduction.run_results import RECALLS, Results
 from reproduction.verdicts import FAILS, HOLDS, SAME, UNTOLD, WEAKLY, Judgement
@@ -40,8 +41,20 @@ def joint_counts_most(found: Results) -> Judgement:
         why = f"Recall falls most {label(worst)}, and bits per byte rise most {label(least_fluent)}."
     why += (
         f" Context or sense recall differs between seeds by up to {spread:.3f}"
-        f"{', which is more than recall falls' if lost[worst] <= spread else ''}. The steps of a phase that is left "
-        "out go to the others, so a run without align or joint has more of the language model loss."
+        f"{', which is more than recall falls' if lost[worst] <= spread else ''}."
+    )
+    if (test := family_p_values(found).get("phases: no-joint")) is not None:
+        why += f" That recall falls without joint has a p of {test[1]:.2g} after Holm's correction."
+    fluent = [kind for kind in (*PHASES, *PARTS) if found.writes_better(kind, "sensia")]
+    fluent = [kind for kind in fluent if found.recall("sensia") - found.recall(kind) <= spread]
+    if fluent:
+        why += (
+            f" These runs have fewer bits per byte than SENSIA, and lose no more recall than this: "
+            f"{', '.join(map(label, fluent))}."
+        )
+    why += (
+        " The steps of a phase that is left out go to the others, so a run without align or joint has more of the "
+        "language model loss."
     )
     if idle:
         why += (

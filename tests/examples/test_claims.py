@@ -195,6 +195,20 @@ def test_a_fall_of_recall_within_the_seeds_is_told(no_joint, told):
     assert (", which is more than recall falls" in judge(results)[3].why) is told
 
 
+@pytest.mark.parametrize(("recall", "bits", "told"), [(0.5, 2.5, True), (0.3, 2.5, False), (0.5, 2.7, False)])
+def test_what_writes_better_at_equal_recall_is_told(recall, bits, told):
+    results = [result("sensia", recall, 2.7, seed=seed) for seed, recall in enumerate((0.5, 0.51))]
+    results += [result(kind, 0.5, 2.7) for kind in ("no-joint", "no-align", "no-polish")]
+    results.append(result("no-freezing", recall, bits))
+    assert ("lose no more recall than this: nothing frozen" in judge(results)[3].why) is told
+
+
+def test_the_reason_tells_of_own_tokens_only_where_they_were_run():
+    runs = [result(kind, 0.1, 4.5, language="zh") for kind in ("others", "monolingual", "monolingual-own-tokens")]
+    named = ["`monolingual-own-tokens`" in judge(some)[11].why for some in (runs[:2], runs)]
+    assert named == [False, True]
+
+
 def searched(x_bits):
     """Baselines everywhere, and two candidates in the languages of the search."""
     found = [result("sensia", 0.5, 2.7), result("lm-only", 0.0, 2.6)]
