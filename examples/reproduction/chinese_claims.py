@@ -24,9 +24,10 @@ def chinese_is_behind(found: Results) -> Judgement:
             f"{language}: recall {recalls[language]:.3f}, {bits:.3f} bits per byte, {tokens:.2f} tokens per byte"
         )
     last = min(recalls, key=recalls.__getitem__)
+    per_character = 3 * found.tokens_per_byte("others", "zh")
     why = (
         f"{last} has the lowest recall. Bits per byte do not compare scripts: a Chinese character has three bytes. A "
-        f"character takes {3 * tokens:.1f} tokens of the English tokenizer."  # Chinese is the last
+        f"character takes {per_character:.1f} tokens of the English tokenizer."
     )
     return "; ".join(told), HOLDS if last == "zh" else FAILS, why
 

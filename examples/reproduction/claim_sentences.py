@@ -48,6 +48,7 @@ def others_sentence(found: Results) -> str:
 
 
 def _beside_dense(found: Results) -> str:
+    """Best recall beside the better dense alignment, from equal pretraining."""
     kinds = [kind for kind in DENSE if found(kind)]
     if not kinds or not found("k8"):
         return ""
@@ -149,13 +150,13 @@ def geometry_sentence(found: Results) -> str:
 
 def monolingual_sentence(found: Results) -> str:
     """Bits per byte of the adapted model and of one from scratch."""
-    (ours, alone), (ours_inside, alone_inside) = (
-        [found.mean(kind, metric, "zh") for kind in ("others", MONOLINGUAL[0])]
+    told, inside = (
+        [f"{found.mean(kind, metric, 'zh'):.2f}" for kind in ("others", MONOLINGUAL[0])]
         for metric in ("bits per byte", "in-domain bits per byte")
     )
     return (
-        f"SENSIA has {ours:.2f} bits per byte in Chinese, a model that saw Chinese alone {alone:.2f}; in-domain "
-        f"{ours_inside:.2f} and {alone_inside:.2f}."
+        f"SENSIA has {told[0]} bits per byte in Chinese, a model that saw Chinese alone {told[1]}. In-domain, they "
+        f"have {' and '.join(inside)}."
     )
 
 

@@ -38,7 +38,7 @@ def other_curricula(found: Results) -> Judgement:
     family = family_p_values(found)
     tests = {kind: family[f"curricula: {kind}"][1] for kind in OTHER_CURRICULA if f"curricula: {kind}" in family}
     if tests:
-        why += f" This p is {', '.join(f'{p:.2g} for {kind}' for kind, p in tests.items())}."
+        why += f" The corrected p-value is {', '.join(f'{p:.2g} for {kind}' for kind, p in tests.items())}."
     return "; ".join(told), verdict, why
 
 

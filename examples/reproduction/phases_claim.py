@@ -35,35 +35,56 @@ def joint_counts_most(found: Results) -> Judgement:
         verdict = HOLDS if lost[worst] > spread and not idle else WEAKLY
     else:
         verdict = FAILS if lost[worst] - lost["no-joint"] > spread else UNTOLD
+    parts = (
+        _worst(worst, least_fluent),
+        _seeds(found, lost[worst], spread),
+        _fluent(found, spread),
+        _idle(idle, spread),
+    )
+    return told, verdict, " ".join(filter(None, parts))
+
+
+def _worst(worst: str, least_fluent: str) -> str:
     if worst == least_fluent:
-        why = f"Recall falls and bits per byte rise most {label(worst)}."
-    else:
-        why = f"Recall falls most {label(worst)}, and bits per byte rise most {label(least_fluent)}."
-    why += (
-        f" Context or sense recall differs between seeds by up to {spread:.3f}"
-        f"{', which is more than recall falls' if lost[worst] <= spread else ''}."
-    )
+        return f"Recall falls and bits per byte rise most {label(worst)}."
+    return f"Recall falls most {label(worst)}, and bits per byte rise most {label(least_fluent)}."
+
+
+def _seeds(found: Results, lost: float, spread: float) -> str:
+    """What seeds say of the recall that is lost most, and of the recall that is lost without joint."""
+    more = ", which is more than recall falls" if lost <= spread else ""
+    told = f"Context or sense recall differs between seeds by up to {spread:.3f}{more}."
     if (test := family_p_values(found).get("phases: no-joint")) is not None:
-        why += f" That recall falls without joint has a p of {test[1]:.2g} after Holm's correction."
-    fluent = [kind for kind in (*PHASES, *PARTS) if found.writes_better(kind, "sensia")]
-    fluent = [kind for kind in fluent if found.recall("sensia") - found.recall(kind) <= spread]
-    if fluent:
-        why += (
-            f" These runs have fewer bits per byte than SENSIA, and lose no more recall than this: "
-            f"{', '.join(map(label, fluent))}."
-        )
-    why += (
-        " The steps of a phase that is left out go to the others, so a run without align or joint has more of the "
-        "language model loss."
+        told += f" The test of whether recall falls without joint gives p = {test[1]:.2g} after Holm's correction."
+    return told
+
+
+def _fluent(found: Results, spread: float) -> str:
+    """What writes better without a part, at equal recall, and one reason for it."""
+    kept = (kind for kind in (*PHASES, *PARTS) if found.writes_better(kind, "sensia"))
+    names = [label(kind) for kind in kept if found.recall("sensia") - found.recall(kind) <= spread]
+    told = (
+        f"These runs have fewer bits per byte than SENSIA, and lose no more than {spread:.3f} of recall: "
+        f"{', '.join(names)}. "
+        if names
+        else ""
     )
-    if idle:
-        why += (
-            f" {' and '.join(map(label, idle)).capitalize()}, recall falls by no more than {spread:.3f}, and bits "
-            f"per byte rise by no more than {100 * SAME:.0f} %: nothing shows that "
-            f"{'this phase counts' if len(idle) == 1 else 'these phases count'}. This part of the rule was written "
-            "after the runs; it can only lower a verdict."
-        )
-    return told, verdict, why
+    return (
+        f"{told}The steps of a phase that is left out go to the others, so a run without align or joint has more of "
+        "the language model loss."
+    )
+
+
+def _idle(idle: Sequence[str], spread: float) -> str:
+    """The phases that nothing shows to count."""
+    if not idle:
+        return ""
+    return (
+        f"{' and '.join(map(label, idle)).capitalize()}, recall falls by no more than {spread:.3f}, and bits per byte "
+        f"rise by no more than {100 * SAME:.0f} %: nothing shows that "
+        f"{'this phase counts' if len(idle) == 1 else 'these phases count'}. This part of the rule was written after "
+        "the runs; it can only lower a verdict."
+    )
 
 
 def _difference(found: Results, kind: str, without: str) -> str:
