@@ -19,7 +19,7 @@ from reproduction.tables import Table, cell, differences_table, runs_table
 from reproduction.trends import other_lengths
 
 #: What is compared, by the claim that it is about.
-COMPARED = ("sensia", "lm-only", "lm-only-compute", "k8", "dense-mean", "dense-last")
+COMPARED = ("sensia", "lm-only", "lm-only-compute", "k8", "k8-no-freezing", *DENSE)
 FROM_SCRATCH = (
     *("sensia", "lm-only", "scratch", "scratch-2x", "scratch-4x"),
     *other_lengths("sensia", "lm-only", "scratch"),

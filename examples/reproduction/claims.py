@@ -99,7 +99,7 @@ _RULES = (
         "SENSIA beats LM-only and dense alignment, at equal data and at equal compute",
         "better on every benchmark",
         ("sensia", "lm-only"),
-        ("lm-only-compute", "k8", *DENSE, *other_lengths("sensia", "lm-only", "k8", *DENSE)),
+        ("lm-only-compute", "k8", "k8-no-freezing", *DENSE, *other_lengths("sensia", "lm-only", "k8", *DENSE)),
         beats_others,
     ),
     _Rule(

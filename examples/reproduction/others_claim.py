@@ -13,7 +13,7 @@ from reproduction.trends import steps_to_no_difference
 from reproduction.verdicts import FAILS, HOLDS, SAME, SLACK, UNTOLD, WEAKLY, Judgement
 
 #: Dense alignment, by how a sentence becomes a vector.
-DENSE = ("dense-last", "dense-mean")
+DENSE = ("dense-last", "dense-mean", "dense-second-layer")
 
 
 def beats_others(found: Results) -> Judgement:
