@@ -74,8 +74,9 @@ def _could_be_file(path: Path) -> bool:
     return file_kind(path) is not None or path.suffix.lower() == ".zip" or archive_of(path) is not None
 
 
-def _name_words(path: Path) -> set[str]:
-    return set(re.split(r"[^a-z0-9]+", path.name.lower()))
+def _name_words(path: Path, folder: Path) -> set[str]:
+    """Words of the name of a file and of the folders that it lies in, below the one that was given."""
+    return set(re.split(r"[^a-z0-9]+", str(path.relative_to(folder)).lower()))
 
 
 def _is_data(path: Path) -> bool:
@@ -115,12 +116,12 @@ def _folder_files(folder: Path, split: str | None, kinds: tuple[str, ...]) -> li
 def _of_split(folder: Path, files: list[Path], split: str | None) -> list[Path]:
     """The files of a folder that belong to a split; without a split, all, if they are of one."""
     if split is not None:
-        chosen = [path for path in files if split.lower() in _name_words(path)]
+        chosen = [path for path in files if split.lower() in _name_words(path, folder)]
         if not chosen:
-            names = [path.name for path in files]
+            names = [str(path.relative_to(folder)) for path in files]
             raise ValueError(f"{folder}: no data file for split {split!r}; the word must be part of its name: {names}")
         return chosen
-    splits = sorted(set().union(*map(_name_words, files)) & SPLIT_WORDS)
+    splits = sorted(set().union(*(_name_words(path, folder) for path in files)) & SPLIT_WORDS)
     if len(splits) > 1:
         raise ValueError(f"{folder} holds several splits ({', '.join(splits)}): choose one, or name a file")
     return files

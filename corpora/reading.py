@@ -238,7 +238,7 @@ def dataset_of_rows(rows: Iterator[dict[str, Any]], features: datasets.Features)
 def _only(
     rows: Callable[..., Iterator[dict[str, Any]]], names: tuple[str, ...], **options: Any
 ) -> Iterator[dict[str, Any]]:
-    return ({name: row[name] for name in names} for row in rows(**options))
+    return ({name: row.get(name) for name in names} for row in rows(**options))
 
 
 def _columns(table: AnyDataset) -> dict[str, Any]:

@@ -35,19 +35,20 @@ def xml_records(path: Path, kind: str, source: Language, target: Language) -> It
         `ValueError`: if the XML or its compression is broken, if it defines entities, or if no unit is in the two
             languages.
     """
-    languages: set[str] = set()
+    languages: dict[str, str] = {}
     found = False
     for number, unit in enumerate(_units(path, kind, languages), 1):
         if kind == "tmx":
             pair = _tmx_sides(unit, source, target, languages)
         else:
-            _check_languages(path, source, target, languages)
             pair = _xliff_sides(unit) if kind == "xliff" else _qt_sides(unit)
+            if _is_turned(path, source, target, languages) and pair is not None:
+                pair = pair[::-1]
         if pair is not None:
             found = True
             yield f"{path}, unit {number}", dict(zip(("source", "target"), pair, strict=True))
     if not found:
-        there = ", ".join(sorted(languages)) or "none"
+        there = ", ".join(sorted(set(languages.values()))) or "none"
         raise ValueError(f"{path}: no unit is in both {source.name} and {target.name}; languages of the file: {there}")
 
 
@@ -55,11 +56,14 @@ def xml_records(path: Path, kind: str, source: Language, target: Language) -> It
 _UNITS = {"tmx": {"tu"}, "xliff": {"trans-unit", "segment"}, "ts": {"message"}}
 #: Elements that hold units; they are forgotten at their end too.
 _CONTAINERS = {"group", "unit", "context"}
-#: Attributes that name the languages of a file, by kind; of TMX each variant names its own.
-_HEADS = {"xliff": ("source-language", "target-language", "srcLang", "trgLang"), "ts": ("sourcelanguage", "language")}
+#: Attributes that name the languages of a file, source and target; of TMX each variant names its own.
+_HEADS = {
+    "xliff": {"source-language": "source", "target-language": "target", "srcLang": "source", "trgLang": "target"},
+    "ts": {"sourcelanguage": "source", "language": "target"},
+}
 
 
-def _units(path: Path, kind: str, languages: set[str]) -> Iterator[Element]:
+def _units(path: Path, kind: str, languages: dict[str, str]) -> Iterator[Element]:
     """Units of a file; what was read is forgotten."""
     number = 0
     with open_binary(path) as file, naming_damage(path, lambda: f"unit {number}"):
@@ -68,7 +72,8 @@ def _units(path: Path, kind: str, languages: set[str]) -> Iterator[Element]:
             for event, element in iterparse(file, events=("start", "end"), forbid_dtd=False):
                 if event == "start":
                     above.append(element)
-                    languages.update(element.get(name, "") for name in _HEADS.get(kind, ()) if element.get(name))
+                    heads = _HEADS.get(kind, {}).items()
+                    languages.update({side: element.get(name, "") for name, side in heads if element.get(name)})
                     continue
                 above.pop()
                 if _local(element) in _UNITS[kind]:
@@ -85,13 +90,13 @@ def _units(path: Path, kind: str, languages: set[str]) -> Iterator[Element]:
             raise ValueError(f"{path}: its encoding cannot be read ({error}); save it as UTF-8") from error
 
 
-def _tmx_sides(unit: Element, source: Language, target: Language, languages: set[str]) -> Pair | None:
+def _tmx_sides(unit: Element, source: Language, target: Language, languages: dict[str, str]) -> Pair | None:
     texts: dict[str, str] = {}
     for variant in unit:
         if _local(variant) != "tuv":
             continue
         code = variant.get(_XML_LANG) or variant.get("lang") or ""
-        languages.add(code)
+        languages[code] = code
         segment = next((each for each in variant if _local(each) == "seg"), None)
         texts.setdefault(code, "" if segment is None else _text(segment))
     sides = [[text for code, text in texts.items() if names_language(code, each)] for each in (source, target)]
@@ -117,14 +122,23 @@ def _qt_sides(unit: Element) -> Pair | None:
     return _text(parts["source"]), _text(plural) if finished else ""
 
 
-def _check_languages(path: Path, source: Language, target: Language, languages: set[str]):
-    """A file of one pair of languages that names another than one of the two is not what was asked for."""
-    strange = [code for code in languages if not any(names_language(code, each) for each in (source, target))]
-    if strange:
+def _is_turned(path: Path, source: Language, target: Language, languages: dict[str, str]) -> bool:
+    """
+    Tells if a file says that its sides are the other way round. Languages other than the two, and one language on both
+    sides, are not what was asked for.
+    """
+    asked = {"source": source, "target": target}
+    straight = [side for side, code in languages.items() if names_language(code, asked[side])]
+    turned = [side for side, code in languages.items() if names_language(code, target if side == "source" else source)]
+    if len(straight) < len(languages) and len(turned) < len(languages):
+        strange = [
+            code for code in languages.values() if not any(names_language(code, each) for each in (source, target))
+        ]
         raise ValueError(
-            f"{path}: the file says that it is in {', '.join(sorted(strange))}; expected {source.name} and "
-            f"{target.name}"
+            f"{path}: the file says that it is in {' and '.join(sorted(strange or languages.values()))}; expected "
+            f"{source.name} and {target.name}"
         )
+    return len(straight) < len(languages)
 
 
 def _local(element: Element) -> str:

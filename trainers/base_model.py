@@ -15,6 +15,7 @@ from sensia.trainers.checkpoints import newest_checkpoint
 from sensia.trainers.run_arguments import AdaptArguments
 from sensia.trainers.sensia_config import SensiaConfig
 from sensia.trainers.target_tokenizer import Retokenized, TargetText, load_retokenized, retokenize
+from sensia.trainers.training_data import training_part
 
 #: Folder in `output_dir` of a base model with another tokenizer.
 BASE_FOLDER = "base"
@@ -81,7 +82,8 @@ def _read_sides(args: AdaptArguments, language: Language) -> tuple[list[str], li
     for source in args.train_sources:
         if args.languages_of(source)[1] != language:
             continue
-        rows = args.read(source, streaming=args.streaming, on_bad_rows=args.on_bad_rows)
+        part = training_part(source, args)
+        rows = args.read(source, streaming=args.streaming, on_bad_rows=args.on_bad_rows, **part.options())
         for row in islice(rows, _MOST_PAIRS):
             if isinstance(row["source"], str) and isinstance(row["target"], str):
                 sources.append(row["source"])
@@ -107,4 +109,14 @@ def _made_from(args: AdaptArguments, seed: int) -> dict[str, Any]:
     names = [*(each.path for each in args.train_sources), *(each.path for each in args.text_sources)]
     paths = [args.locate(name) for name in names]
     sizes = [os.path.getsize(path) if os.path.isfile(path) else None for path in paths]
-    return {"model": args.model, "tokenizer": args.tokenizer, "data": paths, "sizes": sizes, "seed": seed}
+    chosen = [
+        (each.path, each.config or config, each.split or split)
+        for sources, config, split in (
+            (args.train_sources, args.data_config, args.data_split),
+            (args.text_sources, None, None),
+        )
+        for each in sources
+    ]
+    parts = [part for part in chosen if part[1] or part[2]]
+    made_from = {"model": args.model, "tokenizer": args.tokenizer, "data": paths, "sizes": sizes, "seed": seed}
+    return {**made_from, "parts": [list(part) for part in parts]} if parts else made_from

@@ -99,7 +99,8 @@ def continue_prompts(
     Returns:
         `list` of `dict`: `prompt` and `continuation`.
     """
-    samples = []
+    samples, was_training = [], model.training
+    model.eval()  # without dropout
     for prompt in prompts:
         options = {"return_tensors": "pt", "add_special_tokens": False, "split_special_tokens": True}
         inputs = tokenizer(prompt, **options).to(model.device)
@@ -108,4 +109,5 @@ def continue_prompts(
         tokens = model.generate(**inputs, **settings, pad_token_id=tokenizer.pad_token_id)[0]
         written = str(tokenizer.decode(tokens[inputs["input_ids"].shape[1] :], skip_special_tokens=True))
         samples.append({"prompt": prompt, "continuation": written})
+    model.train(was_training)
     return samples

@@ -1,6 +1,7 @@
 """Printing while a run trains: a line for each log, a table for each evaluation, a line when a phase begins."""
 
 import json
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
@@ -41,7 +42,8 @@ class RunLog(TrainerCallback):
         if not state.is_local_process_zero or not logs:
             return
         if self.log_format == "json":
-            self._print(json.dumps({"step": state.global_step, **logs}))
+            values = {name: None if _is_not_finite(value) else value for name, value in logs.items()}
+            self._print(json.dumps({"step": state.global_step, **values}, allow_nan=False))
         elif "loss" in logs:
             self._print_step(logs, state.global_step, state.max_steps)
         elif any(name.startswith("eval_") for name in logs):
@@ -132,3 +134,8 @@ def _clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _is_not_finite(value: Any) -> bool:
+    """Tells if a value has no form in JSON: a step that was skipped has no loss."""
+    return isinstance(value, float) and not math.isfinite(value)

@@ -135,7 +135,17 @@ def check_training_arguments(given: Mapping[str, Any]):
     )
     check_positive(given, "num_train_epochs", "adam_epsilon", "save_steps", "logging_steps")
     check_not_negative(given, "learning_rate", "weight_decay", "warmup_steps", "eval_steps", "eval_delay")
-    check_not_negative(given, "neftune_noise_alpha", "dataloader_num_workers")
+    check_not_negative(given, "dataloader_num_workers")
+    if given.get("neftune_noise_alpha") is not None:
+        raise ValueError(
+            "`neftune_noise_alpha` cannot be used: each different token is embedded once, so noise would be the same "
+            f"wherever a token stands. Leave it out, got {given['neftune_noise_alpha']!r}."
+        )
+    if given.get("auto_find_batch_size"):
+        raise ValueError(
+            "`auto_find_batch_size` cannot be used: InfoNCE compares the pairs of a batch, so another size is another "
+            "loss. Lower `per_device_train_batch_size`, or set `contrastive_batch_size`, which needs less memory."
+        )
     check_range(given, "be 0 or more", lambda norm: norm >= 0, "max_grad_norm")
     check_shares(given, "adam_beta1", "adam_beta2", "label_smoothing_factor")
     check_seeds(given, "seed", "data_seed")

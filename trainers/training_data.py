@@ -83,7 +83,7 @@ def load_train_pairs(
 def _load_part(
     source: DataSource, args: AdaptArguments, tokenizer: PreTrainedTokenizerBase, max_length: int, seed: int
 ) -> PairSet:
-    part = _training_part(source, args)
+    part = training_part(source, args)
     path, alone = args.locate(source.path), len(args.train_sources) == 1
     prepare = partial(_prepare, source, part, args, tokenizer, max_length, seed)
     if not args.streaming:
@@ -146,8 +146,17 @@ def _prepare(
     return PreparedPairs(pairs, report, _training_keys(rows, pairs, args))
 
 
-def _training_part(source: DataSource, args: AdaptArguments) -> DataPart:
-    """The part to train on. A held-out split is taken only if it is named, even if there is no other."""
+def training_part(source: DataSource, args: AdaptArguments) -> DataPart:
+    """
+    The part to train on. A held-out split is taken only if it is named, even if there is no other.
+
+    Args:
+        source ([`DataSource`]): an entry of `train_data`.
+        args ([`AdaptArguments`]): names the data.
+
+    Raises:
+        `ValueError`: if the only split of a Hub data set is held out by its name.
+    """
     path = args.locate(source.path)
     named: dict[str, Any] = {
         "config_name": source.config or args.data_config,

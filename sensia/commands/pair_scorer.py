@@ -44,12 +44,13 @@ class PairScorer:
             pairs (`list` of `dict`): `source` and `target`; at least one pair.
             path (`Path`): file that the pairs were read from. The scores are kept beside it.
         """
-        key = settings_key({"model": model_state(self.model), "kind": self.kind, "neighbours": self.neighbours})
+        settings = {"model": model_state(self.model), "kind": self.kind, "neighbours": self.neighbours}
         pools = -(-len(pairs) // _POOL)
         bounds = [len(pairs) * number // pools for number in range(pools + 1)]
         scores: list[float] = []
         for number, (start, end) in enumerate(pairwise(bounds)):
-            kept = path.with_name(f"{path.stem}-{key}-{number}.json")
+            pool = [(pair["source"], pair["target"]) for pair in pairs[start:end]]  # earlier steps may drop others now
+            kept = path.with_name(f"{path.stem}-{settings_key({**settings, 'pairs': pool})}-{number}.json")
             if not kept.exists():
                 print(f"Scoring pairs {start + 1:,} to {end:,}", flush=True)
                 write_json_whole(kept, {"scores": self._compute(pairs[start:end])})

@@ -159,6 +159,22 @@ def test_a_damaged_saved_data_set_is_refused(write, tmp_path, files):
         read(tmp_path / "set")
 
 
+def test_splits_in_folders_of_their_own_are_told_apart(write, tmp_path):
+    for split in ("train", "test"):
+        write(f"{split}/en-id.jsonl", json.dumps({"en": "Yes", "id": f"Ya {split}"}))
+    assert targets(tmp_path, split="test") == ["Ya test"]
+    with pytest.raises(ValueError, match=r"holds several splits \(test, train\): choose one"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("scored", ["a", "b"])
+def test_lines_of_a_folder_may_differ_by_a_column(write, tmp_path, scored):
+    for name in ("a", "b"):
+        more = {"score": 0.5} if name == scored else {}
+        write(f"{name}.jsonl", json.dumps({"en": "Yes", "id": f"Ya {name}", **more}))
+    assert targets(tmp_path) == ["Ya a", "Ya b"]
+
+
 def test_parquet_files_of_a_folder_may_differ_by_a_column(tmp_path):
     for name, more in (("a", {}), ("b", {"score": [0.5]})):
         pq.write_table(pa.table({"en": ["Yes"], "id": [f"Ya {name}"], **more}), tmp_path / f"{name}.parquet")

@@ -52,7 +52,7 @@ def tmx(pairs=PAIRS, languages=("en-US", "ID")):
     return f'{XML}<!DOCTYPE tmx SYSTEM "tmx14.dtd"><tmx version="1.4"><header/><body>{units}</body></tmx>'
 
 
-def xliff(pairs=PAIRS, target="id", state=""):
+def xliff(pairs=PAIRS, source="en", target="id", state=""):
     units = "".join(
         f'<trans-unit id="{number}"><source>{escape(source)}</source>'
         f"<target{state}>{escape(text)}</target></trans-unit>"
@@ -60,7 +60,7 @@ def xliff(pairs=PAIRS, target="id", state=""):
     )
     return (
         f'{XML}<xliff version="1.2" xmlns="urn:oasis:names:tc:xliff:document:1.2"><file original="f" '
-        f'source-language="en" target-language="{target}"><body>{units}</body></file></xliff>'
+        f'source-language="{source}" target-language="{target}"><body>{units}</body></file></xliff>'
     )
 
 
@@ -84,6 +84,14 @@ class TestTwoFiles:
     def test_of_any_name_are_given_with_a_comma_the_source_first(self, tmp_path):
         write_moses(tmp_path, ends=("english.txt", "other.txt"))
         assert pairs_of(f"{tmp_path}/corpus.english.txt,{tmp_path}/corpus.other.txt") == PAIRS
+
+    @pytest.mark.parametrize("end", ["jsonl", "tsv", "po", "json.gz"])
+    def test_that_are_no_plain_text_are_refused(self, tmp_path, end):
+        for code in ("en", "id"):
+            content = b'{"text": "Save."}\n'
+            (tmp_path / f"{code}.{end}").write_bytes(gzip.compress(content) if end.endswith("gz") else content)
+        with pytest.raises(ValueError, match=rf"en\.{end}: two files are read line by line"):
+            read(tmp_path / f"{{lang}}.{end}")
 
     @pytest.mark.parametrize("streaming", [False, True])
     def test_of_unequal_length_are_refused_with_both_numbers(self, tmp_path, streaming):
@@ -320,6 +328,16 @@ class TestInterfaceTexts:
     def test_of_another_language_are_refused(self, tmp_path):
         (tmp_path / "a.xlf").write_text(xliff(target="fr"), encoding="utf-8")
         with pytest.raises(ValueError, match=r"a\.xlf: the file says that it is in fr; expected English and"):
+            read(tmp_path / "a.xlf")
+
+    def test_of_a_file_of_the_other_direction_are_turned(self, tmp_path):
+        turned = [(target, source) for source, target in PAIRS]
+        (tmp_path / "a.xlf").write_text(xliff(turned, source="id", target="en"), encoding="utf-8")
+        assert pairs_of(tmp_path / "a.xlf") == PAIRS
+
+    def test_of_one_language_on_both_sides_are_refused(self, tmp_path):
+        (tmp_path / "a.xlf").write_text(xliff(target="en"), encoding="utf-8")
+        with pytest.raises(ValueError, match=r"a\.xlf: the file says that it is in en and en; expected English and"):
             read(tmp_path / "a.xlf")
 
     def test_of_qt_are_read_as_far_as_they_are_finished(self, tmp_path):

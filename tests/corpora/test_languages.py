@@ -113,6 +113,16 @@ def test_other_names_are_no_language(column):
     assert column_rank(column, find_language("zh")) is None
 
 
+@pytest.mark.parametrize("word", ["url", "id", "lid", "tok", "pos", "len", "doc", "ner", "raw", "no", "num"])
+def test_a_column_beside_the_text_is_no_language(word):
+    assert column_rank(f"en_{word}", find_language("en")) is None
+
+
+@pytest.mark.parametrize(("column", "code"), [("en_ID", "en"), ("id_ID", "id"), ("id_id", "id"), ("nb_no", "no")])
+def test_a_region_in_capitals_or_that_of_the_home_of_a_language_names_a_column(column, code):
+    assert column_rank(column, find_language(code)) == FULL_TAG
+
+
 def test_a_longer_name_is_surer_than_a_short_one():
     names = ["ind_Latn", "ind", "Indonesian", "id"]
     ranks = [column_rank(name, find_language("id")) for name in names]

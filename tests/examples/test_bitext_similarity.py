@@ -9,6 +9,7 @@ from dictionary_encoder import save_dictionary_encoder, translations
 from huggingface_hub import DatasetCard
 
 from sensia.commands.bitext import BitextArguments, build
+from sensia.commands.pair_scorer import PairScorer
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +63,14 @@ def test_scores_are_made_once_for_every_threshold(folder, model, capsys):
     assert "Scoring" not in capsys.readouterr().out
     built(folder, model, similarity_neighbours=3)
     assert "Scoring" in capsys.readouterr().out
+
+
+def test_scores_are_of_the_pairs_that_earlier_steps_left(model, tmp_path):
+    scorer = PairScorer(model, "cosine", 4)
+    pairs = [{"source": source, "target": target} for source, target in translations()]
+    wrong = [*pairs[:9], {**pairs[9], "target": pairs[10]["target"]}]
+    assert all(pair["score"] > 0.9 for pair in scorer.score(pairs[:10], tmp_path / "part.jsonl"))
+    assert scorer.score(wrong, tmp_path / "part.jsonl")[9]["score"] < 0.9
 
 
 def test_the_pairs_of_the_highest_scores_are_kept(folder, model):

@@ -46,6 +46,14 @@ def test_a_trunk_of_its_own_has_the_sizes_that_are_set(tmp_path):
     assert (config.hidden_size, config.trunk_config.num_hidden_layers, config.vocab_size) == (16, 1, 300)
 
 
+def test_a_finished_run_that_is_started_again_trains_no_more(tmp_path):
+    sizes = {"hidden_size": 16, "num_layers": 1, "num_heads": 2, "vocabulary_size": 300}
+    first = (pretrain(tmp_path, **sizes) / "model.safetensors").read_bytes()
+    final = pretrain(tmp_path, **sizes)
+    assert (final / "model.safetensors").read_bytes() == first
+    assert json.loads((final / "pretraining.json").read_text())["steps"] == 2
+
+
 def test_without_senses_the_trunk_alone_is_pretrained(tmp_path):
     sizes = {"hidden_size": 16, "num_layers": 1, "num_heads": 2, "vocabulary_size": 300, "num_senses": 0}
     model = AutoModelForCausalLM.from_pretrained(pretrain(tmp_path, **sizes))

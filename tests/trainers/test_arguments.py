@@ -200,3 +200,9 @@ def test_a_run_name_of_two_lines_is_refused(tmp_path):
         parse_arguments(
             SensiaConfig, description="", arguments=["--output_dir", str(tmp_path), "--run_name", "two\nlines"]
         )
+
+
+@pytest.mark.parametrize("setting", [("--neftune_noise_alpha", "5"), ("--auto_find_batch_size", "true")])
+def test_a_setting_of_the_trainer_that_cannot_be_kept_is_refused_by_name(setting, tmp_path):
+    with pytest.raises(ValueError, match=rf"^`{setting[0][2:]}` cannot be used: "):
+        parse_arguments(SensiaConfig, description="", arguments=["--output_dir", str(tmp_path), *setting])

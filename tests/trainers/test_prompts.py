@@ -48,3 +48,9 @@ def test_prompts_by_language_are_those_of_the_target_languages():
 def test_prompts_of_no_language_or_without_text_are_refused(prompts, message):
     with pytest.raises(ValueError, match=message):
         AdaptArguments("base", ["x.jsonl"], "id", prompts=prompts)
+
+
+def test_continuations_are_written_without_dropout_and_training_goes_on_with_it(tokenizer, make_model):
+    model = make_model(dropout=0.5).train()
+    first, second = (continue_prompts(model, tokenizer, ["Simpan"], new_tokens=10) for _ in range(2))
+    assert first == second and model.training

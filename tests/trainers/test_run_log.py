@@ -61,6 +61,11 @@ def test_machines_get_one_object_a_line():
     assert json.loads(line) == {"step": 10, **LOGS}
 
 
+def test_machines_get_null_for_what_is_no_number():
+    (line,) = printed((10, {**LOGS, "loss": float("nan")}), log_format="json")
+    assert json.loads(line, parse_constant=pytest.fail)["loss"] is None
+
+
 @pytest.mark.parametrize("log_format", ["text", "json"])
 def test_other_processes_print_nothing(log_format):
     assert printed((10, LOGS), log_format=log_format, main=False) == []

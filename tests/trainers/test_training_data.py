@@ -7,6 +7,7 @@ from itertools import islice
 import pytest
 
 from sensia.trainers.arguments import parse_arguments
+from sensia.trainers.base_model import read_sides
 from sensia.trainers.run_arguments import AdaptArguments
 from sensia.trainers.run_record import _describe_data
 from sensia.trainers.training_data import find_trained_on, load_eval_pairs, load_train_pairs
@@ -215,3 +216,13 @@ def test_rows_that_are_not_drawn_are_not_trained_on(compared):
 
 def test_nothing_is_remembered_of_training_data_without_evaluation_data(load):
     assert [part.keys for part in load().parts] == [None, None]
+
+
+@pytest.mark.parametrize("setting", ["data_split", "entry"])
+def test_texts_for_tokens_and_aligned_words_are_of_the_part_that_is_trained_on(setting, tmp_path):
+    for split, text in (("train", "Save."), ("dev", "Open.")):
+        row = json.dumps({"en": text, "id": text.upper()})
+        (tmp_path / f"{split}.jsonl").write_text(f"{row}\n", encoding="utf-8")
+    source = [{"path": str(tmp_path), "split": "train"}] if setting == "entry" else [str(tmp_path)]
+    args = AdaptArguments("base", source, "id", data_split="train" if setting == "data_split" else None)
+    assert read_sides(args) == (["Save."], ["SAVE."])
