@@ -73,7 +73,8 @@ def table_records(
         columns = name_columns([cells for _, cells in sample], unnamed, str(path))
     else:
         columns = first
-    if len(set(columns)) != len(columns):
+    named = [name for name in columns if name.strip()]  # spreadsheets write empty columns after the last one
+    if len(set(named)) != len(named):
         raise ValueError(f"{first_place}: a column name is repeated in {columns}")
     for place, cells in rows:
         if len(cells) != len(columns):
@@ -92,20 +93,20 @@ def find_delimiter(path: Path, keep_broken: bool = False) -> str:
         keep_broken (`bool`, *optional*, defaults to `False`): as in [`numbered_lines`].
 
     Returns:
-        `str`: of comma, semicolon and tab, the one that gives the first rows equally many cells, and the most of them;
-            a comma where none does.
+        `str`: of comma, semicolon and tab, the one that gives most of the first rows as many cells as the first, and
+            the most cells; a comma where none does.
     """
     lines = [line for _, line in islice(numbered_lines(path, keep_broken), _SAMPLE)]
     found = {}
     for delimiter in (",", ";", "\t"):
         with suppress(csv.Error):
-            widths = {
-                len(cells) for cells in csv.reader(lines, delimiter=delimiter, strict=len(lines) < _SAMPLE) if cells
-            }
-            if len(widths) == 1:
-                found[delimiter] = widths.pop()
-    best = max(found, key=lambda each: found[each], default=",")
-    return best if found.get(best, 1) > 1 else ","
+            whole = len(lines) < _SAMPLE
+            rows = [cells for cells in csv.reader(lines, delimiter=delimiter, strict=whole) if cells]
+            widths = [len(cells) for cells in (rows if whole else rows[:-1])]  # the last may end inside a cell
+            alike = widths.count(widths[0]) if widths else 0
+            if 2 * alike > len(widths) and widths[0] > 1:
+                found[delimiter] = (alike / len(widths), widths[0])
+    return max(found, key=lambda each: found[each], default=",")
 
 
 def is_quoted(path: Path, keep_broken: bool = False) -> bool:

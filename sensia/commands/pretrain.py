@@ -37,7 +37,10 @@ from sensia.trainers.disk_space import check_free_disk, naming_a_full_disk, weig
 from sensia.trainers.output_folder import claim_output_folder
 from sensia.trainers.pretraining import MixedBlocks, PretrainArguments, PretrainingTrainer, train_tokenizer
 from sensia.trainers.rank_watch import watch_ranks
-from sensia.whole_files import write_whole
+from sensia.whole_files import write_json_whole, write_whole
+
+#: Settings that the tokenizer and the blocks in `output_dir`/data are made by.
+_OF_DATA = ("texts", "pairs", "origins", "held_out", "num_positions", "vocabulary_size", "model", "trunk")
 
 
 def read_sources(args: PretrainArguments) -> list[Iterator[str]]:
@@ -77,6 +80,31 @@ def read_held_out(args: PretrainArguments, name: str):
     """The same of data that is held out; of a Hub data set, of its held-out split."""
     part = held_out_part(locate(args.data, name))
     return read_bitext(args, part.source, **part.options())
+
+
+def check_data_settings(args: PretrainArguments, folder: Path):
+    """
+    Keeps the settings that the data in `folder` are made by, and refuses others for the same data.
+
+    Args:
+        args ([`PretrainArguments`]): of this run.
+        folder (`Path`): where tokenizer and blocks are kept.
+
+    Raises:
+        `ValueError`: naming the first setting that was another when the data were made.
+    """
+    path = folder / "settings.json"
+    given = {name: getattr(args, name) for name in _OF_DATA}
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json_whole(path, given)
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    for name, value in given.items():
+        if name in kept and kept[name] != value:
+            raise ValueError(
+                f"`{name}` is {value!r}, but was {kept[name]!r} when the data in {folder} were made: choose another "
+                "`output_dir`, or delete this one to begin anew"
+            )
 
 
 def prepare_blocks(args: PretrainArguments, tokenizer: PreTrainedTokenizerBase, folder: Path) -> MixedBlocks:
@@ -145,6 +173,7 @@ def pretrain(args: PretrainArguments, training_args: TrainingArguments):
     # Before training: a data set that has no such split is refused now.
     dev = [held_out_part(locate(args.data, name)) for name in args.dev_texts]
     with training_args.main_process_first():
+        check_data_settings(args, output / "data")
         tokenizer = prepare_tokenizer(args, output / "data")
     model = build_model(args, tokenizer)
     if begun_from := args.model or args.trunk:

@@ -159,6 +159,22 @@ def test_a_damaged_saved_data_set_is_refused(write, tmp_path, files):
         read(tmp_path / "set")
 
 
+def test_empty_columns_of_a_spreadsheet_are_passed_over(write):
+    assert targets(write("a.csv", "en,id,,\r\nYes.,Ya.,,\r\n")) == ["Ya."]
+
+
+def test_a_broken_row_does_not_hide_what_parts_the_cells(write):
+    path = write("a.csv", "en;id\nYes, sir.;Ya.\nlonely\nNo.;Tidak.\n")
+    assert targets(path, on_bad_rows="drop") == ["Ya.", None, "Tidak."]
+    with pytest.raises(ValueError, match="line 3: 1 cells where the first row has 2"):
+        read(path)
+
+
+def test_a_cell_of_two_lines_does_not_hide_what_parts_the_cells(write):
+    rows = [*(f"Line {number}.;Baris {number}." for number in range(2, 100)), '"Two\nlines.";"Dua\nbaris."']
+    assert len(targets(write("a.csv", "\n".join(["en;id", *rows, ""])))) == 99
+
+
 def test_splits_in_folders_of_their_own_are_told_apart(write, tmp_path):
     for split in ("train", "test"):
         write(f"{split}/en-id.jsonl", json.dumps({"en": "Yes", "id": f"Ya {split}"}))

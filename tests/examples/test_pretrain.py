@@ -13,6 +13,8 @@ from small_backpacks import small_tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 import modeling_sensia  # noqa: F401 - the Auto classes know Backpacks by it
+from sensia.commands.pretrain import check_data_settings
+from sensia.trainers.pretraining import PretrainArguments
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
@@ -52,6 +54,13 @@ def test_a_finished_run_that_is_started_again_trains_no_more(tmp_path):
     final = pretrain(tmp_path, **sizes)
     assert (final / "model.safetensors").read_bytes() == first
     assert json.loads((final / "pretraining.json").read_text())["steps"] == 2
+
+
+def test_other_settings_for_the_same_data_are_refused_by_name(tmp_path):
+    check_data_settings(PretrainArguments(texts=["a.txt"], num_positions=16), tmp_path)
+    check_data_settings(PretrainArguments(texts=["a.txt"], num_positions=16, text_weights=[2.0]), tmp_path)
+    with pytest.raises(ValueError, match=r"^`num_positions` is 32, but was 16 when the data in "):
+        check_data_settings(PretrainArguments(texts=["a.txt"], num_positions=32), tmp_path)
 
 
 def test_without_senses_the_trunk_alone_is_pretrained(tmp_path):
