@@ -18,7 +18,7 @@ _COLUMN_WORDS = ("sentence", "text", "translation", "source", "target", "src", "
 _OWN_CODES = {"prs": "prs", "tw": "tw", "twi": "tw"}
 #: FLORES-200 names the script of Korean after Hangul alone.
 _SCRIPT_NAMES = {"Kore": "Hang"}
-#: Words that name a number beside the text when they follow a code: `en_id` is no English of Indonesia.
+#: Words that mean a number after a code. A column `en_id` numbers English texts: it is not the English of Indonesia.
 _NUMBER_WORDS = ("id", "no")
 #: How sure the name of a column is: from a code with script or region, down to two letters, which are many everyday
 #: words too.
@@ -100,7 +100,8 @@ def column_rank(column: str, language: Language) -> int | None:
         return NAME
     if not kept or len(kept) > 3 or not 2 <= len(kept[0]) <= 3:
         return None
-    if column.endswith(_NUMBER_WORDS) and len(kept) > 1 and not _is_home(kept[0], kept[-1]):
+    number = len(kept) > 1 and kept[-1] in _NUMBER_WORDS and column.endswith(kept[-1])  # not in capitals
+    if number and not _is_home(kept[0], kept[-1]):
         return None
     code = "-".join(word for word in kept if word != "xx")  # mBART writes en_XX
     if _parse(code) is None or not _same(find_language(code), language) or _has_extended_language(code):
@@ -111,13 +112,13 @@ def column_rank(column: str, language: Language) -> int | None:
 
 
 def _is_home(code: str, region: str) -> bool:
-    """Tells if a region is that where a language is mostly spoken: `nb_no` is Norwegian of Norway."""
+    """Tells if a language is mostly spoken in a region: `nb_no` is the Norwegian of Norway."""
     parsed = _parse(code)
     return parsed is not None and parsed.maximize().territory == region.upper()
 
 
 def _has_extended_language(code: str) -> bool:
-    """Tells if a tag has an extended language: in the name of a column, `en_url` is the URL of an English text."""
+    """Tells if a tag has an extended language. `en_url` seems to have one, but is the URL of an English text."""
     return bool(langcodes.Language.get(code, normalize=False).extlangs)
 
 
@@ -126,6 +127,7 @@ def is_code(code: str) -> bool:
     return bool(code) and _parse(code) is not None
 
 
+@cache
 def names_language(code: str, language: Language) -> bool:
     """
     Tells if a code names a language.

@@ -10,7 +10,7 @@ from sensia.corpora.text_files import COMPRESSIONS, Record, numbered_lines
 
 #: Stands for the code of each language in the name of a pair of files, as in `corpus.{lang}`.
 LANG = "{lang}"
-#: Ends of files whose lines are more than sentences. `.ts` and `.mo` are codes of languages too.
+#: Ends of files whose lines hold more than a sentence. `.ts` and `.mo` are left out: they are codes of languages too.
 _STRUCTURED = frozenset(
     {".json", ".jsonl", ".csv", ".tsv", ".parquet", ".tmx", ".xlf", ".xliff", ".po", ".xml", ".sgm", ".html"}
 )
@@ -141,12 +141,12 @@ def parallel_records(files: ParallelFiles, keep_broken: bool = False) -> Iterato
         `Iterator[tuple[str, dict]]`: where the pair stands ("FILE and FILE, line N"), and `source` and `target`.
 
     Raises:
-        `ValueError`: if one file has more lines than the other, with both numbers; for files that are no plain text.
+        `ValueError`: if one file has more lines than the other, with both numbers, or a file is no plain text.
     """
     for path in files:
         if (end := Path(_without_compression(path)).suffix.lower()) in _STRUCTURED:
             raise ValueError(
-                f"{path}: two files are read line by line, and a line of a {end} file is more than a sentence; "
+                f"{path}: two files are read line by line, and a line of a {end} file holds more than a sentence; "
                 "give one file that holds both sides, or save the sentences of each side as plain text"
             )
     for left, right in zip_longest(*(numbered_lines(path, keep_broken) for path in files)):

@@ -124,8 +124,8 @@ def _qt_sides(unit: Element) -> Pair | None:
 
 def _is_turned(path: Path, source: Language, target: Language, languages: dict[str, str]) -> bool:
     """
-    Tells if a file says that its sides are the other way round. Languages other than the two, and one language on both
-    sides, are not what was asked for.
+    Tells if a file says that its sides are the other way round. It is refused if it names another language, or one
+    language for both sides.
     """
     asked = {"source": source, "target": target}
     straight = [side for side, code in languages.items() if names_language(code, asked[side])]

@@ -12,6 +12,7 @@ from modeling_sensia import BackpackForCausalLM
 from modeling_sensia.loading import load_base
 from sensia.corpora import Language, find_language, read_texts
 from sensia.trainers.checkpoints import newest_checkpoint
+from sensia.trainers.data_sources import DataSource, TextSource
 from sensia.trainers.run_arguments import AdaptArguments
 from sensia.trainers.sensia_config import SensiaConfig
 from sensia.trainers.target_tokenizer import Retokenized, TargetText, load_retokenized, retokenize
@@ -106,17 +107,9 @@ def _texts(args: AdaptArguments, language: Language) -> Iterator[str]:
 
 def _made_from(args: AdaptArguments, seed: int) -> dict[str, Any]:
     """All that a retokenized model depends on beside its settings; changed files show by their size."""
-    names = [*(each.path for each in args.train_sources), *(each.path for each in args.text_sources)]
-    paths = [args.locate(name) for name in names]
+    sources: list[DataSource | TextSource] = [*args.train_sources, *args.text_sources]
+    paths = [args.locate(each.path) for each in sources]
     sizes = [os.path.getsize(path) if os.path.isfile(path) else None for path in paths]
-    chosen = [
-        (each.path, each.config or config, each.split or split)
-        for sources, config, split in (
-            (args.train_sources, args.data_config, args.data_split),
-            (args.text_sources, None, None),
-        )
-        for each in sources
-    ]
-    parts = [part for part in chosen if part[1] or part[2]]
-    made_from = {"model": args.model, "tokenizer": args.tokenizer, "data": paths, "sizes": sizes, "seed": seed}
-    return {**made_from, "parts": [list(part) for part in parts]} if parts else made_from
+    parts = [[each.config, each.split] for each in sources] + [[args.data_config, args.data_split]]
+    data = {"data": paths, "sizes": sizes, "parts": parts}
+    return {"model": args.model, "tokenizer": args.tokenizer, **data, "seed": seed}

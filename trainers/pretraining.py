@@ -2,16 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from torch.optim import Optimizer
 from torch.utils.data import Dataset
-from transformers import PreTrainedTokenizerFast, TrainerState
-from transformers.trainer import TRAINER_STATE_NAME
-from transformers.trainer_utils import TrainOutput
+from transformers import PreTrainedTokenizerFast
 
 from sensia.trainers.muon import MuonAdamW
 from sensia.trainers.saving_trainer import SavingTrainer
@@ -125,25 +122,6 @@ class PretrainingTrainer(SavingTrainer):
     def __init__(self, *args, muon: bool = False, decay_share: float = 0.2, **kwargs):
         super().__init__(*args, **kwargs)
         self.muon, self.decay_share = muon, decay_share
-
-    def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs) -> TrainOutput:  # type: ignore[override]
-        """
-        Trains as `transformers.Trainer` does. A checkpoint of the last step is only loaded: the Trainer itself would
-        take one step more.
-
-        Args:
-            resume_from_checkpoint (`str` or `bool`, *optional*): a checkpoint, or `True` for the newest whole one.
-            kwargs: as in `transformers.Trainer.train`.
-        """
-        if resume_from_checkpoint is True:
-            resume_from_checkpoint = self.newest_checkpoint()
-        if resume_from_checkpoint:
-            state = TrainerState.load_from_json(str(Path(str(resume_from_checkpoint), TRAINER_STATE_NAME)))
-            if state.global_step >= (self.args.max_steps if self.args.max_steps > 0 else state.max_steps):
-                self._load_from_checkpoint(str(resume_from_checkpoint))
-                self.state = state
-                return TrainOutput(state.global_step, 0.0, {})
-        return super().train(resume_from_checkpoint=resume_from_checkpoint, **kwargs)
 
     def create_optimizer(self, model=None) -> Optimizer:
         if not self.muon:

@@ -137,5 +137,5 @@ def _clock(seconds: float) -> str:
 
 
 def _is_not_finite(value: Any) -> bool:
-    """Tells if a value has no form in JSON: a step that was skipped has no loss."""
+    """Tells if a value cannot be written in JSON. The loss of a skipped step is NaN."""
     return isinstance(value, float) and not math.isfinite(value)

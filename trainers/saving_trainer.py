@@ -15,7 +15,7 @@ from peft import PeftModel
 from torch import nn
 from torch.distributed.fsdp import FSDPModule
 from torch.optim import Optimizer
-from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback
+from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback, TrainerState
 from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME, TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, HubStrategy, SchedulerType, TrainOutput
 from transformers.utils import logging
@@ -112,10 +112,24 @@ class SavingTrainer(Trainer):
         self.accelerator.wait_for_everyone()
         return newest_checkpoint(str(self.args.output_dir))
 
-    def train(self, *args, **kwargs) -> TrainOutput:
-        """Trains as `transformers.Trainer` does. Ctrl-C and SIGTERM say how the run is resumed."""
+    def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs) -> TrainOutput:  # type: ignore[override]
+        """
+        Trains as `transformers.Trainer` does. Ctrl-C and SIGTERM say how the run is resumed. A checkpoint of the last
+        step is only loaded: the Trainer itself would take one step more.
+
+        Args:
+            resume_from_checkpoint (`str` or `bool`, *optional*): a checkpoint, or `True` for the newest whole one.
+            kwargs: as in `transformers.Trainer.train`.
+        """
+        if resume_from_checkpoint is True:
+            resume_from_checkpoint = self.newest_checkpoint()
+        if resume_from_checkpoint:
+            state = TrainerState.load_from_json(str(Path(str(resume_from_checkpoint), TRAINER_STATE_NAME)))
+            if state.global_step >= (self.args.max_steps if self.args.max_steps > 0 else state.max_steps):
+                self._load_finished(str(resume_from_checkpoint), state)
+                return TrainOutput(state.global_step, 0.0, {})
         try:
-            output = super().train(*args, **kwargs)
+            output = super().train(resume_from_checkpoint=resume_from_checkpoint, **kwargs)
             self._saving.wait()
             return output
         except KeyboardInterrupt as interrupt:
@@ -127,6 +141,14 @@ class SavingTrainer(Trainer):
             with suppress(Exception):  # the first error is the one to tell
                 self._saving.wait()
             raise
+
+    def _load_finished(self, checkpoint: str, state: TrainerState):
+        """Loads the checkpoint of a last step, or the best one where the run ended with that."""
+        self._load_from_checkpoint(checkpoint)
+        self.state = state
+        if self.args.load_best_model_at_end and state.best_model_checkpoint:
+            state.best_model_checkpoint = str(Path(checkpoint).parent / Path(state.best_model_checkpoint).name)
+            self._load_best_model()
 
     def _save_checkpoint(self, model, trial):
         began = time.monotonic()

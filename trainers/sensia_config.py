@@ -346,6 +346,12 @@ class SensiaConfig(TrainingArguments):
         return micro_batches
 
     def _check(self):
+        if self.auto_find_batch_size:
+            raise ValueError(
+                "`auto_find_batch_size` cannot be used: InfoNCE compares the pairs of a batch, so another size is "
+                "another loss. Lower `per_device_train_batch_size`, or set `contrastive_batch_size`, which needs less "
+                "memory."
+            )
         if self.polish_freeze not in POLISH_FREEZES:
             raise ValueError(
                 f"`polish_freeze` must be one of {', '.join(POLISH_FREEZES)}, got {self.polish_freeze!r}."

@@ -451,8 +451,7 @@ class SensiaTrainer(SavingTrainer):
 
     def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs) -> TrainOutput:  # type: ignore[override]
         """
-        Trains as `transformers.Trainer` does. A checkpoint of the last step is only loaded: the Trainer itself would
-        take one step more.
+        Trains as [`SavingTrainer`] does. Seconds and skipped steps of a resumed run are counted on.
 
         Args:
             resume_from_checkpoint (`str` or `bool`, *optional*): a checkpoint, or `True` for the newest whole one.
@@ -467,18 +466,13 @@ class SensiaTrainer(SavingTrainer):
             state = TrainerState.load_from_json(str(Path(str(resume_from_checkpoint), "trainer_state.json")))
             self._earlier_seconds = max((entry.get("seconds", 0.0) for entry in state.log_history), default=0.0)
             self.nonfinite_steps.skips.restore(state)
-            if state.global_step >= state.max_steps:
-                self._load_from_checkpoint(str(resume_from_checkpoint))
-                self.state = state
-                if self.args.load_best_model_at_end and state.best_model_checkpoint:
-                    best = Path(str(resume_from_checkpoint)).parent / Path(state.best_model_checkpoint).name
-                    state.best_model_checkpoint = str(best)
-                    self._load_best_model()
-                for callback in self.callback_handler.callbacks:
-                    if isinstance(callback, AdaptivePhases):
-                        callback.restore(state)
-                return TrainOutput(state.global_step, 0.0, {})
         return super().train(resume_from_checkpoint=resume_from_checkpoint, **kwargs)
+
+    def _load_finished(self, checkpoint: str, state: TrainerState):
+        super()._load_finished(checkpoint, state)
+        for callback in self.callback_handler.callbacks:
+            if isinstance(callback, AdaptivePhases):
+                callback.restore(state)
 
     def log(self, logs: dict[str, float], start_time: float | None = None):
         if "loss" in logs:

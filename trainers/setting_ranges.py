@@ -138,13 +138,8 @@ def check_training_arguments(given: Mapping[str, Any]):
     check_not_negative(given, "dataloader_num_workers")
     if given.get("neftune_noise_alpha") is not None:
         raise ValueError(
-            "`neftune_noise_alpha` cannot be used: each different token is embedded once, so noise would be the same "
-            f"wherever a token stands. Leave it out, got {given['neftune_noise_alpha']!r}."
-        )
-    if given.get("auto_find_batch_size"):
-        raise ValueError(
-            "`auto_find_batch_size` cannot be used: InfoNCE compares the pairs of a batch, so another size is another "
-            "loss. Lower `per_device_train_batch_size`, or set `contrastive_batch_size`, which needs less memory."
+            "`neftune_noise_alpha` cannot be used: a Backpack embeds each different token once, so a token would "
+            f"have the same noise at every place. Leave it out, got {given['neftune_noise_alpha']!r}."
         )
     check_range(given, "be 0 or more", lambda norm: norm >= 0, "max_grad_norm")
     check_shares(given, "adam_beta1", "adam_beta2", "label_smoothing_factor")

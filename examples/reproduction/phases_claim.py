@@ -51,7 +51,7 @@ def _worst(worst: str, least_fluent: str) -> str:
 
 
 def _seeds(found: Results, lost: float, spread: float) -> str:
-    """What seeds say of the recall that is lost most, and of the recall that is lost without joint."""
+    """The spread of recall over seeds beside the largest loss of recall, and the test of the loss without joint."""
     more = ", which is more than recall falls" if lost <= spread else ""
     told = f"Context or sense recall differs between seeds by up to {spread:.3f}{more}."
     if (test := family_p_values(found).get("phases: no-joint")) is not None:
@@ -60,7 +60,7 @@ def _seeds(found: Results, lost: float, spread: float) -> str:
 
 
 def _fluent(found: Results, spread: float) -> str:
-    """What writes better without a part, at equal recall, and one reason for it."""
+    """The runs that write better without a part, at equal recall, and one reason for it."""
     kept = (kind for kind in (*PHASES, *PARTS) if found.writes_better(kind, "sensia"))
     names = [label(kind) for kind in kept if found.recall("sensia") - found.recall(kind) <= spread]
     told = (

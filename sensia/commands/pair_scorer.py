@@ -49,7 +49,8 @@ class PairScorer:
         bounds = [len(pairs) * number // pools for number in range(pools + 1)]
         scores: list[float] = []
         for number, (start, end) in enumerate(pairwise(bounds)):
-            pool = [(pair["source"], pair["target"]) for pair in pairs[start:end]]  # earlier steps may drop others now
+            # Another `min_quality` leaves other pairs of the same file.
+            pool = [(pair["source"], pair["target"]) for pair in pairs[start:end]]
             kept = path.with_name(f"{path.stem}-{settings_key({**settings, 'pairs': pool})}-{number}.json")
             if not kept.exists():
                 print(f"Scoring pairs {start + 1:,} to {end:,}", flush=True)

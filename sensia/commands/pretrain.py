@@ -84,14 +84,14 @@ def read_held_out(args: PretrainArguments, name: str):
 
 def check_data_settings(args: PretrainArguments, folder: Path):
     """
-    Keeps the settings that the data in `folder` are made by, and refuses others for the same data.
+    Writes the settings of the data in `folder` beside them. Later runs must have the same ones.
 
     Args:
         args ([`PretrainArguments`]): of this run.
         folder (`Path`): where tokenizer and blocks are kept.
 
     Raises:
-        `ValueError`: naming the first setting that was another when the data were made.
+        `ValueError`: if a setting was another when the data were made, with its name and both values.
     """
     path = folder / "settings.json"
     given = {name: getattr(args, name) for name in _OF_DATA}

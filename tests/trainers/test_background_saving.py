@@ -72,7 +72,7 @@ def test_the_log_has_the_time_of_checkpoints_beside_that_of_steps(make_trainer, 
     trainer = make_trainer(save_strategy="steps", save_steps=1, max_steps=4)
     trainer.train()
     logged = [entry for entry in trainer.state.log_history if "checkpoint_seconds" in entry]
-    # A step that waits for a checkpoint may be logged after the writing of it: then it has no seconds of writing.
+    # The seconds of waiting for a checkpoint may be logged after those of its writing.
     assert sum(entry["checkpoint_write_seconds"] for entry in logged) > 0 and all("loss" in entry for entry in logged)
     assert "s beside the steps" in capsys.readouterr().out
 
